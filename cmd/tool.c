@@ -1,0 +1,124 @@
+#include "tool.h"
+
+#include "math/gemm.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+#include <zstd.h>
+
+#ifndef UL_VERSION
+#define UL_VERSION "0.0.0"
+#endif
+
+#if defined __clang__
+#define COMPILER "clang " __clang_version__
+#else
+#define COMPILER "gcc " __VERSION__
+#endif
+
+static _Noreturn void print_help(const Tool *tool, const Option *table, size_t count)
+{
+	Error e = {0};
+	Buffer text = {0};
+	if (!options_help(table, count, &text, &e))
+		exit(tool_fail(tool, &e));
+	printf("Usage: %s %s\n\n%s\n\nOptions:\n%.*s", tool->name, tool->synopsis, tool->summary,
+	       (int)text.size, (const char *)text.data);
+	if (tool->examples != NULL)
+		printf("\ne.g.:\n%s", tool->examples);
+	buffer_free(&text);
+	exit(tool_finish(tool, true, &e));
+}
+
+static _Noreturn void print_version(const Tool *tool)
+{
+	Error e = {0};
+	char path[256];
+	gemm_describe(path, sizeof path);
+	printf("%s (User-LLM in C) %s\n%s\nmatrix products: %s\nzstd %s\n", tool->name, UL_VERSION, COMPILER,
+	       path, ZSTD_versionString());
+	exit(tool_finish(tool, true, &e));
+}
+
+void tool_start(const Tool *tool, Option *table, size_t count, CommonOptions *common, StringList *operands,
+                int argc, char **argv)
+{
+	Error e = {0};
+	options_common(table, common);
+	bool done = options_parse(table, count, argc, argv, operands, &e);
+	if (done && common->help)
+		print_help(tool, table, count);
+	if (done && common->version)
+		print_version(tool);
+	if (!done)
+		exit(tool_fail(tool, &e));
+}
+
+const char *tool_operand(const Tool *tool, const StringList *operands)
+{
+	Error e = {0};
+	if (operands->count > 1) {
+		fail(&e, ERROR_USAGE, "one input at most, not also '%s'", operands->items[1]);
+		exit(tool_fail(tool, &e));
+	}
+	return operands->count ? operands->items[0] : NULL;
+}
+
+int tool_fail(const Tool *tool, const Error *e)
+{
+	fflush(stdout);
+	if (isatty(STDERR_FILENO))
+		fputs("\r\033[K", stderr);
+	fprintf(stderr, "%s: %s\n", tool->name, e->text);
+	return e->code == ERROR_NONE ? ERROR_FAILURE : e->code;
+}
+
+int tool_finish(const Tool *tool, bool done, Error *e)
+{
+	if (fclose(stdout) != 0 && done)
+		done = fail_errno(e, "standard output");
+	return done ? 0 : tool_fail(tool, e);
+}
+
+void tool_say(const Tool *tool, const char *format, ...)
+{
+	va_list arguments;
+	va_start(arguments, format);
+	fprintf(stderr, "%s: ", tool->name);
+	vfprintf(stderr, format, arguments);
+	fputc('\n', stderr);
+	va_end(arguments);
+}
+
+void tool_progress(const Tool *tool, bool last, const char *format, ...)
+{
+	static double shown;
+	struct timespec now;
+	if (!isatty(STDERR_FILENO) || clock_gettime(CLOCK_MONOTONIC, &now) != 0)
+		return;
+	double seconds = (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+	if (!last && seconds - shown < 0.1)
+		return;
+	shown = seconds;
+	va_list arguments;
+	va_start(arguments, format);
+	fprintf(stderr, "\r\033[K%s: ", tool->name);
+	vfprintf(stderr, format, arguments);
+	fputs(last ? "\n" : "", stderr);
+	fflush(stderr);
+	va_end(arguments);
+}
+
+Provenance tool_provenance(const Tool *tool, const Option *table, size_t count, const CommonOptions *common,
+                           const StringList *operands, Buffer *record, Error *e)
+{
+	bool done = options_record(table, count, operands, record, e);
+	return (Provenance){.tool = tool->name,
+	                    .version = UL_VERSION,
+	                    .argv = done ? (const char *)record->data : "",
+	                    .seed = common->seed};
+}

@@ -1,0 +1,42 @@
+/* What every main() shares: options, messages, progress, exit. */
+#ifndef CMD_TOOL_H
+#define CMD_TOOL_H
+
+#include "base/options.h"
+#include "stream/stream.h"
+
+typedef struct {
+	const char *name;     /* "ul-prep" */
+	const char *synopsis; /* "[OPTION]… [FILE…]" */
+	const char *summary;  /* a sentence or two for --help */
+	const char *examples; /* lines for --help */
+} Tool;
+
+/* Parses; prints help or version and exits where they were asked for; exits with
+ * 2 and one line on a usage error.  table[0 … COMMON_OPTIONS) is filled in. */
+void tool_start(const Tool *tool, Option *table, size_t count, CommonOptions *common, StringList *operands,
+                int argc, char **argv);
+
+/* The only operand, or NULL where there is none (standard input). */
+const char *tool_operand(const Tool *tool, const StringList *operands);
+
+/* Prints the error as one line, and returns the exit code. */
+int tool_fail(const Tool *tool, const Error *e);
+
+/* Closes standard output, says what went wrong, returns the exit code. */
+int tool_finish(const Tool *tool, bool done, Error *e);
+
+/* "NAME: …" on standard error, a line. */
+void tool_say(const Tool *tool, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* A line that is overwritten by the next (when standard error is a terminal;
+ * nothing at all otherwise), at most ten times a second unless it is `last`. */
+void tool_progress(const Tool *tool, bool last, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Tool, version, argv and seed; inputs are the caller's to fill in.  *record must
+ * outlive the provenance. */
+Provenance tool_provenance(const Tool *tool, const Option *table, size_t count, const CommonOptions *common,
+                           const StringList *operands, Buffer *record, Error *e);
+
+#endif

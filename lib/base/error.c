@@ -1,0 +1,50 @@
+#include "base/error.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static void set(Error *e, int code, const char *format, va_list arguments)
+{
+	e->code = code;
+	if (vsnprintf(e->text, sizeof e->text, format, arguments) < 0)
+		e->text[0] = '\0';
+}
+
+bool fail(Error *e, int code, const char *format, ...)
+{
+	if (e->code == ERROR_NONE) {
+		va_list arguments;
+		va_start(arguments, format);
+		set(e, code, format, arguments);
+		va_end(arguments);
+	}
+	return false;
+}
+
+bool fail_errno(Error *e, const char *format, ...)
+{
+	int saved = errno;
+	if (e->code == ERROR_NONE) {
+		va_list arguments;
+		va_start(arguments, format);
+		set(e, ERROR_FAILURE, format, arguments);
+		va_end(arguments);
+		size_t used = strlen(e->text);
+		snprintf(e->text + used, sizeof e->text - used, ": %s", strerror(saved));
+	}
+	return false;
+}
+
+bool fail_in(Error *e, const char *format, ...)
+{
+	Error inner = *e;
+	va_list arguments;
+	va_start(arguments, format);
+	set(e, inner.code, format, arguments);
+	va_end(arguments);
+	size_t used = strlen(e->text);
+	snprintf(e->text + used, sizeof e->text - used, ": %.*s", (int)(sizeof e->text / 2), inner.text);
+	return false;
+}

@@ -1,0 +1,44 @@
+/* A list of byte strings, packed end to end: string i is
+ * bytes[offsets[i] … offsets[i + 1]).  It is also how they lie in a stream. */
+#ifndef BASE_STRINGS_H
+#define BASE_STRINGS_H
+
+#include "base/memory.h"
+
+typedef struct {
+	uint8_t *bytes;
+	int64_t *offsets; /* count + 1; NULL while the list is empty and nothing was appended */
+	size_t count;
+	size_t bytes_capacity, offsets_capacity;
+} Strings;
+
+typedef struct {
+	const char *data; /* not terminated */
+	size_t size;
+} Text;
+
+bool strings_append(Strings *s, const void *data, size_t size, Error *e);
+Text strings_at(const Strings *s, size_t index);
+void strings_free(Strings *s);
+
+Text text_of(const char *terminated);
+bool text_equal(Text a, Text b);
+bool text_is_utf8(Text t); /* well-formed UTF-8 (RFC 3629) without NUL bytes */
+
+/* A set of strings in which each has a number: its place in `strings`. */
+typedef struct {
+	Strings strings;
+	uint32_t *slots; /* hash table: index + 1, 0 is free */
+	size_t slot_count;
+} Vocabulary;
+
+enum { VOCABULARY_NONE = -1 };
+
+int64_t vocabulary_find(const Vocabulary *v, Text text); /* VOCABULARY_NONE: not there */
+/* The number of `text`, which is added where it is new; negative on error. */
+int64_t vocabulary_add(Vocabulary *v, Text text, Error *e);
+/* Builds the table over strings that came from elsewhere (takes them over). */
+bool vocabulary_from(Vocabulary *v, Strings *strings, Error *e);
+void vocabulary_free(Vocabulary *v);
+
+#endif

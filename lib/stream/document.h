@@ -1,0 +1,74 @@
+/* One safetensors document: string metadata and named tensors.
+ *
+ * Layout (safetensors): 8 bytes little-endian header length, a JSON header
+ * {"__metadata__": {key: string}, name: {"dtype", "shape", "data_offsets"}},
+ * then the data; offsets count from the end of the header, leave no hole and do
+ * not overlap. */
+#ifndef STREAM_DOCUMENT_H
+#define STREAM_DOCUMENT_H
+
+#include "base/error.h"
+#include "base/memory.h"
+#include "stream/dtype.h"
+
+enum { DOCUMENT_MAX_RANK = 8 };
+
+typedef struct {
+	const char *name;
+	Dtype dtype;
+	size_t rank;
+	size_t shape[DOCUMENT_MAX_RANK];
+	size_t count; /* elements */
+	size_t bytes;
+	const void *data; /* aligned for the dtype; borrowed from whoever added it, or the document's */
+} DocumentTensor;
+
+typedef struct Document Document;
+
+Document *document_new(Error *e);
+void document_free(Document *d);
+
+/* Metadata: strings, copied.  document_set() replaces. */
+bool document_set(Document *d, const char *key, const char *value, Error *e);
+bool document_set_format(Document *d, const char *key, Error *e, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+const char *document_get(const Document *d, const char *key); /* NULL: not there */
+/* The same with an ERROR_MALFORMED for a missing key or a value that is no
+ * number within [low, high]. */
+bool document_get_string(const Document *d, const char *key, const char **value, Error *e);
+bool document_get_integer(const Document *d, const char *key, int64_t low, int64_t high, int64_t *value,
+                          Error *e);
+bool document_get_real(const Document *d, const char *key, double low, double high, double *value, Error *e);
+size_t document_metadata_count(const Document *d);
+void document_metadata_at(const Document *d, size_t index, const char **key, const char **value);
+
+/* Adds a tensor; the data is borrowed and must live until the document is
+ * written.  The name is copied. */
+bool document_add(Document *d, const char *name, Dtype dtype, size_t rank, const size_t *shape,
+                  const void *data, Error *e);
+bool document_add_vector(Document *d, const char *name, Dtype dtype, size_t count, const void *data,
+                         Error *e);
+
+size_t document_count(const Document *d);
+const DocumentTensor *document_at(const Document *d, size_t index);       /* in file order */
+const DocumentTensor *document_find(const Document *d, const char *name); /* NULL: not there */
+
+/* The tensor of that name, dtype and rank, or an ERROR_MALFORMED that says what
+ * is there instead.  shape[i] == 0 takes any length.  NULL on error. */
+const DocumentTensor *document_need(const Document *d, const char *name, Dtype dtype, size_t rank,
+                                    const size_t *shape, Error *e);
+const DocumentTensor *document_need_vector(const Document *d, const char *name, Dtype dtype, size_t count,
+                                           Error *e);
+
+/* The document as bytes, appended to *out. */
+bool document_encode(const Document *d, Buffer *out, Error *e);
+
+/* The inverse.  Takes over `bytes` (its data is freed with the document, or on
+ * error at once); size must be exactly one document. */
+Document *document_decode(Buffer *bytes, Error *e);
+
+/* Of the first bytes of a document: its whole size, header and data, for a
+ * reader of plain safetensors.  Needs the complete header. */
+bool document_measure(const uint8_t *bytes, size_t size, size_t *header, size_t *whole, Error *e);
+
+#endif

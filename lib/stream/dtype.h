@@ -1,0 +1,36 @@
+/* The element types of safetensors, and conversion to and from F32. */
+#ifndef STREAM_DTYPE_H
+#define STREAM_DTYPE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef enum {
+	DTYPE_BOOL,
+	DTYPE_U8,
+	DTYPE_I8,
+	DTYPE_I16,
+	DTYPE_U16,
+	DTYPE_F16,
+	DTYPE_BF16,
+	DTYPE_I32,
+	DTYPE_U32,
+	DTYPE_F32,
+	DTYPE_I64,
+	DTYPE_U64,
+	DTYPE_F64,
+	DTYPE_COUNT
+} Dtype;
+
+size_t dtype_size(Dtype dtype);      /* bytes an element */
+const char *dtype_name(Dtype dtype); /* "F32" … as safetensors spells it */
+bool dtype_parse(const char *name, Dtype *dtype);
+
+/* Round to nearest, ties to even; NaN stays NaN. */
+uint16_t f16_from_f32(float x);
+float f32_from_f16(uint16_t x);
+uint16_t bf16_from_f32(float x);
+float f32_from_bf16(uint16_t x);
+
+#endif

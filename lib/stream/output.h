@@ -1,0 +1,21 @@
+/* A file that exists whole or not at all: written beside its name, renamed when
+ * it is complete.  Standard output is passed through. */
+#ifndef STREAM_OUTPUT_H
+#define STREAM_OUTPUT_H
+
+#include "base/error.h"
+
+#include <stdio.h>
+
+typedef struct {
+	FILE *file;
+	char *path, *temporary; /* NULL for standard output */
+} Output;
+
+/* path NULL or "-" is standard output; with `binary` a terminal is refused. */
+bool output_open(Output *o, const char *path, bool binary, Error *e);
+bool output_close(Output *o, Error *e); /* flush, check, rename; on error nothing stays behind */
+void output_abort(Output *o);           /* may be called twice, or on a zeroed struct */
+bool output_write(Output *o, const void *data, size_t size, Error *e);
+
+#endif
