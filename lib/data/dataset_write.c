@@ -129,7 +129,7 @@ static bool fill_chunk(Document *d, Arena *arena, const Dataset *data, const Use
 		return false;
 	for (size_t u = 0; u <= count; u++)
 		offsets[u] = users->offsets[first + u] - (int64_t)event;
-	if (!document_stamp(d, "dataset-chunk", NULL, e) ||
+	if (!document_set(d, "ul.kind", "dataset-chunk", e) ||
 	    !add_strings(d, arena, "user", &users->ids, first, count, e) ||
 	    !add(d, DTYPE_I64, count + 1, offsets, e, "event.offsets") ||
 	    !add(d, DTYPE_I32, events, users->items + event, e, "event.item") ||
