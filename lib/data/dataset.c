@@ -41,11 +41,15 @@ bool part_parse(const char *name, Part *part)
 	return false;
 }
 
-bool feature_name_valid(const char *name)
+bool feature_name_valid(Text name)
 {
-	size_t length = strlen(name);
-	return length > 0 && length <= FEATURE_NAME_MAX && strcmp(name, "item") != 0 &&
-	       strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") == length;
+	for (size_t i = 0; i < name.size; i++) {
+		char c = name.data[i];
+		if ((c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '_' &&
+		    c != '-')
+			return false;
+	}
+	return name.size > 0 && name.size <= FEATURE_NAME_MAX && !text_equal(name, text_of("item"));
 }
 
 bool vocabulary_start(Vocabulary *v, Error *e)

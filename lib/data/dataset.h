@@ -97,7 +97,7 @@ bool part_parse(const char *name, Part *part); /* train, val, test */
 /* A name for a feature or a text: 1 to FEATURE_NAME_MAX of A-Z a-z 0-9 _ -, and not
  * "item". */
 enum { FEATURE_NAME_MAX = 64 };
-bool feature_name_valid(const char *name);
+bool feature_name_valid(Text name);
 
 void dataset_free(Dataset *d);
 

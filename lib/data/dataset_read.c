@@ -159,7 +159,7 @@ static bool read_field(const Dataset *data, const json_t *entry, char **name, bo
 	if (text == NULL || of == NULL || (strcmp(of, "item") != 0 && strcmp(of, "event") != 0))
 		return fail(e, ERROR_MALFORMED,
 		            "ul.features or ul.texts lacks a name, or an of that is item or event");
-	bool good = feature_name_valid(text);
+	bool good = feature_name_valid(text_of(text));
 	for (size_t f = 0; good && f < data->feature_count; f++)
 		good = data->features[f].name == NULL || strcmp(data->features[f].name, text) != 0;
 	for (size_t t = 0; good && t < data->text_count; t++)
