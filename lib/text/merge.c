@@ -11,57 +11,27 @@ bool merge_symbol(Merging *m, int32_t id, uint32_t start, uint32_t size, Error *
 	return true;
 }
 
-static bool before(const MergeCandidate *a, const MergeCandidate *b)
-{
-	return a->cost < b->cost || (a->cost <= b->cost && a->left < b->left);
-}
-
-static bool push(Merging *m, MergeCandidate c, Error *e)
-{
-	if (!memory_grow(&m->heap, &m->heap_capacity, m->heap_count + 1, sizeof *m->heap, e))
-		return false;
-	size_t i = m->heap_count++;
-	for (; i > 0 && before(&c, &m->heap[(i - 1) / 2]); i = (i - 1) / 2)
-		m->heap[i] = m->heap[(i - 1) / 2];
-	m->heap[i] = c;
-	return true;
-}
-
-static MergeCandidate pop(Merging *m)
-{
-	MergeCandidate best = m->heap[0], last = m->heap[--m->heap_count];
-	size_t i = 0, child;
-	while ((child = 2 * i + 1) < m->heap_count) {
-		if (child + 1 < m->heap_count && before(&m->heap[child + 1], &m->heap[child]))
-			child++;
-		if (!before(&m->heap[child], &last))
-			break;
-		m->heap[i] = m->heap[child];
-		i = child;
-	}
-	m->heap[i] = last;
-	return best;
-}
-
 /* Adds the pair of symbol `left` and its neighbour, if there is one that merges. */
 static bool consider(Merging *m, uint32_t left, MergeFind find, const void *context, Error *e)
 {
 	if (left == SYMBOL_END || m->symbols[left].next == SYMBOL_END)
 		return true;
 	const Symbol *a = &m->symbols[left], *b = &m->symbols[a->next];
-	MergeCandidate c = {.left = left, .size = a->size + b->size};
-	return !find(context, a, b, &c.cost, &c.id) || push(m, c, e);
+	Candidate c = {.order = left, .size = a->size + b->size};
+	return !find(context, a, b, &c.cost, &c.id) || heap_push(&m->heap, c, e);
 }
 
 bool merge_all(Merging *m, MergeFind find, const void *context, Error *e)
 {
-	m->heap_count = 0;
+	m->heap.count = 0;
 	for (size_t i = 0; i < m->count; i++)
 		if (!consider(m, (uint32_t)i, find, context, e))
 			return false;
-	while (m->heap_count > 0) {
-		MergeCandidate c = pop(m);
-		Symbol *left = &m->symbols[c.left];
+	while (m->heap.count > 0) {
+		Candidate c = heap_pop(&m->heap);
+		uint32_t at = (uint32_t)c.order;
+		Symbol *left = &m->symbols[at];
+		/* symbols only grow: where their sizes are still the same, so are they */
 		if (left->size == 0 || left->next == SYMBOL_END ||
 		    left->size + m->symbols[left->next].size != c.size)
 			continue;
@@ -71,8 +41,8 @@ bool merge_all(Merging *m, MergeFind find, const void *context, Error *e)
 		left->next = right->next;
 		right->size = 0;
 		if (left->next != SYMBOL_END)
-			m->symbols[left->next].previous = c.left;
-		if (!consider(m, left->previous, find, context, e) || !consider(m, c.left, find, context, e))
+			m->symbols[left->next].previous = at;
+		if (!consider(m, left->previous, find, context, e) || !consider(m, at, find, context, e))
 			return false;
 	}
 	return true;
@@ -81,6 +51,6 @@ bool merge_all(Merging *m, MergeFind find, const void *context, Error *e)
 void merge_free(Merging *m)
 {
 	memory_free(m->symbols);
-	memory_free(m->heap);
+	heap_free(&m->heap);
 	*m = (Merging){0};
 }

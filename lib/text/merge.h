@@ -3,7 +3,7 @@
 #ifndef TEXT_MERGE_H
 #define TEXT_MERGE_H
 
-#include "base/memory.h"
+#include "text/heap.h"
 
 enum { SYMBOL_END = UINT32_MAX };
 
@@ -17,18 +17,11 @@ typedef struct {
 typedef bool (*MergeFind)(const void *context, const Symbol *left, const Symbol *right, double *cost,
                           int32_t *id);
 
-typedef struct {
-	double cost;
-	uint32_t left, size; /* size: of both; where it has changed, so have they */
-	int32_t id;
-} MergeCandidate;
-
 /* Zeroed at first, and used again and again. */
 typedef struct {
 	Symbol *symbols;
 	size_t count, capacity;
-	MergeCandidate *heap;
-	size_t heap_count, heap_capacity;
+	Heap heap;
 } Merging;
 
 /* Appends a symbol to the list.  merging->count = 0 begins a new one. */
