@@ -106,6 +106,12 @@ void dataset_free(Dataset *d);
 bool users_new(Users *u, const Dataset *d, Error *e);
 void users_free(Users *u);
 
+/* The catalogue of a dataset (items, features, texts; not its users) as the tensors and
+ * metadata of a document, which may also be a model's.  The document borrows from the
+ * catalogue and the arena. */
+bool catalogue_add(Document *d, Arena *arena, const Dataset *data, Error *e);
+bool catalogue_read(const Document *d, Dataset *data, Error *e);
+
 /* Reader: the first document, then chunks of users as they come. */
 typedef struct DatasetReader DatasetReader;
 DatasetReader *dataset_open(const char *path, Error *e);

@@ -250,6 +250,12 @@ static bool read_split(const Document *d, Dataset *data, Error *e)
 	return true;
 }
 
+bool catalogue_read(const Document *d, Dataset *data, Error *e)
+{
+	return read_vocabulary(d, "vocab.item", &data->items, e) && read_features(d, data, e) &&
+	       read_texts(d, data, e);
+}
+
 static bool read_first(const Document *d, Dataset *data, Error *e)
 {
 	int64_t users, events, has_time;
@@ -261,8 +267,7 @@ static bool read_first(const Document *d, Dataset *data, Error *e)
 	data->users = (size_t)users;
 	data->events = (size_t)events;
 	data->has_time = has_time == 1;
-	return read_vocabulary(d, "vocab.item", &data->items, e) && read_features(d, data, e) &&
-	       read_texts(d, data, e);
+	return catalogue_read(d, data, e);
 }
 
 /* The event columns of a chunk: `events` more behind the `had` that are there. */

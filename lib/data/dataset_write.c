@@ -88,17 +88,11 @@ static bool set_fields(Document *d, const Dataset *data, Error *e)
 	return set_json(d, "ul.texts", texts, e) && done;
 }
 
-static bool fill_first(Document *d, Arena *arena, const Dataset *data, const Users *users,
-                       const Provenance *p, Error *e)
+bool catalogue_add(Document *d, Arena *arena, const Dataset *data, Error *e)
 {
 	char prefix[NAME_BYTES];
 	size_t items = data->items.strings.count;
-	if (!document_stamp(d, "dataset", p, e) ||
-	    !document_set(d, "ul.split", data->split == SPLIT_WINDOW ? "window" : "leave-one-out", e) ||
-	    !document_set_format(d, "ul.window", e, "%zu", data->window) ||
-	    !document_set_format(d, "ul.users", e, "%zu", users->count) ||
-	    !document_set_format(d, "ul.events", e, "%lld", (long long)users->offsets[users->count]) ||
-	    !document_set(d, "ul.time", data->has_time ? "1" : "0", e) || !set_fields(d, data, e) ||
+	if (!set_fields(d, data, e) ||
 	    !add_strings(d, arena, "vocab.item", &data->items.strings, 0, items, e))
 		return false;
 	for (const Feature *f = data->features; f < data->features + data->feature_count; f++) {
@@ -115,6 +109,17 @@ static bool fill_first(Document *d, Arena *arena, const Dataset *data, const Use
 			return false;
 	}
 	return true;
+}
+
+static bool fill_first(Document *d, Arena *arena, const Dataset *data, const Users *users,
+                       const Provenance *p, Error *e)
+{
+	return document_stamp(d, "dataset", p, e) &&
+	       document_set(d, "ul.split", data->split == SPLIT_WINDOW ? "window" : "leave-one-out", e) &&
+	       document_set_format(d, "ul.window", e, "%zu", data->window) &&
+	       document_set_format(d, "ul.users", e, "%zu", users->count) &&
+	       document_set_format(d, "ul.events", e, "%lld", (long long)users->offsets[users->count]) &&
+	       document_set(d, "ul.time", data->has_time ? "1" : "0", e) && catalogue_add(d, arena, data, e);
 }
 
 /* Users [first, end). */

@@ -112,7 +112,7 @@ static bool take_text(Cursor *c, Text *text, Error *e)
 static bool take_name(Cursor *c, Vocabulary *names, const char *what, Error *e)
 {
 	char terminated[MAX_NAME + 1];
-	Text name;
+	Text name = {0};
 	if (!take_text(c, &name, e))
 		return false;
 	if (name.size == 0 || name.size > MAX_NAME || memchr(name.data, 0, name.size) != NULL)

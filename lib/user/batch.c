@@ -12,16 +12,19 @@ static bool translate_column(Translation *t, size_t c, Error *e)
 		while (f < from->feature_count && strcmp(from->features[f].name, name) != 0)
 			f++;
 		if (f == from->feature_count)
-			return fail(e, ERROR_USAGE,
-				    "the data has no feature '%s', which the encoder reads: give it to ul-prep with "
-				    "--feature %s=COLUMN",
-				    name, name);
+			return fail(
+			    e, ERROR_USAGE,
+			    "the data has no feature '%s', which the encoder reads: give it to ul-prep with "
+			    "--feature %s=COLUMN",
+			    name, name);
 		t->features[c] = f;
 		given = &from->features[f].values;
 	}
 	t->ids[c] = memory_new(given->strings.count, sizeof *t->ids[c], e);
 	for (size_t id = 0; t->ids[c] != NULL && id < given->strings.count; id++) {
-		int64_t same = id < (size_t)ID_FIRST ? (int64_t)id : vocabulary_find(known, strings_at(&given->strings, id));
+		int64_t same = id < (size_t)ID_FIRST
+		                   ? (int64_t)id
+		                   : vocabulary_find(known, strings_at(&given->strings, id));
 		t->ids[c][id] = same == VOCABULARY_NONE ? ID_UNKNOWN : (int32_t)same;
 	}
 	return t->ids[c] != NULL;
@@ -65,9 +68,10 @@ static Segment newest(const Translation *t, Segment s)
 	return s;
 }
 
-/* Column c of all events; with `targets`, unknown values are left out and ids count from the first real one. */
+/* Column c of all events; with `targets`, unknown values are left out and ids count from the first real one.
+ */
 static bool fill_column(EventBatch *b, const Translation *t, const Users *users, const Segment *histories,
-			size_t count, size_t c, bool targets, Arena *arena, Error *e)
+                        size_t count, size_t c, bool targets, Arena *arena, Error *e)
 {
 	size_t values = 0, row = 0;
 	for (size_t i = 0; i < count; i++) {
@@ -95,8 +99,8 @@ static bool fill_column(EventBatch *b, const Translation *t, const Users *users,
 	return true;
 }
 
-static bool fill(EventBatch *b, const Translation *t, const Users *users, const Segment *histories, size_t count,
-		 bool targets, Arena *arena, Error *e)
+static bool fill(EventBatch *b, const Translation *t, const Users *users, const Segment *histories,
+                 size_t count, bool targets, Arena *arena, Error *e)
 {
 	size_t columns = t->encoder->columns;
 	*b = (EventBatch){.segment_count = count};
@@ -114,8 +118,8 @@ static bool fill(EventBatch *b, const Translation *t, const Users *users, const 
 	return true;
 }
 
-bool batch_new(EventBatch *b, const Translation *t, const Users *users, const Segment *histories, size_t count,
-	       Arena *arena, Error *e)
+bool batch_new(EventBatch *b, const Translation *t, const Users *users, const Segment *histories,
+               size_t count, Arena *arena, Error *e)
 {
 	if (!fill(b, t, users, histories, count, false, arena, e))
 		return false;
@@ -134,8 +138,8 @@ bool batch_new(EventBatch *b, const Translation *t, const Users *users, const Se
 	return true;
 }
 
-bool batch_targets(EventBatch *b, const Translation *t, const Users *users, const Segment *histories, size_t count,
-		   Arena *arena, Error *e)
+bool batch_targets(EventBatch *b, const Translation *t, const Users *users, const Segment *histories,
+                   size_t count, Arena *arena, Error *e)
 {
 	return fill(b, t, users, histories, count, true, arena, e);
 }

@@ -30,7 +30,7 @@ static bool add_column(Encoder *m, size_t c, uint64_t seed, Error *e)
 	char name[128];
 	snprintf(name, sizeof name, "enc.embed.%s", of);
 	m->tables[c] = parameters_add(&m->parameters, name, 2, (size_t[]){values, width}, INIT_NORMAL,
-				      1 / sqrt((double)m->shape.dim), seed, e);
+	                              1 / sqrt((double)m->shape.dim), seed, e);
 	if (m->tables[c] == NULL)
 		return false;
 	/* What has no value of its own says nothing. */
@@ -39,14 +39,15 @@ static bool add_column(Encoder *m, size_t c, uint64_t seed, Error *e)
 		return true;
 	snprintf(name, sizeof name, "enc.head.%s", of);
 	m->heads[c] = parameters_add(&m->parameters, name, 2, (size_t[]){width, m->shape.dim}, INIT_NORMAL,
-				     1 / sqrt((double)m->shape.dim), seed, e);
+	                             1 / sqrt((double)m->shape.dim), seed, e);
 	return m->heads[c] != NULL;
 }
 
 static bool add_blocks(Encoder *m, uint64_t seed, Error *e)
 {
 	const EncoderShape *s = &m->shape;
-	LayerShape shape = {s->dim, s->dim, s->heads, s->heads, s->dim / s->heads, (8 * s->dim / 3 + 15) / 16 * 16, 1e-5f};
+	LayerShape shape = {
+	    s->dim, s->dim, s->heads, s->heads, s->dim / s->heads, (8 * s->dim / 3 + 15) / 16 * 16, 1e-5f};
 	double out_scale = 1 / sqrt(2 * (double)(s->layers ? s->layers : 1));
 	for (size_t i = 0; i < s->layers; i++) {
 		char name[64];
@@ -65,7 +66,8 @@ static bool build(Encoder *m, uint64_t seed, Error *e)
 	const EncoderShape *s = &m->shape;
 	size_t width = 0;
 	if (s->heads == 0 || s->dim % s->heads != 0 || s->dim / s->heads % 2 != 0)
-		return fail(e, ERROR_USAGE, "a width of %zu cannot be cut into %zu heads of even width", s->dim, s->heads);
+		return fail(e, ERROR_USAGE, "a width of %zu cannot be cut into %zu heads of even width",
+		            s->dim, s->heads);
 	m->columns = 1 + m->catalogue->feature_count;
 	m->tables = memory_new(m->columns, sizeof *m->tables, e);
 	m->heads = memory_new(m->columns, sizeof *m->heads, e);
@@ -79,7 +81,7 @@ static bool build(Encoder *m, uint64_t seed, Error *e)
 		width += m->tables[c]->cols;
 	}
 	m->input = parameters_add(&m->parameters, "enc.input", 2, (size_t[]){s->dim, width}, INIT_NORMAL,
-				  1 / sqrt((double)s->dim), seed, e);
+	                          1 / sqrt((double)s->dim), seed, e);
 	m->input_norm = parameters_add(&m->parameters, "enc.input_norm", 1, &s->dim, INIT_ONE, 0, seed, e);
 	m->norm = parameters_add(&m->parameters, "enc.norm", 1, &s->dim, INIT_ONE, 0, seed, e);
 	return m->input != NULL && m->input_norm != NULL && m->norm != NULL && add_blocks(m, seed, e);
@@ -138,14 +140,16 @@ static bool read_shape(const Document *d, EncoderShape *s, Error *e)
 {
 	const char *arch;
 	int64_t dim, layers, heads, max_len;
-	if (!document_get_string(d, "ul.arch", &arch, e) || !document_get_integer(d, "ul.dim", 2, 1 << 16, &dim, e) ||
+	if (!document_get_string(d, "ul.arch", &arch, e) ||
+	    !document_get_integer(d, "ul.dim", 2, 1 << 16, &dim, e) ||
 	    !document_get_integer(d, "ul.layers", 0, 1024, &layers, e) ||
 	    !document_get_integer(d, "ul.heads", 1, 1 << 15, &heads, e) ||
 	    !document_get_integer(d, "ul.max_len", 1, 1 << 20, &max_len, e) ||
 	    !document_get_real(d, "ul.dropout", 0, 0.99, &s->dropout, e))
 		return false;
 	if (strcmp(arch, "ar") != 0)
-		return fail(e, ERROR_MALFORMED, "an encoder of architecture '%s', which this version does not know", arch);
+		return fail(e, ERROR_MALFORMED,
+		            "an encoder of architecture '%s', which this version does not know", arch);
 	s->dim = (size_t)dim;
 	s->layers = (size_t)layers;
 	s->heads = (size_t)heads;
@@ -195,7 +199,7 @@ Tensor *encoder_forward(Tape *t, const Encoder *m, const EventBatch *b)
 }
 
 bool encoder_loss(Tape *t, const Encoder *m, Tensor *h, const EventBatch *targets, size_t total,
-		  double feature_weight, double *loss, size_t *counted)
+                  double feature_weight, double *loss, size_t *counted)
 {
 	for (size_t c = 0; c < m->columns; c++) {
 		LossTargets columns = {targets->offsets[c], targets->ids[c]};
@@ -204,8 +208,8 @@ bool encoder_loss(Tape *t, const Encoder *m, Tensor *h, const EventBatch *target
 		if (weight == 0)
 			continue;
 		Tensor *y = c == 0 ? h : tape_linear(t, h, m->heads[c]);
-		if (!tape_cross_entropy(t, y, m->tables[c], ID_FIRST, columns, (float)weight, c == 0 ? loss : &ignored,
-					c == 0 ? counted : &rows))
+		if (!tape_cross_entropy(t, y, m->tables[c], ID_FIRST, columns, (float)weight,
+		                        c == 0 ? loss : &ignored, c == 0 ? counted : &rows))
 			return false;
 	}
 	return true;
@@ -214,8 +218,8 @@ bool encoder_loss(Tape *t, const Encoder *m, Tensor *h, const EventBatch *target
 void encoder_scores(const Encoder *m, const float *h, size_t N, float *scores)
 {
 	const Parameter *table = m->tables[0];
-	gemm(false, true, N, table->rows, table->cols, 1, h, table->cols, table->value, table->cols, 0, scores,
-	     table->rows);
+	gemm(false, true, N, table->rows, table->cols, 1, h, table->cols, table->value, table->cols, 0,
+	     scores, table->rows);
 	for (size_t i = 0; i < N; i++)
 		for (size_t id = 0; id < (size_t)ID_FIRST; id++)
 			scores[i * table->rows + id] = -INFINITY;

@@ -20,9 +20,9 @@ typedef struct {
 	Dataset own;              /* behind `catalogue` where the encoder was loaded */
 	Parameters parameters;
 	size_t columns;
-	Parameter **tables;  /* by column: [values, width] */
-	Parameter **heads;   /* by column: [width, d], from E to the column's space; NULL for the item */
-	Parameter *input;    /* [d, Σ widths] */
+	Parameter **tables; /* by column: [values, width] */
+	Parameter **heads;  /* by column: [width, d], from E to the column's space; NULL for the item */
+	Parameter *input;   /* [d, Σ widths] */
 	Parameter *input_norm;
 	AttentionLayer *attention; /* by layer */
 	FeedForward *feed;
@@ -64,12 +64,12 @@ typedef struct {
 
 /* The events [first, end) of each history; what is longer than max_len loses its
  * beginning.  In the arena. */
-bool batch_new(EventBatch *b, const Translation *t, const Users *users, const Segment *histories, size_t count,
-	       Arena *arena, Error *e);
+bool batch_new(EventBatch *b, const Translation *t, const Users *users, const Segment *histories,
+               size_t count, Arena *arena, Error *e);
 /* The same events as targets: unknown values do not count, and ids count from the
  * first real one (as rows of the logits). */
-bool batch_targets(EventBatch *b, const Translation *t, const Users *users, const Segment *histories, size_t count,
-		   Arena *arena, Error *e);
+bool batch_targets(EventBatch *b, const Translation *t, const Users *users, const Segment *histories,
+                   size_t count, Arena *arena, Error *e);
 
 /* E [rows, d] of a batch. */
 Tensor *encoder_forward(Tape *t, const Encoder *m, const EventBatch *b);
@@ -78,7 +78,7 @@ Tensor *encoder_forward(Tape *t, const Encoder *m, const EventBatch *b);
  * row; gradients of it / `total` are added at once.  Column 0 has weight 1, the others
  * `feature_weight`.  *loss and *targets are those of the items. */
 bool encoder_loss(Tape *t, const Encoder *m, Tensor *e, const EventBatch *targets, size_t total,
-		  double feature_weight, double *loss, size_t *counted);
+                  double feature_weight, double *loss, size_t *counted);
 
 /* Scores of all items, scores [N, items] with the encoder's item ids as columns:
  * h · item table; -infinity for ids that are no items. */
