@@ -280,6 +280,12 @@ const DocumentTensor *document_need_vector(const Document *d, const char *name, 
 	return document_need(d, name, dtype, 1, &count, e);
 }
 
+uint64_t document_users(const Document *d)
+{
+	const DocumentTensor *t = document_find(d, "user.offsets");
+	return t != NULL && t->rank == 1 && t->count > 0 ? t->count - 1 : 0;
+}
+
 /* Writing */
 
 enum { WIDEST = 8 };
