@@ -139,7 +139,8 @@ static bool list_or_check(const char *path, const Settings *s, Error *e)
 	StreamReader *r = stream_reader_open(path, e);
 	bool done = r != NULL && read_all(r, &c, s->list, e);
 	if (done && !s->common.quiet) {
-		printf("%s: ok, %" PRIu64 " documents, ", stream_name(r), c.documents);
+		printf("%s: ok, %" PRIu64 " document%s, ", stream_name(r), c.documents,
+		       c.documents == 1 ? "" : "s");
 		if (c.announced >= 0)
 			printf("%" PRIu64 " users, ", c.users);
 		printf("%" PRIu64 " bytes, xxh64 %016" PRIx64 "\n", c.bytes, stream_hash(r));
