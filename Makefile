@@ -2,7 +2,7 @@
 VERSION = 0.1.0
 PREFIX  = /usr/local
 CC      = gcc
-CFLAGS  = -O2 -g
+CFLAGS  = -O3 -g
 BUILD   = build
 
 TOOLS   = ul-prep ul-pretrain ul-embed ul-finetune ul-gen ul-eval ul-cat
@@ -16,7 +16,7 @@ ifdef SANITIZE
 BUILD   := build/sanitize
 SANITIZER = -fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer
 endif
-ALL_CFLAGS = $(STANDARD) $(WARNINGS) -ftree-vectorize -fno-math-errno -fno-trapping-math -MMD -MP $(SANITIZER) $(CFLAGS)
+ALL_CFLAGS = $(STANDARD) $(WARNINGS) -fopenmp-simd -fno-math-errno -fno-trapping-math -MMD -MP $(SANITIZER) $(CFLAGS)
 
 LIB_OBJECTS  := $(patsubst %.c,$(BUILD)/%.o,$(wildcard lib/*/*.c))
 UNIT_TESTS   := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/test_*.c))

@@ -1,0 +1,29 @@
+/* Softmax cross-entropy over a vocabulary, with the product that makes the logits:
+ * chunk by chunk of rows, forward and backward in one go, so that no [N, V] matrix
+ * ever exists. */
+#ifndef MATH_LOSS_H
+#define MATH_LOSS_H
+
+#include "base/memory.h"
+
+/* Targets of N rows: row i's are values[offsets[i] … offsets[i + 1]), all equally
+ * right (a genre of several); none: the row does not count. */
+typedef struct {
+	const int64_t *offsets; /* [N + 1] */
+	const int32_t *values;  /* in [0, V) */
+} LossTargets;
+
+typedef struct {
+	size_t N, V, C;
+	const float *h; /* [N, C] */
+	const float *w; /* [V, C]: logits = h Wᵀ */
+	LossTargets targets;
+	float weight;   /* gradients are those of weight · Σ rows */
+	float *dh, *dw; /* added to; NULL: not wanted (both NULL: the loss alone) */
+} CrossEntropy;
+
+/* *loss += Σ over counting rows of mean over the row's targets of -log softmax(logits)[target]
+ * (unweighted); *rows += rows that count. */
+bool cross_entropy(const CrossEntropy *c, double *loss, size_t *rows, Arena *scratch, Error *e);
+
+#endif

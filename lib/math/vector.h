@@ -1,0 +1,55 @@
+/* Rows of numbers: sums, norms, softmax, activations; forward and backward of an
+ * op side by side.  Arrays are F32, row-major, and do not overlap unless it is
+ * said; a gradient `d…` is added to (+=) unless it is said. */
+#ifndef MATH_VECTOR_H
+#define MATH_VECTOR_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+float vector_dot(const float *a, const float *b, size_t n);
+float vector_maximum(const float *x, size_t n);                          /* -INFINITY for n = 0 */
+void vector_add(float *y, const float *x, size_t n);                     /* y += x */
+void vector_add_scaled(float *y, float scale, const float *x, size_t n); /* y += scale · x */
+void vector_scale(float *y, float scale, size_t n);
+double vector_squares(const float *x, size_t n); /* Σ x² */
+
+/* x ← e^(scale·x - shift); returns Σ of the results. */
+float vector_exp(float *x, float scale, float shift, size_t n);
+
+/* log Σ e^x, without overflow. */
+float vector_logsumexp(const float *x, size_t n);
+
+/* RMSNorm (Zhang and Sennrich 2019): y = x / rms(x) · g, rms(x) = √(mean(x²) + eps).
+ * x, y: [rows, C]; g: [C]; inverse: [rows], 1 / rms, kept for the way back. */
+void rmsnorm_forward(const float *x, const float *g, float eps, size_t rows, size_t C, float *y,
+                     float *inverse);
+/* dg NULL: not wanted. */
+void rmsnorm_backward(const float *x, const float *g, const float *inverse, const float *dy, size_t rows,
+                      size_t C, float *dx, float *dg);
+
+/* SwiGLU (Shazeer 2020): y = silu(gate) · up, silu(z) = z / (1 + e^-z). */
+void swiglu_forward(const float *gate, const float *up, size_t n, float *y);
+void swiglu_backward(const float *gate, const float *up, const float *dy, size_t n, float *dgate, float *dup);
+
+/* Dropout: y = x + keep(i) · z / (1 - rate); keep(i) is a function of key and i
+ * alone, so nothing is stored for the way back: dz += keep(i) · dy / (1 - rate).
+ * forward with x == NULL reads as zero; y may be x. */
+void dropout_forward(const float *x, const float *z, float rate, uint32_t key, size_t n, float *y);
+void dropout_backward(const float *dy, float rate, uint32_t key, size_t n, float *dz);
+
+/* Rotary positions (Su et al. 2021) on interleaved pairs (2i, 2i+1): each head of
+ * x [rows, heads·D] is turned by positions[row] · angle i.  cosine and sine are
+ * tables [positions, D/2]; direction is 1 forward and -1 for gradients.  In place. */
+void rotary_apply(float *x, size_t rows, size_t heads, size_t D, const int32_t *positions,
+                  const float *cosine, const float *sine, float direction);
+
+/* AdamW (Loshchilov and Hutter 2019), one step over n weights; `step` counts from 1:
+ * m ← β1 m + (1-β1) g, v ← β2 v + (1-β2) g², w ← w - lr (m̂ / (√v̂ + eps) + decay w). */
+typedef struct {
+	float lr, beta1, beta2, eps, decay;
+	uint64_t step;
+} AdamW;
+void adamw_step(const AdamW *a, float *w, const float *g, float *m, float *v, size_t n);
+
+#endif

@@ -1,0 +1,152 @@
+#include "nn/layers.h"
+
+#include "math/vector.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+/* A vector of ones (a norm's), or a matrix [out, in] of deviation scale/√in. */
+static bool add(Parameter **p, Parameters *set, const char *prefix, const char *name, size_t out, size_t in,
+                double scale, uint64_t seed, Error *e)
+{
+	char full[128];
+	snprintf(full, sizeof full, "%s.%s", prefix, name);
+	if (out == 0)
+		*p = parameters_add(set, full, 1, &in, INIT_ONE, 0, seed, e);
+	else
+		*p = parameters_add(set, full, 2, (size_t[]){out, in}, INIT_NORMAL, scale / sqrt((double)in),
+		                    seed, e);
+	return *p != NULL;
+}
+
+bool attention_layer_new(AttentionLayer *a, Parameters *set, const char *prefix, const LayerShape *shape,
+                         double out_scale, uint64_t seed, Error *e)
+{
+	size_t width = shape->heads * shape->D, kv_width = shape->kv_heads * shape->D;
+	a->shape = *shape;
+	return add(&a->norm, set, prefix, "norm", 0, shape->C, 1, seed, e) &&
+	       add(&a->q, set, prefix, "q", width, shape->C, 1, seed, e) &&
+	       add(&a->k, set, prefix, "k", kv_width, shape->memory, 1, seed, e) &&
+	       add(&a->v, set, prefix, "v", kv_width, shape->memory, 1, seed, e) &&
+	       add(&a->o, set, prefix, "o", shape->C, width, out_scale, seed, e);
+}
+
+bool feed_forward_new(FeedForward *f, Parameters *set, const char *prefix, const LayerShape *shape,
+                      double out_scale, uint64_t seed, Error *e)
+{
+	f->shape = *shape;
+	return add(&f->norm, set, prefix, "norm", 0, shape->C, 1, seed, e) &&
+	       add(&f->gate, set, prefix, "gate", shape->F, shape->C, 1, seed, e) &&
+	       add(&f->up, set, prefix, "up", shape->F, shape->C, 1, seed, e) &&
+	       add(&f->down, set, prefix, "down", shape->C, shape->F, out_scale, seed, e);
+}
+
+bool cache_new(KeyValueCache *c, size_t layers, size_t width, Error *e)
+{
+	*c = (KeyValueCache){.layers = layers, .width = width};
+	c->k = memory_new(layers, sizeof *c->k, e);
+	c->v = memory_new(layers, sizeof *c->v, e);
+	return c->k != NULL && c->v != NULL;
+}
+
+bool cache_reserve(KeyValueCache *c, size_t rows, Error *e)
+{
+	size_t capacity = c->capacity;
+	for (size_t i = 0; i < c->layers; i++) {
+		size_t k = c->capacity, v = c->capacity;
+		if (!memory_grow(&c->k[i], &k, rows, c->width * sizeof(float), e) ||
+		    !memory_grow(&c->v[i], &v, rows, c->width * sizeof(float), e))
+			return false;
+		capacity = k;
+	}
+	c->capacity = capacity;
+	return true;
+}
+
+void cache_free(KeyValueCache *c)
+{
+	for (size_t i = 0; i < c->layers; i++) {
+		if (c->k != NULL)
+			memory_free(c->k[i]);
+		if (c->v != NULL)
+			memory_free(c->v[i]);
+	}
+	memory_free(c->k);
+	memory_free(c->v);
+	*c = (KeyValueCache){0};
+}
+
+/* One row and head of attention over rows of the cache. */
+static void attend_cached(const AttentionLayer *a, const float *q, const float *k, const float *v,
+                          const int32_t *seen, size_t count, float *scores, float *o)
+{
+	size_t D = a->shape.D, width = a->shape.kv_heads * D;
+	for (size_t i = 0; i < count; i++)
+		scores[i] = vector_dot(q, k + (size_t)seen[i] * width, D) / sqrtf((float)D);
+	float sum = vector_exp(scores, 1, vector_maximum(scores, count), count);
+	memset(o, 0, D * sizeof *o);
+	for (size_t i = 0; i < count; i++)
+		vector_add_scaled(o, scores[i] / sum, v + (size_t)seen[i] * width, D);
+}
+
+static Tensor *cached_attention(Tape *t, const AttentionLayer *a, const Tensor *q, const Tensor *k,
+                                const Tensor *v, const Sequence *s, size_t layer)
+{
+	size_t D = a->shape.D, width = a->shape.kv_heads * D, group = a->shape.heads / a->shape.kv_heads,
+	       most = 0;
+	float *keys = s->cache->k[layer], *values = s->cache->v[layer];
+	for (size_t i = 0; i < q->rows; i++) {
+		memcpy(keys + (size_t)s->slots[i] * width, k->value + i * width, width * sizeof *keys);
+		memcpy(values + (size_t)s->slots[i] * width, v->value + i * width, width * sizeof *values);
+		most = s->seen_count[i] > most ? s->seen_count[i] : most;
+	}
+	Tensor *y = tape_tensor(t, q->rows, q->cols, false);
+	float *scores = arena_new(&t->arena, most, sizeof *scores, &t->error);
+	if (y == NULL || scores == NULL)
+		return NULL;
+	for (size_t i = 0; i < q->rows; i++)
+		for (size_t h = 0; h < a->shape.heads; h++)
+			attend_cached(a, q->value + i * q->cols + h * D, keys + h / group * D,
+			              values + h / group * D, s->seen[i], s->seen_count[i], scores,
+			              y->value + i * q->cols + h * D);
+	return y;
+}
+
+Tensor *attention_layer_self(Tape *t, const AttentionLayer *a, Tensor *x, const Sequence *s, size_t layer)
+{
+	Tensor *n = tape_rmsnorm(t, x, a->norm, a->shape.eps);
+	Tensor *q = tape_linear(t, n, a->q), *k = tape_linear(t, n, a->k), *v = tape_linear(t, n, a->v), *y;
+	if (s->positions != NULL) {
+		q = tape_rotary(t, q, s->rotary, s->positions);
+		k = tape_rotary(t, k, s->rotary, s->positions);
+	}
+	if (q == NULL || k == NULL || v == NULL)
+		return NULL;
+	if (s->cache != NULL)
+		y = cached_attention(t, a, q, k, v, s, layer);
+	else
+		y = tape_attention(t, q, k, v, a->shape.heads, a->shape.kv_heads, s->segments,
+		                   s->segment_count);
+	return tape_linear(t, y, a->o);
+}
+
+KeyValues attention_layer_memory(Tape *t, const AttentionLayer *a, Tensor *memory)
+{
+	return (KeyValues){tape_linear(t, memory, a->k), tape_linear(t, memory, a->v)};
+}
+
+Tensor *attention_layer_cross(Tape *t, const AttentionLayer *a, Tensor *x, KeyValues memory,
+                              const AttentionSegment *segments, size_t count)
+{
+	Tensor *q = tape_linear(t, tape_rmsnorm(t, x, a->norm, a->shape.eps), a->q);
+	Tensor *y =
+	    tape_attention(t, q, memory.k, memory.v, a->shape.heads, a->shape.kv_heads, segments, count);
+	return tape_linear(t, y, a->o);
+}
+
+Tensor *feed_forward(Tape *t, const FeedForward *f, Tensor *x)
+{
+	Tensor *n = tape_rmsnorm(t, x, f->norm, f->shape.eps);
+	return tape_linear(t, tape_swiglu(t, tape_linear(t, n, f->gate), tape_linear(t, n, f->up)), f->down);
+}

@@ -1,0 +1,76 @@
+/* Layers made of operations: attention and feed-forward with the norm before them, as
+ * the user encoder, the LLM, the Perceiver and the cross-attention share them. */
+#ifndef NN_LAYERS_H
+#define NN_LAYERS_H
+
+#include "nn/ops.h"
+
+typedef struct {
+	size_t C;                  /* width of what asks (the residual stream) */
+	size_t memory;             /* width of what is asked; C for self-attention */
+	size_t heads, kv_heads, D; /* D: width of a head */
+	size_t F;                  /* hidden width of the feed-forward layer */
+	float eps;                 /* of RMSNorm */
+} LayerShape;
+
+/* o( softmax(q(norm(x)) k(m)ᵀ / √D) v(m) ), m = norm(x), or a memory. */
+typedef struct {
+	Parameter *norm, *q, *k, *v, *o;
+	LayerShape shape;
+} AttentionLayer;
+
+/* down( silu(gate(norm(x))) · up(norm(x)) ) */
+typedef struct {
+	Parameter *norm, *gate, *up, *down;
+	LayerShape shape;
+} FeedForward;
+
+/* Parameters PREFIX.norm, .q, .k, .v, .o and PREFIX.norm, .gate, .up, .down; normal with
+ * deviation 1/√in, the last matrix of each times `out_scale` (1/√(2·layers) keeps a
+ * deep residual stream level). */
+bool attention_layer_new(AttentionLayer *a, Parameters *set, const char *prefix, const LayerShape *shape,
+                         double out_scale, uint64_t seed, Error *e);
+bool feed_forward_new(FeedForward *f, Parameters *set, const char *prefix, const LayerShape *shape,
+                      double out_scale, uint64_t seed, Error *e);
+
+/* Keys and values of rows that were computed before, for decoding: a pool of rows for each
+ * layer, and for each row of a batch the rows that it sees.  Sequences that share a beginning share its rows.
+ */
+typedef struct {
+	size_t layers, capacity, width; /* width: kv_heads · D */
+	float **k, **v;                 /* by layer: [capacity, width] */
+} KeyValueCache;
+
+bool cache_new(KeyValueCache *c, size_t layers, size_t width, Error *e);
+bool cache_reserve(KeyValueCache *c, size_t rows, Error *e);
+void cache_free(KeyValueCache *c);
+
+/* Where the rows of a batch stand. */
+typedef struct {
+	const int32_t *positions; /* [N]; NULL: no rotary positions */
+	const Rotary *rotary;
+	const AttentionSegment *segments;
+	size_t segment_count;
+	/* Decoding, instead of segments: row i is stored in the cache's row slots[i], and sees
+	 * rows seen[i][0 … seen_count[i]), its own among them. */
+	KeyValueCache *cache;
+	const int32_t *slots;
+	const int32_t *const *seen;
+	const size_t *seen_count;
+} Sequence;
+
+/* Keys and values of a memory, to be attended to. */
+typedef struct {
+	Tensor *k, *v;
+} KeyValues;
+
+KeyValues attention_layer_memory(Tape *t, const AttentionLayer *a, Tensor *memory);
+
+/* What the layer adds to x: self-attention of `layer` (its place in the cache) … */
+Tensor *attention_layer_self(Tape *t, const AttentionLayer *a, Tensor *x, const Sequence *s, size_t layer);
+/* … and attention to a memory, segment by segment. */
+Tensor *attention_layer_cross(Tape *t, const AttentionLayer *a, Tensor *x, KeyValues memory,
+                              const AttentionSegment *segments, size_t count);
+Tensor *feed_forward(Tape *t, const FeedForward *f, Tensor *x);
+
+#endif

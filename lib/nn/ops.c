@@ -1,0 +1,375 @@
+#include "nn/ops.h"
+
+#include "math/gemm.h"
+#include "math/vector.h"
+
+#include <math.h>
+#include <string.h>
+
+/* The parameter's gradient in the tape's lane, or NULL where it does not train. */
+static float *gradient_of(Tape *t, Parameter *p)
+{
+	return p->trains ? parameter_gradient(p, t->lane, &t->error) : NULL;
+}
+
+static bool needs(const Tensor *x)
+{
+	return x->gradient != NULL;
+}
+
+typedef struct {
+	Tensor *x, *y;
+	Parameter *w;
+} Linear;
+
+static void linear_backward(Tape *t, const void *context)
+{
+	const Linear *l = context;
+	size_t N = l->x->rows, in = l->w->cols, out = l->w->rows;
+	float *dw = gradient_of(t, l->w);
+	if (l->x->gradient != NULL)
+		gemm(false, false, N, in, out, 1, l->y->gradient, out, l->w->value, in, 1, l->x->gradient,
+		     in);
+	if (dw != NULL)
+		gemm(true, false, out, in, N, 1, l->y->gradient, out, l->x->value, in, 1, dw, in);
+}
+
+Tensor *tape_linear(Tape *t, Tensor *x, Parameter *w)
+{
+	Tensor *y = x ? tape_tensor(t, x->rows, w->rows, needs(x) || w->trains) : NULL;
+	if (y == NULL)
+		return NULL;
+	gemm(false, true, x->rows, w->rows, w->cols, 1, x->value, w->cols, w->value, w->cols, 0, y->value,
+	     w->rows);
+	if (needs(y))
+		tape_record(t, linear_backward, &(Linear){x, y, w}, sizeof(Linear));
+	return y;
+}
+
+typedef struct {
+	Tensor *into;
+	size_t column;
+	Parameter *w;
+	const int64_t *offsets;
+	const int32_t *ids;
+} Embedding;
+
+static void embedding_backward(Tape *t, const void *context)
+{
+	const Embedding *m = context;
+	size_t C = m->w->cols;
+	float *dw = gradient_of(t, m->w);
+	for (size_t r = 0; r < m->into->rows && dw != NULL; r++) {
+		const float *dy = m->into->gradient + r * m->into->cols + m->column;
+		float share = 1.0f / (float)(m->offsets[r + 1] - m->offsets[r]);
+		for (int64_t i = m->offsets[r]; i < m->offsets[r + 1]; i++)
+			vector_add_scaled(dw + (size_t)m->ids[i] * C, share, dy, C);
+	}
+}
+
+Tensor *tape_embedding(Tape *t, Tensor *into, size_t column, Parameter *w, const int64_t *offsets,
+                       const int32_t *ids)
+{
+	if (into == NULL)
+		return NULL;
+	size_t C = w->cols;
+	for (size_t r = 0; r < into->rows; r++) {
+		float *y = into->value + r * into->cols + column;
+		float share = 1.0f / (float)(offsets[r + 1] - offsets[r]);
+		memset(y, 0, C * sizeof *y);
+		for (int64_t i = offsets[r]; i < offsets[r + 1]; i++)
+			vector_add_scaled(y, share, w->value + (size_t)ids[i] * C, C);
+	}
+	if (needs(into) && w->trains)
+		tape_record(t, embedding_backward, &(Embedding){into, column, w, offsets, ids},
+		            sizeof(Embedding));
+	return into;
+}
+
+typedef struct {
+	Tensor *x, *y;
+	Parameter *g;
+	float *inverse;
+} Norm;
+
+static void norm_backward(Tape *t, const void *context)
+{
+	const Norm *n = context;
+	rmsnorm_backward(n->x->value, n->g->value, n->inverse, n->y->gradient, n->x->rows, n->x->cols,
+	                 n->x->gradient, gradient_of(t, n->g));
+}
+
+Tensor *tape_rmsnorm(Tape *t, Tensor *x, Parameter *g, float eps)
+{
+	Tensor *y = x ? tape_tensor(t, x->rows, x->cols, needs(x) || g->trains) : NULL;
+	float *inverse = y ? arena_new(&t->arena, x->rows, sizeof *inverse, &t->error) : NULL;
+	if (inverse == NULL)
+		return NULL;
+	rmsnorm_forward(x->value, g->value, eps, x->rows, x->cols, y->value, inverse);
+	if (needs(y))
+		tape_record(t, norm_backward, &(Norm){x, y, g, inverse}, sizeof(Norm));
+	return y;
+}
+
+typedef struct {
+	Tensor *gate, *up, *y;
+} Swiglu;
+
+static void swiglu_back(Tape *t, const void *context)
+{
+	const Swiglu *s = context;
+	(void)t;
+	swiglu_backward(s->gate->value, s->up->value, s->y->gradient, s->y->rows * s->y->cols,
+	                s->gate->gradient, s->up->gradient);
+}
+
+Tensor *tape_swiglu(Tape *t, Tensor *gate, Tensor *up)
+{
+	Tensor *y = gate && up ? tape_tensor(t, up->rows, up->cols, needs(gate)) : NULL;
+	if (y == NULL)
+		return NULL;
+	swiglu_forward(gate->value, up->value, y->rows * y->cols, y->value);
+	if (needs(y))
+		tape_record(t, swiglu_back, &(Swiglu){gate, up, y}, sizeof(Swiglu));
+	return y;
+}
+
+typedef struct {
+	Tensor *x, *z, *y;
+	float rate;
+	uint32_t key;
+} Residual;
+
+static void residual_backward(Tape *t, const void *context)
+{
+	const Residual *r = context;
+	size_t n = r->y->rows * r->y->cols;
+	(void)t;
+	if (r->x != NULL && r->x->gradient != NULL)
+		vector_add(r->x->gradient, r->y->gradient, n);
+	if (r->z->gradient != NULL && r->rate > 0)
+		dropout_backward(r->y->gradient, r->rate, r->key, n, r->z->gradient);
+	else if (r->z->gradient != NULL)
+		vector_add(r->z->gradient, r->y->gradient, n);
+}
+
+/* y = x + dropout(z); x NULL: dropout alone. */
+static Tensor *add_dropped(Tape *t, Tensor *x, Tensor *z, float rate)
+{
+	Tensor *y = z ? tape_tensor(t, z->rows, z->cols, needs(z) || (x && needs(x))) : NULL;
+	if (y == NULL)
+		return NULL;
+	Residual r = {x, z, y, t->training ? rate : 0, 0};
+	size_t n = y->rows * y->cols;
+	if (r.rate > 0) {
+		r.key = (uint32_t)random_bits(t->random_key, t->random_count++);
+		dropout_forward(x ? x->value : NULL, z->value, rate, r.key, n, y->value);
+	} else {
+		memcpy(y->value, x ? x->value : z->value, n * sizeof(float));
+		if (x != NULL)
+			vector_add(y->value, z->value, n);
+	}
+	if (needs(y))
+		tape_record(t, residual_backward, &r, sizeof r);
+	return y;
+}
+
+Tensor *tape_residual(Tape *t, Tensor *x, Tensor *z, float rate)
+{
+	return x ? add_dropped(t, x, z, rate) : NULL;
+}
+
+Tensor *tape_dropout(Tape *t, Tensor *x, float rate)
+{
+	return t->training && rate > 0 ? add_dropped(t, NULL, x, rate) : x;
+}
+
+typedef struct {
+	Tensor *x, *z, *y;
+	Parameter *alpha;
+} Gate;
+
+static void gate_backward(Tape *t, const void *context)
+{
+	const Gate *g = context;
+	size_t n = g->y->rows * g->y->cols;
+	float gate = tanhf(g->alpha->value[0]), *dalpha = gradient_of(t, g->alpha);
+	if (g->x->gradient != NULL)
+		vector_add(g->x->gradient, g->y->gradient, n);
+	if (g->z->gradient != NULL)
+		vector_add_scaled(g->z->gradient, gate, g->y->gradient, n);
+	if (dalpha != NULL)
+		*dalpha += (1 - gate * gate) * vector_dot(g->y->gradient, g->z->value, n);
+}
+
+Tensor *tape_gated_residual(Tape *t, Tensor *x, Tensor *z, Parameter *alpha)
+{
+	Tensor *y = x && z ? tape_tensor(t, x->rows, x->cols, needs(x) || needs(z) || alpha->trains) : NULL;
+	if (y == NULL)
+		return NULL;
+	float gate = tanhf(alpha->value[0]);
+	memcpy(y->value, x->value, x->rows * x->cols * sizeof(float));
+	if (gate != 0) /* a closed gate lets nothing through, not even a changed -0 or a NaN */
+		vector_add_scaled(y->value, gate, z->value, x->rows * x->cols);
+	if (needs(y))
+		tape_record(t, gate_backward, &(Gate){x, z, y, alpha}, sizeof(Gate));
+	return y;
+}
+
+typedef struct {
+	Tensor *y;
+	Parameter *b;
+	size_t times;
+} Tiled;
+
+static void tile_backward(Tape *t, const void *context)
+{
+	const Tiled *d = context;
+	float *db = gradient_of(t, d->b);
+	for (size_t i = 0; i < d->times && db != NULL; i++)
+		vector_add(db, d->y->gradient + i * d->b->count, d->b->count);
+}
+
+Tensor *tape_tile(Tape *t, Parameter *b, size_t times)
+{
+	Tensor *y = tape_tensor(t, b->rows * times, b->cols, b->trains);
+	if (y == NULL)
+		return NULL;
+	for (size_t i = 0; i < times; i++)
+		memcpy(y->value + i * b->count, b->value, b->count * sizeof(float));
+	if (needs(y))
+		tape_record(t, tile_backward, &(Tiled){y, b, times}, sizeof(Tiled));
+	return y;
+}
+
+bool rotary_new(Rotary *r, size_t D, size_t positions, double base, Error *e)
+{
+	*r = (Rotary){.D = D, .positions = positions};
+	size_t count;
+	if (!memory_product(positions, D / 2, &count, e) ||
+	    (r->cosine = memory_new(count, sizeof(float), e)) == NULL ||
+	    (r->sine = memory_new(count, sizeof(float), e)) == NULL)
+		return false;
+	for (size_t i = 0; i < D / 2; i++) {
+		double frequency = pow(base, -2.0 * (double)i / (double)D);
+		for (size_t position = 0; position < positions; position++) {
+			r->cosine[position * (D / 2) + i] = (float)cos((double)position * frequency);
+			r->sine[position * (D / 2) + i] = (float)sin((double)position * frequency);
+		}
+	}
+	return true;
+}
+
+void rotary_free(Rotary *r)
+{
+	memory_free(r->cosine);
+	memory_free(r->sine);
+	*r = (Rotary){0};
+}
+
+typedef struct {
+	Tensor *x;
+	const Rotary *rotary;
+	const int32_t *positions;
+} Turn;
+
+static void turn(const Turn *u, float *x, float direction)
+{
+	const Rotary *r = u->rotary;
+	rotary_apply(x, u->x->rows, u->x->cols / r->D, r->D, u->positions, r->cosine, r->sine, direction);
+}
+
+static void rotary_backward(Tape *t, const void *context)
+{
+	const Turn *u = context;
+	(void)t;
+	turn(u, u->x->gradient, -1);
+}
+
+Tensor *tape_rotary(Tape *t, Tensor *x, const Rotary *rotary, const int32_t *positions)
+{
+	if (x == NULL)
+		return NULL;
+	Turn u = {x, rotary, positions};
+	turn(&u, x->value, 1);
+	if (needs(x))
+		tape_record(t, rotary_backward, &u, sizeof u);
+	return x;
+}
+
+typedef struct {
+	Attention a;
+	Tensor *q, *k, *v, *y;
+} Attended;
+
+static void attention_back(Tape *t, const void *context)
+{
+	const Attended *d = context;
+	attention_backward(&d->a, d->y->gradient, d->q->gradient, d->k->gradient, d->v->gradient, &t->scratch,
+	                   &t->error);
+}
+
+Tensor *tape_attention(Tape *t, Tensor *q, Tensor *k, Tensor *v, size_t heads, size_t kv_heads,
+                       const AttentionSegment *segments, size_t count)
+{
+	Tensor *y = q && k && v ? tape_tensor(t, q->rows, q->cols, needs(q) || needs(k) || needs(v)) : NULL;
+	float *lse = y ? arena_new(&t->arena, q->rows * heads, sizeof *lse, &t->error) : NULL;
+	if (lse == NULL)
+		return NULL;
+	size_t D = q->cols / heads;
+	Attended d = {{heads, kv_heads, D, 1 / sqrtf((float)D), segments, count, q->value, k->value, v->value,
+	               y->value, lse},
+	              q,
+	              k,
+	              v,
+	              y};
+	if (!attention_forward(&d.a, &t->scratch, &t->error))
+		return NULL;
+	if (needs(y))
+		tape_record(t, attention_back, &d, sizeof d);
+	return y;
+}
+
+typedef struct {
+	Tensor *x, *y;
+	const int32_t *rows;
+} Rows;
+
+static void rows_backward(Tape *t, const void *context)
+{
+	const Rows *s = context;
+	(void)t;
+	for (size_t i = 0; i < s->y->rows; i++)
+		vector_add(s->x->gradient + (size_t)s->rows[i] * s->x->cols, s->y->gradient + i * s->x->cols,
+		           s->x->cols);
+}
+
+Tensor *tape_rows(Tape *t, Tensor *x, const int32_t *rows, size_t count)
+{
+	Tensor *y = x ? tape_tensor(t, count, x->cols, needs(x)) : NULL;
+	if (y == NULL)
+		return NULL;
+	for (size_t i = 0; i < count; i++)
+		memcpy(y->value + i * x->cols, x->value + (size_t)rows[i] * x->cols, x->cols * sizeof(float));
+	if (needs(y))
+		tape_record(t, rows_backward, &(Rows){x, y, rows}, sizeof(Rows));
+	return y;
+}
+
+bool tape_cross_entropy(Tape *t, Tensor *h, Parameter *w, size_t first_row, LossTargets targets, float weight,
+                        double *loss, size_t *rows)
+{
+	if (h == NULL)
+		return false;
+	float *dw = t->training ? gradient_of(t, w) : NULL;
+	CrossEntropy c = {.N = h->rows,
+	                  .V = w->rows - first_row,
+	                  .C = w->cols,
+	                  .h = h->value,
+	                  .w = w->value + first_row * w->cols,
+	                  .targets = targets,
+	                  .weight = weight,
+	                  .dh = h->gradient,
+	                  .dw = dw ? dw + first_row * w->cols : NULL};
+	return t->error.code == ERROR_NONE && cross_entropy(&c, loss, rows, &t->scratch, &t->error);
+}

@@ -1,0 +1,49 @@
+/* The operations that models are made of: each is a pair, forward and backward, in one
+ * place, checked against central differences. */
+#ifndef NN_OPS_H
+#define NN_OPS_H
+
+#include "math/attention.h"
+#include "math/loss.h"
+#include "nn/tape.h"
+
+/* y = x Wᵀ: x [N, in], W [out, in] */
+Tensor *tape_linear(Tape *t, Tensor *x, Parameter *w);
+/* y[i] = mean of W's rows in list i: ids by offsets [N + 1]; zeros for an empty list; written into
+ * columns [column, column + C) of a tensor `into` of N rows, so that features lie side by side. */
+Tensor *tape_embedding(Tape *t, Tensor *into, size_t column, Parameter *w, const int64_t *offsets,
+                       const int32_t *ids);
+Tensor *tape_rmsnorm(Tape *t, Tensor *x, Parameter *g, float eps);
+Tensor *tape_swiglu(Tape *t, Tensor *gate, Tensor *up);
+/* x + dropout(z, rate) */
+Tensor *tape_residual(Tape *t, Tensor *x, Tensor *z, float rate);
+Tensor *tape_dropout(Tape *t, Tensor *x, float rate);
+/* x + tanh(alpha) · z, alpha a parameter of one number; for alpha = 0 the result is x, bit for bit */
+Tensor *tape_gated_residual(Tape *t, Tensor *x, Tensor *z, Parameter *alpha);
+/* The rows of a parameter [K, C], `times` times over: [times·K, C] (the latents of a Perceiver). */
+Tensor *tape_tile(Tape *t, Parameter *b, size_t times);
+
+/* Tables of cosines and sines for rotary positions. */
+typedef struct {
+	size_t D, positions;
+	float *cosine, *sine; /* [positions, D/2] */
+} Rotary;
+/* angle(position, i) = position · base^(-2i/D); theta in double. */
+bool rotary_new(Rotary *r, size_t D, size_t positions, double base, Error *e);
+void rotary_free(Rotary *r);
+
+/* Turns each head of x in place (the tensor is the same one). */
+Tensor *tape_rotary(Tape *t, Tensor *x, const Rotary *rotary, const int32_t *positions);
+
+/* softmax(Q Kᵀ / √D) V over segments, which must live as long as the tape's round. */
+Tensor *tape_attention(Tape *t, Tensor *q, Tensor *k, Tensor *v, size_t heads, size_t kv_heads,
+                       const AttentionSegment *segments, size_t count);
+
+/* Rows of x by index (an index may come again). */
+Tensor *tape_rows(Tape *t, Tensor *x, const int32_t *rows, size_t count);
+
+/* Loss of logits = h W[first …]ᵀ; adds gradients of weight · loss at once, to h's and W's. */
+bool tape_cross_entropy(Tape *t, Tensor *h, Parameter *w, size_t first_row, LossTargets targets, float weight,
+                        double *loss, size_t *rows);
+
+#endif

@@ -1,0 +1,238 @@
+#include "nn/parameters.h"
+
+#include "math/vector.h"
+
+#include <math.h>
+#include <string.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+static void parameter_free(Parameter *p)
+{
+	if (p == NULL)
+		return;
+	for (size_t lane = 0; lane < LANES; lane++)
+		memory_free(p->gradient[lane]);
+	if (!p->borrowed)
+		memory_free(p->value);
+	memory_free(p->m);
+	memory_free(p->v);
+	memory_free(p->name);
+	memory_free(p);
+}
+
+static void initialise(Parameter *p, Init init, double deviation, uint64_t seed)
+{
+	Random random = {random_key(seed, XXH64(p->name, strlen(p->name), 0)), 0};
+	for (size_t i = 0; i < p->count; i++)
+		p->value[i] = init == INIT_NORMAL ? (float)(deviation * random_normal(&random))
+		                                  : (float)(init == INIT_ONE);
+}
+
+Parameter *parameters_add(Parameters *set, const char *name, size_t rank, const size_t *shape, Init init,
+                          double deviation, uint64_t seed, Error *e)
+{
+	Parameter *p = memory_new(1, sizeof *p, e);
+	if (p == NULL)
+		return NULL;
+	*p = (Parameter){.rank = rank, .count = 1, .trains = true, .decays = rank > 1};
+	bool done = (p->name = memory_string(name, e)) != NULL;
+	for (size_t i = 0; i < rank && done; i++) {
+		p->shape[i] = shape[i];
+		done = memory_product(p->count, shape[i], &p->count, e);
+	}
+	p->rows = rank > 1 ? shape[0] : 1;
+	p->cols = p->rows ? p->count / p->rows : 0;
+	done = done && (p->value = memory_new(p->count, sizeof *p->value, e)) != NULL &&
+	       memory_grow(&set->items, &set->capacity, set->count + 1, sizeof *set->items, e);
+	if (!done) {
+		parameter_free(p);
+		return NULL;
+	}
+	initialise(p, init, deviation, seed);
+	set->items[set->count++] = p;
+	return p;
+}
+
+void parameters_free(Parameters *set)
+{
+	for (size_t i = 0; i < set->count; i++)
+		parameter_free(set->items[i]);
+	memory_free(set->items);
+	*set = (Parameters){0};
+}
+
+Parameter *parameters_find(const Parameters *set, const char *name)
+{
+	for (size_t i = 0; i < set->count; i++)
+		if (strcmp(set->items[i]->name, name) == 0)
+			return set->items[i];
+	return NULL;
+}
+
+size_t parameters_count(const Parameters *set, bool training_only)
+{
+	size_t count = 0;
+	for (size_t i = 0; i < set->count; i++)
+		if (set->items[i]->trains || !training_only)
+			count += set->items[i]->count;
+	return count;
+}
+
+void parameters_train(Parameters *set, bool trains)
+{
+	for (size_t i = 0; i < set->count; i++)
+		set->items[i]->trains = trains;
+}
+
+bool parameters_save(const Parameters *set, Document *d, Error *e)
+{
+	for (size_t i = 0; i < set->count; i++) {
+		const Parameter *p = set->items[i];
+		if (!document_add(d, p->name, DTYPE_F32, p->rank, p->shape, p->value, e))
+			return false;
+	}
+	return true;
+}
+
+bool parameters_load(Parameters *set, const Document *d, Error *e)
+{
+	for (size_t i = 0; i < set->count; i++) {
+		Parameter *p = set->items[i];
+		const DocumentTensor *t = document_need(d, p->name, DTYPE_F32, p->rank, p->shape, e);
+		if (t == NULL)
+			return false;
+		memcpy(p->value, t->data, t->bytes);
+	}
+	return true;
+}
+
+bool parameters_keep(const Parameters *set, float **copy, Error *e)
+{
+	if (*copy == NULL)
+		*copy = memory_new(parameters_count(set, true), sizeof **copy, e);
+	if (*copy == NULL)
+		return false;
+	float *to = *copy;
+	for (size_t i = 0; i < set->count; i++)
+		if (set->items[i]->trains) {
+			memcpy(to, set->items[i]->value, set->items[i]->count * sizeof *to);
+			to += set->items[i]->count;
+		}
+	return true;
+}
+
+void parameters_restore(Parameters *set, const float *copy)
+{
+	for (size_t i = 0; i < set->count; i++)
+		if (set->items[i]->trains) {
+			memcpy(set->items[i]->value, copy, set->items[i]->count * sizeof *copy);
+			copy += set->items[i]->count;
+		}
+}
+
+float *parameter_gradient(Parameter *p, size_t lane, Error *e)
+{
+	if (p->gradient[lane] == NULL)
+		p->gradient[lane] = memory_new(p->count, sizeof(float), e);
+	return p->gradient[lane];
+}
+
+/* Work on all training weights is cut into slices of this many. */
+enum { SLICE = 1 << 14 };
+
+typedef struct {
+	Parameter *p;
+	size_t first, count;
+	double squares;
+} Slice;
+
+typedef struct {
+	Slice *slices;
+	AdamW adamw;
+	double decay;
+	float scale; /* of the gradients */
+} StepWork;
+
+/* Adds the lanes up into the first one that is there, and clears the others. */
+static void sum_slice(void *context, size_t task)
+{
+	Slice *s = &((StepWork *)context)->slices[task];
+	float *sum = NULL;
+	for (size_t lane = 0; lane < LANES; lane++) {
+		float *g = s->p->gradient[lane];
+		if (g == NULL)
+			continue;
+		if (sum == NULL) {
+			sum = g + s->first;
+			continue;
+		}
+		vector_add(sum, g + s->first, s->count);
+		memset(g + s->first, 0, s->count * sizeof *g);
+	}
+	s->squares = sum ? vector_squares(sum, s->count) : 0;
+}
+
+static float *summed(const Slice *s)
+{
+	for (size_t lane = 0; lane < LANES; lane++)
+		if (s->p->gradient[lane] != NULL)
+			return s->p->gradient[lane] + s->first;
+	return NULL;
+}
+
+static void update_slice(void *context, size_t task)
+{
+	const StepWork *work = context;
+	const Slice *s = &work->slices[task];
+	float *g = summed(s);
+	if (g == NULL)
+		return;
+	AdamW adamw = work->adamw;
+	adamw.decay = s->p->decays ? (float)work->decay : 0;
+	if (work->scale != 1)
+		vector_scale(g, work->scale, s->count);
+	adamw_step(&adamw, s->p->value + s->first, g, s->p->m + s->first, s->p->v + s->first, s->count);
+	memset(g, 0, s->count * sizeof *g);
+}
+
+static bool slice_all(const Parameters *set, Slice **slices, size_t *count, Error *e)
+{
+	size_t capacity = 0;
+	for (size_t i = 0; i < set->count; i++) {
+		Parameter *p = set->items[i];
+		if (!p->trains)
+			continue;
+		if (p->m == NULL && ((p->m = memory_new(p->count, sizeof *p->m, e)) == NULL ||
+		                     (p->v = memory_new(p->count, sizeof *p->v, e)) == NULL))
+			return false;
+		for (size_t first = 0; first < p->count; first += SLICE) {
+			if (!memory_grow(slices, &capacity, *count + 1, sizeof **slices, e))
+				return false;
+			size_t left = p->count - first;
+			(*slices)[(*count)++] = (Slice){p, first, left < SLICE ? left : SLICE, 0};
+		}
+	}
+	return true;
+}
+
+bool parameters_step(Parameters *set, const OptimizerStep *step, Pool *pool, double *norm, Error *e)
+{
+	StepWork work = {
+	    .adamw = {(float)step->lr, 0.9f, 0.999f, 1e-8f, 0, step->step}, .decay = step->decay, .scale = 1};
+	size_t count = 0;
+	bool done = slice_all(set, &work.slices, &count, e);
+	if (done) {
+		double squares = 0;
+		pool_run(pool, count, sum_slice, &work);
+		for (size_t i = 0; i < count; i++)
+			squares += work.slices[i].squares;
+		*norm = sqrt(squares);
+		if (step->clip > 0 && *norm > step->clip)
+			work.scale = (float)(step->clip / *norm);
+		if (isfinite(*norm))
+			pool_run(pool, count, update_slice, &work);
+	}
+	memory_free(work.slices);
+	return done;
+}

@@ -1,0 +1,65 @@
+/* Parameters by name.  What is saved, what trains, what decays: sets of names. */
+#ifndef NN_PARAMETERS_H
+#define NN_PARAMETERS_H
+
+#include "base/pool.h"
+#include "base/random.h"
+#include "stream/document.h"
+
+/* Work on a batch is cut into shards, and shards are dealt to this many lanes,
+ * whatever the number of threads; each lane sums gradients of its own, and lanes
+ * are added in order.  So results do not depend on the threads. */
+enum { LANES = 8 };
+
+typedef struct {
+	char *name;
+	size_t rank, shape[4];
+	size_t rows, cols; /* as a matrix: shape[0] × the rest; a vector is 1 × n */
+	size_t count;
+	float *value;
+	float *gradient[LANES]; /* NULL until a lane needs it */
+	float *m, *v;           /* AdamW's moments; NULL until the first step */
+	bool trains, decays;
+	bool borrowed; /* value belongs to another */
+} Parameter;
+
+typedef struct {
+	Parameter **items;
+	size_t count, capacity;
+} Parameters;
+
+typedef enum { INIT_ZERO, INIT_ONE, INIT_NORMAL } Init;
+
+/* A new parameter, owned by the set.  INIT_NORMAL: mean 0, standard deviation
+ * `deviation`, from the seed and the name alone, so that adding a parameter does not change another.
+ * Matrices decay, vectors do not.  NULL on error. */
+Parameter *parameters_add(Parameters *set, const char *name, size_t rank, const size_t *shape, Init init,
+                          double deviation, uint64_t seed, Error *e);
+void parameters_free(Parameters *set);
+
+Parameter *parameters_find(const Parameters *set, const char *name); /* NULL: not there */
+size_t parameters_count(const Parameters *set, bool training_only);  /* weights */
+void parameters_train(Parameters *set, bool trains);                 /* all of them */
+
+/* Adds all parameters as F32 tensors to a document, which borrows them. */
+bool parameters_save(const Parameters *set, Document *d, Error *e);
+/* Fills all parameters from the tensors of the same names and shapes. */
+bool parameters_load(Parameters *set, const Document *d, Error *e);
+
+/* The values of all that trains, copied away and put back (best weights). */
+bool parameters_keep(const Parameters *set, float **copy, Error *e);
+void parameters_restore(Parameters *set, const float *copy);
+
+/* The gradient of a lane, allocated and zeroed where it is new. */
+float *parameter_gradient(Parameter *p, size_t lane, Error *e);
+
+/* One AdamW step: adds up the lanes in order, clips the gradients to a norm of at
+ * most `clip` (0: no clipping), updates all that trains, and zeroes the gradients.
+ * *norm is the norm before clipping; if it is not finite nothing is updated. */
+typedef struct {
+	double lr, decay, clip;
+	uint64_t step; /* from 1 */
+} OptimizerStep;
+bool parameters_step(Parameters *set, const OptimizerStep *step, Pool *pool, double *norm, Error *e);
+
+#endif

@@ -1,0 +1,50 @@
+/* Training: steps, schedule, budget, validation, best weights: the same for an
+ * encoder, an LLM and an adapter. */
+#ifndef NN_TRAINER_H
+#define NN_TRAINER_H
+
+#include "nn/tape.h"
+
+/* What is trained.  A step's work is cut into shards that do not depend on the
+ * threads; shard() is called from several threads at once. */
+typedef struct {
+	void *context;
+	Parameters *parameters;
+	/* Starts an epoch (from 0) of so many steps. */
+	bool (*epoch)(void *context, size_t epoch, size_t *steps, Error *e);
+	/* Chooses the batch of a step of the epoch; returns its number of shards. */
+	size_t (*step)(void *context, size_t step);
+	/* Forward and backward of a shard: gradients of the mean loss over the whole step's
+	 * targets; adds the shard's summed loss and its number of targets and of events (or tokens). */
+	bool (*shard)(void *context, Tape *t, size_t shard, double *loss, size_t *targets, size_t *events);
+	/* The validation score, higher is better, and words for it ("hr@10=0.27 …"). */
+	bool (*evaluate)(void *context, Pool *pool, double *score, char *words, size_t size, Error *e);
+} Trainee;
+
+typedef struct {
+	/* The budget: the first that is not 0. */
+	double minutes; /* by the clock: how far it gets depends on the machine */
+	uint64_t steps;
+	double epochs;
+	double lr, decay, clip, warmup; /* warmup: share of the budget */
+	uint64_t evaluate_every;        /* steps; 0: at the end of each epoch */
+	size_t patience;                /* evaluations without improvement before it stops; 0: never */
+	uint64_t seed;
+} Budget;
+
+typedef struct {
+	uint64_t step;
+	double progress; /* of the budget, 0 to 1 */
+	double epoch, seconds, rate /* events a second since the last report */, loss /* mean since then */,
+	    lr;
+	bool evaluated, improved;
+	const char *words; /* of the evaluation */
+} TrainerReport;
+
+/* Trains, keeps the best weights by evaluation and puts them back at the end.  report()
+ * is called after each step and each evaluation.  A loss that is not finite ends
+ * training: the best weights are put back and it is an error. */
+bool trainer_run(const Trainee *trainee, const Budget *budget, Pool *pool,
+                 void (*report)(void *context, const TrainerReport *r), void *report_context, Error *e);
+
+#endif

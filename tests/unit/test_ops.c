@@ -1,0 +1,334 @@
+/* Every operation's way back against central differences, and products against the naive one. */
+#include "gradient.h"
+
+#include "math/gemm.h"
+#include "math/vector.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct {
+	Parameters set;
+	Parameter *p[5];
+	Rotary rotary;
+	AttentionSegment segments[3];
+	size_t segment_count, heads, kv_heads;
+} Graph;
+
+static Tensor *input(Tape *t, Graph *g, int i)
+{
+	return tape_tile(t, g->p[i], 1);
+}
+
+static void check(Graph *g, GraphBuilder build)
+{
+	gradient_check(&g->set, build, g, 1000, 3e-3);
+	parameters_free(&g->set);
+}
+
+static void add(Graph *g, int i, size_t rows, size_t cols)
+{
+	Error e = {0};
+	char name[2] = {(char)('a' + i), 0};
+	g->p[i] = graph_parameter(&g->set, name, rows, cols, &e);
+}
+
+static Tensor *build_linear(Tape *t, void *context, double *loss)
+{
+	(void)loss;
+	Graph *g = context;
+	return tape_linear(t, input(t, g, 0), g->p[1]);
+}
+
+static void test_linear(void **state)
+{
+	(void)state;
+	Graph g = {0};
+	add(&g, 0, 5, 7);
+	add(&g, 1, 3, 7);
+	check(&g, build_linear);
+}
+
+static Tensor *build_norm(Tape *t, void *context, double *loss)
+{
+	(void)loss;
+	Graph *g = context;
+	return tape_rmsnorm(t, input(t, g, 0), g->p[1], 1e-5f);
+}
+
+static void test_norm(void **state)
+{
+	(void)state;
+	Graph g = {0};
+	add(&g, 0, 4, 9);
+	add(&g, 1, 1, 9);
+	check(&g, build_norm);
+}
+
+static Tensor *build_swiglu(Tape *t, void *context, double *loss)
+{
+	(void)loss;
+	Graph *g = context;
+	return tape_swiglu(t, input(t, g, 0), input(t, g, 1));
+}
+
+static void test_swiglu(void **state)
+{
+	(void)state;
+	Graph g = {0};
+	add(&g, 0, 4, 5);
+	add(&g, 1, 4, 5);
+	check(&g, build_swiglu);
+}
+
+static Tensor *build_residual(Tape *t, void *context, double *loss)
+{
+	(void)loss;
+	Graph *g = context;
+	return tape_dropout(t, tape_residual(t, input(t, g, 0), input(t, g, 1), 0.4f), 0.3f);
+}
+
+static void test_residual(void **state)
+{
+	(void)state;
+	Graph g = {0};
+	add(&g, 0, 6, 5);
+	add(&g, 1, 6, 5);
+	check(&g, build_residual);
+}
+
+static Tensor *build_gate(Tape *t, void *context, double *loss)
+{
+	(void)loss;
+	Graph *g = context;
+	return tape_gated_residual(t, input(t, g, 0), input(t, g, 1), g->p[2]);
+}
+
+static void test_gate(void **state)
+{
+	(void)state;
+	Graph g = {0};
+	add(&g, 0, 6, 5);
+	add(&g, 1, 6, 5);
+	add(&g, 2, 1, 1);
+	check(&g, build_gate);
+}
+
+static void test_closed_gate_changes_no_bit(void **state)
+{
+	(void)state;
+	Graph g = {0};
+	Tape t = {0};
+	add(&g, 0, 2, 2);
+	add(&g, 1, 2, 2);
+	add(&g, 2, 1, 1);
+	g.p[0]->value[0] = -0.0f;
+	g.p[1]->value[1] = NAN;
+	g.p[2]->value[0] = 0;
+	tape_reset(&t, false, 0);
+	Tensor *y = build_gate(&t, &g, NULL);
+	assert_memory_equal(y->value, g.p[0]->value, 4 * sizeof(float));
+	tape_free(&t);
+	parameters_free(&g.set);
+}
+
+static const int64_t offsets[] = {0, 1, 3, 3, 5};
+static const int32_t ids[] = {2, 0, 3, 3, 3};
+
+static Tensor *build_embedding(Tape *t, void *context, double *loss)
+{
+	(void)loss;
+	Graph *g = context;
+	Tensor *into = tape_tensor(t, 4, 5, true);
+	into = tape_embedding(t, into, 0, g->p[0], offsets, ids);
+	return tape_embedding(t, into, 3, g->p[1], offsets, ids);
+}
+
+static void test_embedding(void **state)
+{
+	(void)state;
+	Graph g = {0};
+	add(&g, 0, 4, 3);
+	add(&g, 1, 4, 2);
+	check(&g, build_embedding);
+}
+
+static Tensor *build_rows(Tape *t, void *context, double *loss)
+{
+	(void)loss;
+	static const int32_t rows[] = {3, 0, 3};
+	Graph *g = context;
+	return tape_rows(t, input(t, g, 0), rows, 3);
+}
+
+static void test_rows(void **state)
+{
+	(void)state;
+	Graph g = {0};
+	add(&g, 0, 4, 3);
+	check(&g, build_rows);
+}
+
+static Tensor *build_attention(Tape *t, void *context, double *loss)
+{
+	(void)loss;
+	static const int32_t positions[] = {0, 1, 2, 0, 1, 2, 3, 4, 5};
+	Graph *g = context;
+	Tensor *q = input(t, g, 0), *k = input(t, g, 1);
+	if (g->rotary.D != 0) {
+		q = tape_rotary(t, q, &g->rotary, positions);
+		k = tape_rotary(t, k, &g->rotary, positions);
+	}
+	return tape_attention(t, q, k, input(t, g, 2), g->heads, g->kv_heads, g->segments, g->segment_count);
+}
+
+static void test_attention_causal(void **state)
+{
+	(void)state;
+	Error e = {0};
+	Graph g = {.segments = {{0, 3, 0, 3, true}, {3, 5, 3, 5, true}},
+	           .segment_count = 2,
+	           .heads = 2,
+	           .kv_heads = 1};
+	assert_true(rotary_new(&g.rotary, 4, 8, 10000, &e));
+	add(&g, 0, 8, 8);
+	add(&g, 1, 8, 4);
+	add(&g, 2, 8, 4);
+	check(&g, build_attention);
+	rotary_free(&g.rotary);
+}
+
+/* Two queries with memories of their own, one of them empty, and a longer causal past. */
+static void test_attention_cross(void **state)
+{
+	(void)state;
+	Graph g = {.segments = {{0, 2, 1, 4, false}, {2, 1, 0, 0, false}, {3, 2, 2, 5, true}},
+	           .segment_count = 3,
+	           .heads = 2,
+	           .kv_heads = 2};
+	add(&g, 0, 5, 4);
+	add(&g, 1, 7, 4);
+	add(&g, 2, 7, 4);
+	check(&g, build_attention);
+}
+
+static Tensor *build_loss(Tape *t, void *context, double *loss)
+{
+	Graph *g = context;
+	size_t rows = 0;
+	double sum = 0;
+	tape_cross_entropy(t, input(t, g, 0), g->p[1], 1, (LossTargets){offsets, ids}, 0.5f, &sum, &rows);
+	assert_int_equal(rows, 3); /* the third has no target */
+	*loss = 0.5 * sum;
+	return NULL;
+}
+
+static void test_loss(void **state)
+{
+	(void)state;
+	Graph g = {0};
+	add(&g, 0, 4, 6);
+	add(&g, 1, 8, 6);
+	check(&g, build_loss);
+}
+
+static void test_gemm(void **state)
+{
+	(void)state;
+	enum { M = 5, N = 9, K = 7, LD = 13 };
+	float a[LD * LD], b[LD * LD], c[M * LD], expected[M * LD];
+	for (int form = 0; form < 8; form++) {
+		bool ta = form & 1, tb = form & 2;
+		float beta = form & 4 ? 0.5f : 0.0f;
+		for (size_t i = 0; i < LD * LD; i++) {
+			a[i] = (float)(random_bits(1, i) % 17) - 8;
+			b[i] = (float)(random_bits(2, i) % 17) - 8;
+		}
+		for (size_t i = 0; i < M * LD; i++)
+			c[i] = expected[i] = (float)i;
+		for (size_t i = 0; i < M; i++)
+			for (size_t j = 0; j < N; j++) {
+				float sum = 0;
+				for (size_t k = 0; k < K; k++)
+					sum += (ta ? a[k * LD + i] : a[i * LD + k]) *
+					       (tb ? b[j * LD + k] : b[k * LD + j]);
+				expected[i * LD + j] = 2 * sum + beta * expected[i * LD + j];
+			}
+		gemm(ta, tb, M, N, K, 2, a, LD, b, LD, beta, c, LD);
+		assert_memory_equal(c, expected, sizeof c); /* whole numbers: exact */
+	}
+}
+
+static void test_exp(void **state)
+{
+	(void)state;
+	for (double x = -86.5; x < 88; x += 0.01) {
+		float y = (float)x, true_value = expf(y);
+		vector_exp(&y, 1, 0, 1);
+		if (fabsf(y - true_value) > 4e-7f * true_value)
+			fail_msg("exp(%g): %g, not %g", x, (double)y, (double)true_value);
+	}
+	float below[] = {-200, -INFINITY};
+	assert_true(vector_exp(below, 1, 0, 2) == 0);
+}
+
+static Tensor *build_drop(Tape *t, void *context, double *loss)
+{
+	(void)loss;
+	return tape_dropout(t, input(t, context, 0), 0.25f);
+}
+
+static void test_dropout_share(void **state)
+{
+	(void)state;
+	Graph g = {0};
+	Tape t = {0};
+	add(&g, 0, 400, 100);
+	for (size_t i = 0; i < g.p[0]->count; i++)
+		g.p[0]->value[i] = 1;
+	tape_reset(&t, true, 3);
+	Tensor *y = build_drop(&t, &g, NULL);
+	double zeros = 0, sum = 0;
+	for (size_t i = 0; i < 40000; i++) {
+		zeros += y->value[i] == 0;
+		sum += (double)y->value[i];
+	}
+	assert_true(fabs(zeros / 40000 - 0.25) < 0.01);
+	assert_true(fabs(sum / 40000 - 1) < 0.01);
+	tape_free(&t);
+	parameters_free(&g.set);
+}
+
+static void test_adamw(void **state)
+{
+	(void)state;
+	/* By hand: the first step moves by lr against the sign, the decay comes on top. */
+	float w = 2, g = 0.5f, m = 0, v = 0;
+	AdamW a = {0.1f, 0.9f, 0.999f, 0, 0.01f, 1};
+	adamw_step(&a, &w, &g, &m, &v, 1);
+	assert_true(fabsf(w - (2 * (1 - 0.1f * 0.01f) - 0.1f)) < 1e-6f);
+	assert_true(fabsf(m - 0.05f) < 1e-7f && fabsf(v - 0.00025f) < 1e-7f);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_gemm),
+	    cmocka_unit_test(test_exp),
+	    cmocka_unit_test(test_linear),
+	    cmocka_unit_test(test_norm),
+	    cmocka_unit_test(test_swiglu),
+	    cmocka_unit_test(test_residual),
+	    cmocka_unit_test(test_gate),
+	    cmocka_unit_test(test_closed_gate_changes_no_bit),
+	    cmocka_unit_test(test_embedding),
+	    cmocka_unit_test(test_rows),
+	    cmocka_unit_test(test_attention_causal),
+	    cmocka_unit_test(test_attention_cross),
+	    cmocka_unit_test(test_loss),
+	    cmocka_unit_test(test_dropout_share),
+	    cmocka_unit_test(test_adamw),
+	};
+	gemm_start();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
