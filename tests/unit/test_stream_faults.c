@@ -92,7 +92,7 @@ static void flip_is_seen_after_seek(void **state)
 {
 	(void)state;
 	Error e = {0};
-	Document *d;
+	Document *d = NULL;
 	char path[] = "/tmp/test_stream.XXXXXX";
 	Buffer bytes = make_stream(2, &e);
 	write_file(path, bytes.data, bytes.size);
