@@ -3,7 +3,7 @@
 
 #include "stream/embeddings.h"
 #include "stream/join.h"
-#include "stream/merge.h"
+#include "stream/shards.h"
 #include "stream/row_writer.h"
 #include "stream/tensor_file.h"
 

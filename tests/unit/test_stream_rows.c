@@ -9,7 +9,7 @@
 #include "stream_fixture.h"
 
 #include "stream/join.h"
-#include "stream/merge.h"
+#include "stream/shards.h"
 #include "stream/row_writer.h"
 
 #include <math.h>

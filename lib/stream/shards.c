@@ -1,4 +1,4 @@
-#include "stream/merge.h"
+#include "stream/shards.h"
 
 #include "base/strings.h"
 #include "stream/stream.h"

@@ -1,6 +1,6 @@
 /* Merges streams that are shards of one whole. */
-#ifndef STREAM_MERGE_H
-#define STREAM_MERGE_H
+#ifndef STREAM_SHARDS_H
+#define STREAM_SHARDS_H
 
 #include "base/error.h"
 
