@@ -173,18 +173,20 @@ static void test_words(void **state)
 
 /* 256 bytes, then merges: l o, lo w, e r, Ġ low, Ġlow er, e s; then a user
  * defined one, a control one, and a word that no merge makes. */
-enum { LO = 256, LOW, ER, SPACE_LOW, SPACE_LOWER, ES, USER, CONTROL, WHOLE, BPE_TOKENS };
+enum { LO = 256, LOW, ER, SPACE_LOW, SPACE_LOWER, ES, USER, LONGER, CONTROL, WHOLE, BPE_TOKENS };
 
 static TokenizerModel bpe_model(const char *pre)
 {
-	static const char *const tokens[] = {"lo", "low",   "er",      "Ġlow", "Ġlower",
-	                                     "es", "<u r>", "<|end|>", "best"};
+	static const char *const tokens[] = {"lo", "low",   "er",     "Ġlow",    "Ġlower",
+	                                     "es", "<u r>", "<u r>!", "<|end|>", "best"};
 	static const char *const merges[] = {"l o", "lo w", "e r", "Ġ low", "Ġlow er", "e s"};
 	TokenizerModel m = empty_model(TOKENIZER_BPE);
 	snprintf(m.pre, sizeof m.pre, "%s", pre);
 	m.types = memory_new(BPE_TOKENS, sizeof *m.types, &none);
 	for (int32_t i = 0; i < BPE_TOKENS; i++)
-		m.types[i] = i == USER ? TOKEN_USER_DEFINED : i == CONTROL ? TOKEN_CONTROL : TOKEN_NORMAL;
+		m.types[i] = i == USER || i == LONGER ? TOKEN_USER_DEFINED
+		             : i == CONTROL           ? TOKEN_CONTROL
+		                                      : TOKEN_NORMAL;
 	for (unsigned byte = 0; byte < 256; byte++) {
 		char letter[5] = "";
 		utf8_encode(alphabet_of_byte((uint8_t)byte), letter);
@@ -209,6 +211,7 @@ static void test_bpe(void **state)
 	expect(t, "er re ere", IDS(ER, ' ', 'r', 'e', ' ', ER, 'e'));
 	expect(t, "best", IDS('b', ES, 't'));
 	expect(t, "<u r>low<u r> low", IDS(USER, LOW, USER, SPACE_LOW));
+	expect(t, "<u r><u r>!", IDS(USER, LONGER));
 	expect(t, "<|end|>", IDS('<', '|', 'e', 'n', 'd', '|', '>'));
 	expect(t, "\xff\xe2\x82", IDS(0xff, 0xe2, 0x82));
 	expect_text(t, text_of(""), true, 0, NULL);
@@ -279,7 +282,7 @@ static void test_refused_models(void **state)
 	refused(&m, "merge 6");
 	m = bpe_model("gpt-2");
 	m.eos = BPE_TOKENS;
-	refused(&m, "EOS token 265");
+	refused(&m, "EOS token 266");
 	m = empty_model(TOKENIZER_BPE);
 	refused(&m, "without tokens");
 	m = empty_model(TOKENIZER_SENTENCEPIECE);
@@ -321,7 +324,7 @@ static void test_long_word(void **state)
 
 /* --- SentencePiece --------------------------------------------------------------- */
 
-enum { UNKNOWN, BOS, EOS, BYTES, SP = BYTES + 256, A, B, AB, SP_A, SP_AB, HEART, PIECES };
+enum { UNKNOWN, BOS, EOS, BYTES, SP = BYTES + 256, A, B, AB, SP_A, SP_AB, HEART, END, PIECES };
 
 static TokenizerModel piece_model(bool bytes)
 {
@@ -341,6 +344,7 @@ static TokenizerModel piece_model(bool bytes)
 	     "ab",
 	     -4, TOKEN_NORMAL},
 	    {"<3", 0, TOKEN_USER_DEFINED},
+	    {"bb", 0, TOKEN_CONTROL},
 	};
 	TokenizerModel m = empty_model(TOKENIZER_SENTENCEPIECE);
 	m.types = memory_new(PIECES, sizeof *m.types, &none);
@@ -379,6 +383,7 @@ static void test_sentencepiece(void **state)
 	expect(t, "c\n", IDS(SP, BYTES + 'c', BYTES + '\n'));
 	expect(t, "\xc3\xa9\xff", IDS(SP, BYTES + 0xc3, BYTES + 0xa9, BYTES + 0xff));
 	expect(t, "a<3b", IDS(SP_A, HEART, SP, B));
+	expect(t, "bb", IDS(SP, B, B));
 	expect(t, "<s>", IDS(SP, BYTES + '<', BYTES + 's', BYTES + '>'));
 	expect_text(t, text_of("a"), true, IDS(BOS, SP_A));
 	expect_text(t, text_of(""), true, IDS(BOS));
