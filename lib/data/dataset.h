@@ -29,6 +29,11 @@ typedef struct {
 } Ids;
 
 Ids id_list(const IdLists *lists, size_t row);
+void id_lists_free(IdLists *lists);
+
+/* Starts an empty vocabulary with the three ids of its own. */
+bool vocabulary_start(Vocabulary *v, Error *e);
+Text special_name(size_t id); /* "<padding>", "<unknown>", "<mask>" for id < ID_FIRST */
 
 typedef struct {
 	char *name;
@@ -89,8 +94,23 @@ Segment dataset_segment(const Dataset *d, const Users *users, size_t user, Part 
 
 bool part_parse(const char *name, Part *part); /* train, val, test */
 
+/* A name for a feature or a text: 1 to FEATURE_NAME_MAX of A-Z a-z 0-9 _ -, and not
+ * "item". */
+enum { FEATURE_NAME_MAX = 64 };
+bool feature_name_valid(Text name);
+
 void dataset_free(Dataset *d);
+
+/* No users yet, with room for the columns that `d` has; users_free() also after an
+ * error. */
+bool users_new(Users *u, const Dataset *d, Error *e);
 void users_free(Users *u);
+
+/* The catalogue of a dataset (items, features, texts; not its users) as the tensors and
+ * metadata of a document, which may also be a model's.  The document borrows from the
+ * catalogue and the arena. */
+bool catalogue_add(Document *d, Arena *arena, const Dataset *data, Error *e);
+bool catalogue_read(const Document *d, Dataset *data, Error *e);
 
 /* Reader: the first document, then chunks of users as they come. */
 typedef struct DatasetReader DatasetReader;
@@ -105,7 +125,7 @@ bool dataset_all(DatasetReader *r, Users **users, Error *e);
 void dataset_close(DatasetReader *r); /* takes NULL */
 
 /* Writer: the same in the other direction; chunks of whole users, at most about
- * 16 MiB each. */
+ * 16 MiB each.  The totals come from `users`, not from d->users and d->events. */
 bool dataset_write(const char *path, const Dataset *d, const Users *users, const Provenance *p, Error *e);
 
 #endif

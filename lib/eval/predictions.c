@@ -83,7 +83,7 @@ static bool add_rank(TaskRanks *t, const char *user, const char *target, uint64_
 
 static bool add_line(Predictions *p, const json_t *line, Error *e)
 {
-	const char *user, *task, *target;
+	const char *user = NULL, *task = NULL, *target = NULL;
 	uint64_t rank;
 	if (!json_is_object(line))
 		return fail(e, ERROR_MALFORMED, "not a JSON object");

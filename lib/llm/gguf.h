@@ -33,13 +33,16 @@ typedef struct {
 	size_t rank;
 	size_t shape[GGUF_MAX_RANK]; /* the format's order: shape[0] runs fastest (columns) */
 	size_t count, bytes;
+	size_t offset; /* of the data in the file */
 	const void *data;
 } GgufTensor;
 
 typedef struct Gguf Gguf;
 
-/* Maps and checks the whole file: counts, sizes, offsets, alignment.  Errors name
- * the path; an unknown tensor type or version is named, too. */
+/* Maps (or reads, from what cannot be mapped) and checks the whole file: counts,
+ * sizes, offsets, alignment, double names.  Errors name the path; a tensor type or
+ * version that is not supported is named, too.  Strings and tensors point into
+ * the file and live until gguf_close(), which takes NULL. */
 Gguf *gguf_open(const char *path, Error *e);
 void gguf_close(Gguf *g);
 uint64_t gguf_hash(const Gguf *g); /* XXH64 of the file's bytes */
@@ -52,7 +55,8 @@ bool gguf_integer(const Gguf *g, const char *key, int64_t low, int64_t high, int
 bool gguf_real(const Gguf *g, const char *key, double *value, Error *e);
 bool gguf_bool(const Gguf *g, const char *key, bool *value, Error *e);
 bool gguf_string(const Gguf *g, const char *key, Text *value, Error *e);
-/* Arrays, copied into memory of the caller (memory_free, strings_free). */
+/* Arrays, copied into memory of the caller (memory_free, strings_free); *out of
+ * gguf_strings() must be empty. */
 bool gguf_strings(const Gguf *g, const char *key, Strings *out, Error *e);
 bool gguf_integers(const Gguf *g, const char *key, int32_t **out, size_t *count, Error *e);
 bool gguf_reals(const Gguf *g, const char *key, float **out, size_t *count, Error *e);
@@ -63,7 +67,8 @@ const GgufTensor *gguf_tensor(const Gguf *g, const char *name); /* NULL: not the
 /* All elements as F32, in file order. */
 void gguf_expand(const GgufTensor *t, float *out);
 
-/* Writer: collect, then write.  Version 3, alignment 32. */
+/* Writer: collect, then write.  Version 3, alignment 32.  Keys and names that are
+ * there already are ERROR_USAGE. */
 typedef struct GgufWriter GgufWriter;
 GgufWriter *gguf_writer_new(Error *e);
 void gguf_writer_free(GgufWriter *w);

@@ -60,6 +60,12 @@ const DocumentTensor *document_need(const Document *d, const char *name, Dtype d
 const DocumentTensor *document_need_vector(const Document *d, const char *name, Dtype dtype, size_t count,
                                            Error *e);
 
+/* Hands the document's bytes, piece by piece, to `sink`.  The header is padded so
+ * that the data begins at a multiple of 8, and the wider elements come first, so
+ * that every tensor is aligned. */
+typedef bool DocumentSink(void *context, const void *data, size_t size, Error *e);
+bool document_emit(const Document *d, DocumentSink *sink, void *context, Error *e);
+
 /* The document as bytes, appended to *out. */
 bool document_encode(const Document *d, Buffer *out, Error *e);
 
@@ -67,8 +73,13 @@ bool document_encode(const Document *d, Buffer *out, Error *e);
  * error at once); size must be exactly one document. */
 Document *document_decode(Buffer *bytes, Error *e);
 
-/* Of the first bytes of a document: its whole size, header and data, for a
- * reader of plain safetensors.  Needs the complete header. */
-bool document_measure(const uint8_t *bytes, size_t size, size_t *header, size_t *whole, Error *e);
+/* For a reader of plain safetensors: the size of the header, its 8 bytes of length
+ * included, from those 8 bytes; then the size of the document from its header. */
+enum { DOCUMENT_PREFIX = 8, DOCUMENT_MAX_HEADER = 100000000 };
+bool document_header(const uint8_t prefix[DOCUMENT_PREFIX], size_t *header, Error *e);
+bool document_measure(const uint8_t *bytes, size_t header, size_t *whole, Error *e);
+
+/* A copy in which every byte that is not UTF-8 is U+FFFD, as JSON needs it. */
+char *document_text(const char *text, Error *e);
 
 #endif

@@ -16,10 +16,11 @@ typedef struct {
 	size_t input_count;
 } Provenance;
 
-/* ul.kind, ul.version, ul.tool, ul.tool_version, ul.argv, ul.seed, ul.inputs. */
+/* Sets ul.kind, ul.version, ul.tool, ul.tool_version, ul.argv, ul.seed, ul.inputs. */
 bool document_stamp(Document *d, const char *kind, const Provenance *p, Error *e);
 
-/* Checks ul.kind (one of `kinds`, "a|b") and the major number of ul.version. */
+/* Checks ul.kind (one of `kinds`, "a|b") and the major number of ul.version, which
+ * only the later documents of a stream, kinds "…-chunk", may lack. */
 bool document_check_kind(const Document *d, const char *kinds, Error *e);
 
 /* Writer.  path NULL or "-" is standard output (ERROR_USAGE if that is a

@@ -19,7 +19,8 @@ enum {
 
 enum { TOKEN_NONE = -1 };
 
-/* All that a tokenizer is.  tokenizer_new() takes over the contents. */
+/* All that a tokenizer is.  tokenizer_new() takes over the contents; lists by id
+ * have as many elements as there are tokens. */
 typedef struct {
 	TokenizerKind kind;
 	char pre[32]; /* the pre-tokenizer's name, for BPE: "gpt-2", "llama-bpe", "qwen2", … */
@@ -29,14 +30,17 @@ typedef struct {
 	float *scores;             /* SentencePiece: by id */
 	int32_t *types;            /* by id; NULL: all normal */
 	int32_t bos, eos, unknown; /* TOKEN_NONE: there is none */
-	bool add_bos, add_eos, add_space_prefix;
+	bool add_bos, add_eos;
+	bool add_space_prefix; /* SentencePiece */
 } TokenizerModel;
 
 void tokenizer_model_free(TokenizerModel *m);
 
 typedef struct Tokenizer Tokenizer;
 
-Tokenizer *tokenizer_new(TokenizerModel *m, Error *e); /* m is emptied, on error too */
+/* m is emptied, on error too.  ERROR_MALFORMED where it makes no tokenizer.  The
+ * result may be used by many threads at once. */
+Tokenizer *tokenizer_new(TokenizerModel *m, Error *e);
 void tokenizer_free(Tokenizer *t);
 const TokenizerModel *tokenizer_model(const Tokenizer *t);
 size_t tokenizer_size(const Tokenizer *t); /* V */
@@ -46,18 +50,25 @@ typedef struct {
 	size_t count, capacity;
 } Tokens;
 
-/* Appends the ids of `text` to *out.  `special`: also the BOS and EOS that the
- * model asks for.  Control tokens spelled in the text are not recognised, user
- * defined ones are. */
+/* Appends the ids of `text` (at most 512 MiB) to *out.  `special`: also the BOS and
+ * EOS that the model asks for.  Control tokens spelled in the text are not
+ * recognised, user defined ones are, before all else.  Bytes that are no UTF-8
+ * are encoded as bytes.  What has no token, nor byte tokens, becomes the unknown
+ * token (SentencePiece: one for a run), or is left out where there is none. */
 bool tokenizer_encode(const Tokenizer *t, Text text, bool special, Tokens *out, Error *e);
-/* Appends the text of the ids; control tokens are left out. */
+/* Appends the text of the ids, byte for byte what was encoded (with SentencePiece
+ * U+2581 comes back as a space).  Control tokens are left out; the unknown token
+ * is U+FFFD.  The space that SentencePiece puts in front is taken away at the
+ * start and wherever a control or user defined token went before: to continue a
+ * text, decode all of it and skip what is known.  An id outside the vocabulary is
+ * ERROR_MALFORMED. */
 bool tokenizer_decode(const Tokenizer *t, const int32_t *ids, size_t count, Buffer *out, Error *e);
 void tokens_free(Tokens *tokens);
 
 /* Learns a byte-level BPE vocabulary of `size` tokens from the texts (Sennrich et
  * al. 2016, on bytes as in GPT-2): 256 bytes, merges by frequency (ties: the lower
- * pair of ids), and <|endoftext|> as BOS and EOS, which comes last.  Stops early
- * when no pair occurs twice. */
+ * pair of ids), and <|endoftext|> as BOS (to be added) and EOS (not), which comes
+ * last.  Words are cut as GPT-2 does.  Stops early when no pair occurs twice. */
 bool tokenizer_learn(const Strings *texts, size_t size, TokenizerModel *m, Error *e);
 
 #endif

@@ -1,0 +1,596 @@
+#include "data/rows.h"
+
+#include <csv.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+enum { BLOCK = 1 << 20, KEYS_MAX = 1000 };
+
+struct Rows {
+	const char *name;
+	int file;
+	RowFormat format;
+	BadRows *bad;
+	XXH64_state_t hash;
+
+	/* The bytes from the start of the row on: lines before `at` are parsed. */
+	uint8_t *data; /* BLOCK + ROW_MAX bytes */
+	size_t row, at, end;
+	bool at_end;           /* of the file */
+	size_t row_line, line; /* numbers of the lines at `row` and `at` */
+	Buffer converted;      /* a line that was Latin-1 */
+
+	/* The row. */
+	struct csv_parser parser;
+	bool complete;
+	BadReason flaw; /* or ROW_GOOD */
+	const char *detail;
+	json_error_t problem; /* of the JSON parser */
+	Buffer text;          /* its fields, end to end */
+	size_t *ends;         /* in text */
+	Text *fields;
+	size_t count, ends_capacity, fields_capacity;
+	Error failure; /* inside a callback */
+
+	/* Columns. */
+	Strings columns; /* names, each with a final NUL; empty without a header */
+	size_t column_count;
+	bool *wanted; /* NULL: all */
+};
+
+bool row_format_parse(const char *name, RowFormat *format, Error *e)
+{
+	bool tsv = strcmp(name, "tsv") == 0, json = strcmp(name, "jsonl") == 0;
+	format->separator = json ? NULL : tsv ? "\t" : strcmp(name, "csv") == 0 ? "," : name;
+	format->header = !json && strlen(format->separator) == 1;
+	if (!json && (*name == '\0' || strpbrk(format->separator, "\"\r\n") != NULL))
+		return fail(e, ERROR_USAGE, "'%s' cannot separate fields", name);
+	return true;
+}
+
+const char *bad_reason_name(BadReason reason)
+{
+	static const char *const names[BAD_REASONS] = {
+	    [BAD_COLUMNS] = "wrong number of columns",
+	    [BAD_QUOTE] = "a quote that is not closed, or stands where none may",
+	    [BAD_ENCODING] = "broken UTF-8",
+	    [BAD_NUL] = "a NUL byte",
+	    [BAD_LONG] = "longer than 1 MiB",
+	    [BAD_JSON] = "no JSON object",
+	    [BAD_ID] = "no user or no item",
+	    [BAD_NUMBER] = "a rating that is no number",
+	    [BAD_TIME] = "a time that is no time",
+	};
+	return names[reason];
+}
+
+/* Bytes and lines */
+
+/* Reads more behind data[row … end), which moves to the front. */
+static bool fill(Rows *r, Error *e)
+{
+	memmove(r->data, r->data + r->row, r->end - r->row);
+	r->at -= r->row;
+	r->end -= r->row;
+	r->row = 0;
+	ssize_t got;
+	do
+		got = read(r->file, r->data + r->end, BLOCK + ROW_MAX - r->end);
+	while (got < 0 && errno == EINTR);
+	if (got < 0)
+		return fail_errno(e, "%s", r->name);
+	XXH64_update(&r->hash, r->data + r->end, (size_t)got);
+	r->end += (size_t)got;
+	r->at_end = got == 0;
+	return true;
+}
+
+static void find_flaw(Rows *r, BadReason flaw, const char *detail)
+{
+	if (r->flaw == ROW_GOOD) {
+		r->flaw = flaw;
+		r->detail = detail;
+	}
+}
+
+/* The line at `at` with its end, and `at` moves behind it; empty at the end of the
+ * file, and where the row grows too long. */
+static bool take_line(Rows *r, Text *line, Error *e)
+{
+	size_t scanned = 0;
+	const uint8_t *found = NULL;
+	*line = (Text){0};
+	for (;;) {
+		found = memchr(r->data + r->at + scanned, '\n', r->end - r->at - scanned);
+		if (found != NULL || r->at_end || r->end - r->row > ROW_MAX)
+			break;
+		scanned = r->end - r->at;
+		if (!fill(r, e))
+			return false;
+	}
+	size_t size = (found ? (size_t)(found + 1 - r->data) : r->end) - r->at;
+	if (r->at + size - r->row > ROW_MAX) {
+		find_flaw(r, BAD_LONG, NULL);
+		return true;
+	}
+	*line = (Text){(const char *)r->data + r->at, size};
+	r->at += size;
+	r->line += size > 0;
+	return true;
+}
+
+/* Moves to the line behind the one at which the row began. */
+static bool skip_line(Rows *r, Error *e)
+{
+	const uint8_t *found;
+	while ((found = memchr(r->data + r->row, '\n', r->end - r->row)) == NULL && !r->at_end) {
+		r->row = r->at = r->end;
+		if (!fill(r, e))
+			return false;
+	}
+	r->at = found ? (size_t)(found + 1 - r->data) : r->end;
+	r->line = r->row_line + 1;
+	return true;
+}
+
+static void scan_bytes(Text t, bool *high, bool *nul)
+{
+	const uint64_t ones = 0x0101010101010101u, tops = 0x8080808080808080u;
+	uint64_t any = 0, zero = 0, word;
+	size_t i = 0;
+	for (; i + sizeof word <= t.size; i += sizeof word) {
+		memcpy(&word, t.data + i, sizeof word);
+		any |= word;
+		zero |= (word - ones) & ~word;
+	}
+	word = ones;
+	memcpy(&word, t.data + i, t.size - i);
+	any |= word;
+	zero |= (word - ones) & ~word;
+	*high = (any & tops) != 0;
+	*nul = (zero & tops) != 0;
+}
+
+/* Looks for bytes that may not be there, and makes UTF-8 of Latin-1. */
+static bool check_line(Rows *r, Text *line, Error *e)
+{
+	bool high, nul;
+	scan_bytes(*line, &high, &nul);
+	if (nul)
+		find_flaw(r, BAD_NUL, NULL);
+	if (!high || nul || (r->format.encoding != ENCODING_LATIN1 && text_is_utf8(*line)))
+		return true;
+	if (r->format.encoding == ENCODING_UTF8) {
+		find_flaw(r, BAD_ENCODING, "broken UTF-8 (--encoding latin-1, if it is that)");
+		return true;
+	}
+	r->converted.size = 0;
+	if (!buffer_reserve(&r->converted, 2 * line->size, e))
+		return false;
+	for (size_t i = 0; i < line->size; i++) {
+		uint8_t c = (uint8_t)line->data[i];
+		if (c >= 0x80)
+			r->converted.data[r->converted.size++] = (uint8_t)(0xc0 | c >> 6);
+		r->converted.data[r->converted.size++] = c >= 0x80 ? (uint8_t)(0x80 | (c & 0x3f)) : c;
+	}
+	*line = (Text){(const char *)r->converted.data, r->converted.size};
+	return true;
+}
+
+/* Rows */
+
+static bool wanted(const Rows *r, size_t column)
+{
+	return r->wanted == NULL || (column < r->column_count && r->wanted[column]);
+}
+
+static bool end_field(Rows *r, Error *e)
+{
+	if (!memory_grow(&r->ends, &r->ends_capacity, r->count + 1, sizeof *r->ends, e))
+		return false;
+	r->ends[r->count++] = r->text.size;
+	return true;
+}
+
+static bool append_field(Rows *r, const void *data, size_t size, Error *e)
+{
+	return (!wanted(r, r->count) || buffer_append(&r->text, data, size, e)) && end_field(r, e);
+}
+
+static void on_field(void *data, size_t size, void *context)
+{
+	Rows *r = context;
+	append_field(r, data, size, &r->failure);
+}
+
+static void on_row(int end, void *context)
+{
+	Rows *r = context;
+	(void)end;
+	if (r->complete)
+		find_flaw(r, BAD_COLUMNS, "a carriage return inside a line");
+	r->complete = true;
+}
+
+static bool start_csv(Rows *r, Error *e)
+{
+	if (csv_init(&r->parser, CSV_STRICT | CSV_STRICT_FINI) != 0)
+		return fail(e, ERROR_FAILURE, "libcsv does not start");
+	csv_set_delim(&r->parser, (unsigned char)*r->format.separator);
+	csv_set_blk_size(&r->parser, 4096);
+	return true;
+}
+
+/* Whatever else is wrong: the end of the row is not known. */
+static void lose_row(Rows *r)
+{
+	r->flaw = BAD_QUOTE;
+	r->detail = NULL;
+}
+
+/* A line of a CSV row; the end of the file is an empty one. */
+static bool parse_csv(Rows *r, Text line, Error *e)
+{
+	if (line.size == 0) {
+		if (csv_fini(&r->parser, on_field, on_row, r) != 0)
+			lose_row(r);
+	} else if (csv_parse(&r->parser, line.data, line.size, on_field, on_row, r) != line.size) {
+		if (csv_error(&r->parser) != CSV_EPARSE)
+			return fail(e, ERROR_FAILURE, "%s: %s", r->name, csv_strerror(csv_error(&r->parser)));
+		lose_row(r);
+	} else if (r->complete && r->parser.quoted) { /* behind a bare carriage return */
+		lose_row(r);
+	}
+	if (r->failure.code != ERROR_NONE) {
+		*e = r->failure;
+		return false;
+	}
+	return true;
+}
+
+static bool parse_plain(Rows *r, Text line, Error *e)
+{
+	size_t width = strlen(r->format.separator);
+	for (const char *end = line.data + line.size, *p = line.data; p != NULL;) {
+		const char *next = memmem(p, (size_t)(end - p), r->format.separator, width);
+		if (!append_field(r, p, (size_t)((next ? next : end) - p), e))
+			return false;
+		p = next ? next + width : NULL;
+	}
+	r->complete = true;
+	return true;
+}
+
+/* JSON */
+
+/* The shortest decimal that reads back as the same number, and looks like a real. */
+static bool append_real(Buffer *out, double x, Error *e)
+{
+	char text[64];
+	for (int digits = 15; digits <= 17; digits++) {
+		snprintf(text, sizeof text, "%.*g", digits, x);
+		if (strtod(text, NULL) >= x && strtod(text, NULL) <= x)
+			break;
+	}
+	return buffer_print(out, e, strpbrk(text, ".e") ? "%s" : "%s.0", text);
+}
+
+/* A value as text; null is nothing, an object or a list in a list stays JSON. */
+static bool append_json(Buffer *out, const json_t *value, Error *e)
+{
+	if (json_is_string(value))
+		return buffer_append(out, json_string_value(value), json_string_length(value), e);
+	if (json_is_integer(value))
+		return buffer_print(out, e, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+	if (json_is_real(value))
+		return append_real(out, json_real_value(value), e);
+	if (json_is_boolean(value))
+		return buffer_print(out, e, json_is_true(value) ? "true" : "false");
+	if (value == NULL || json_is_null(value))
+		return true;
+	char *text = json_dumps(value, JSON_COMPACT);
+	bool done = text ? buffer_append(out, text, strlen(text), e)
+	                 : fail(e, ERROR_FAILURE, "out of memory: no room for a JSON value");
+	free(text);
+	return done;
+}
+
+static bool append_json_field(Rows *r, const json_t *value, Error *e)
+{
+	if (!json_is_array(value))
+		return append_json(&r->text, value, e);
+	const char separator = LIST_SEPARATOR;
+	for (size_t i = 0; i < json_array_size(value); i++)
+		if ((i > 0 && !buffer_append(&r->text, &separator, 1, e)) ||
+		    !append_json(&r->text, json_array_get(value, i), e))
+			return false;
+	return true;
+}
+
+static bool parse_json(Rows *r, Text line, Error *e)
+{
+	r->complete = true;
+	if (r->flaw != ROW_GOOD)
+		return true;
+	json_t *object = json_loadb(line.data, line.size, 0, &r->problem);
+	bool done = true;
+	if (!json_is_object(object))
+		find_flaw(r, BAD_JSON, object ? NULL : r->problem.text);
+	else
+		for (size_t c = 0; done && c < r->column_count; c++)
+			done = (!wanted(r, c) ||
+			        append_json_field(r, json_object_get(object, strings_at(&r->columns, c).data),
+			                          e)) &&
+			       end_field(r, e);
+	json_decref(object);
+	return done;
+}
+
+static bool parse_line(Rows *r, Text line, Error *e)
+{
+	if (r->format.separator != NULL && r->format.separator[1] == '\0')
+		return parse_csv(r, line, e);
+	while (line.size > 0 && (line.data[line.size - 1] == '\n' || line.data[line.size - 1] == '\r'))
+		line.size--;
+	if (line.size == 0)
+		return true;
+	return r->format.separator ? parse_plain(r, line, e) : parse_json(r, line, e);
+}
+
+static void start_row(Rows *r)
+{
+	r->row = r->at;
+	r->row_line = r->line;
+	r->complete = false;
+	r->flaw = ROW_GOOD;
+	r->detail = NULL;
+	r->count = r->text.size = 0;
+}
+
+/* One row, complete or with a flaw, or neither: the end of the file. */
+static bool read_row(Rows *r, Error *e)
+{
+	start_row(r);
+	for (bool last = false; !last && !r->complete && r->flaw != BAD_QUOTE;) {
+		Text line;
+		if (!take_line(r, &line, e))
+			return false;
+		if (r->flaw == BAD_LONG) {
+			r->flaw = r->parser.quoted ? BAD_QUOTE : BAD_LONG; /* the one makes the other */
+			return true;
+		}
+		last = line.size == 0;
+		if ((!last && !check_line(r, &line, e)) || !parse_line(r, line, e))
+			return false;
+		if (!last && !r->complete && !r->parser.quoted && r->flaw != BAD_QUOTE)
+			start_row(r); /* an empty line: no row has begun */
+	}
+	bool counted = r->format.separator != NULL && r->column_count > 0;
+	if (r->complete && counted && r->count != r->column_count)
+		find_flaw(r, BAD_COLUMNS, NULL);
+	return true;
+}
+
+bool rows_reject(Rows *r, BadReason reason, const char *detail, Error *e)
+{
+	r->bad->counts[reason]++;
+	if (r->bad->skip)
+		return true;
+	if (detail == NULL)
+		detail = bad_reason_name(reason);
+	if (reason == BAD_COLUMNS && r->count != r->column_count)
+		return fail(
+		    e, ERROR_MALFORMED,
+		    "%s: line %zu: %zu columns where the others have %zu (--skip-bad leaves such rows "
+		    "out)",
+		    r->name, r->row_line, r->count, r->column_count);
+	return fail(e, ERROR_MALFORMED, "%s: line %zu: %s (--skip-bad leaves such rows out)", r->name,
+	            r->row_line, detail);
+}
+
+/* Where no end of the row was found, reading goes on at the line behind its first. */
+static bool leave_row(Rows *r, Error *e)
+{
+	if (!rows_reject(r, r->flaw, r->detail, e))
+		return false;
+	if (r->flaw != BAD_QUOTE && r->flaw != BAD_LONG)
+		return true;
+	if (r->format.separator != NULL && r->format.separator[1] == '\0') {
+		csv_free(&r->parser);
+		if (!start_csv(r, e))
+			return false;
+	}
+	return skip_line(r, e);
+}
+
+bool rows_next(Rows *r, const Text **fields, Error *e)
+{
+	*fields = NULL;
+	do
+		if (!read_row(r, e))
+			return false;
+	while (r->flaw != ROW_GOOD && leave_row(r, e));
+	if (e->code != ERROR_NONE)
+		return false;
+	if (!r->complete)
+		return true;
+	if (!memory_grow(&r->fields, &r->fields_capacity, r->count, sizeof *r->fields, e))
+		return false;
+	for (size_t i = 0, start = 0; i < r->count; start = r->ends[i++])
+		r->fields[i] = (Text){(const char *)r->text.data + start, r->ends[i] - start};
+	*fields = r->fields;
+	return true;
+}
+
+size_t rows_line(const Rows *r)
+{
+	return r->row_line;
+}
+
+/* Columns */
+
+static bool append_column(Rows *r, Text name, Error *e)
+{
+	Buffer terminated = {0};
+	bool done = buffer_append(&terminated, name.data, name.size, e) &&
+	            buffer_append(&terminated, "", 1, e) &&
+	            strings_append(&r->columns, terminated.data, terminated.size, e);
+	buffer_free(&terminated);
+	return done;
+}
+
+/* All keys of the objects in the first block; flaws come up when they are read. */
+static bool find_keys(Rows *r, Error *e)
+{
+	while (!r->at_end && r->end - r->row < BLOCK)
+		if (!fill(r, e))
+			return false;
+	bool done = true;
+	const uint8_t *p = r->data + r->at, *next;
+	for (; done && (next = memchr(p, '\n', (size_t)(r->data + r->end - p))) != NULL; p = next + 1) {
+		json_t *object = json_loadb((const char *)p, (size_t)(next - p), 0, NULL);
+		const char *key;
+		json_t *value;
+		size_t index;
+		json_object_foreach(object, key, value) done =
+		    done && (rows_find(r, text_of(key), &index) || append_column(r, text_of(key), e));
+		json_decref(object);
+	}
+	r->column_count = r->columns.count;
+	return done;
+}
+
+static bool find_columns(Rows *r, Error *e)
+{
+	const Text *fields;
+	if (r->format.separator == NULL)
+		return find_keys(r, e);
+	if (!rows_next(r, &fields, e))
+		return false;
+	if (fields == NULL && r->format.header)
+		return fail(e, ERROR_MALFORMED, "%s: it is empty: there is no header", r->name);
+	for (size_t i = 0; r->format.header && i < r->count; i++)
+		if (!append_column(r, fields[i], e))
+			return false;
+	r->column_count = r->count;
+	if (!r->format.header) { /* that row is to be read again */
+		r->at = r->row;
+		r->line = r->row_line;
+	}
+	return true;
+}
+
+static bool skip_byte_order_mark(Rows *r, Error *e)
+{
+	while (r->end < 3 && !r->at_end)
+		if (!fill(r, e))
+			return false;
+	if (r->end >= 3 && memcmp(r->data, "\xef\xbb\xbf", 3) == 0)
+		r->row = r->at = 3;
+	return true;
+}
+
+Rows *rows_open(const char *path, const RowFormat *format, BadRows *bad, Error *e)
+{
+	Rows *r = memory_new(1, sizeof *r, e);
+	if (r == NULL)
+		return NULL;
+	bool standard = path == NULL || strcmp(path, "-") == 0;
+	r->name = standard ? "standard input" : path;
+	r->format = *format;
+	r->bad = bad;
+	r->line = 1;
+	XXH64_reset(&r->hash, 0);
+	r->file = standard ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
+	if (r->file < 0)
+		fail_errno(e, "%s", r->name);
+	bool quotes = format->separator != NULL && format->separator[1] == '\0';
+	if (r->file < 0 || (quotes && !start_csv(r, e)) ||
+	    (r->data = memory_new(BLOCK + ROW_MAX, 1, e)) == NULL || !skip_byte_order_mark(r, e) ||
+	    !find_columns(r, e) || (r->wanted = memory_new(r->column_count, 1, e)) == NULL) {
+		rows_close(r);
+		return NULL;
+	}
+	return r;
+}
+
+void rows_close(Rows *r)
+{
+	if (r == NULL)
+		return;
+	if (r->file > STDERR_FILENO)
+		close(r->file);
+	if (r->parser.options != 0) /* it was started */
+		csv_free(&r->parser);
+	memory_free(r->data);
+	buffer_free(&r->converted);
+	buffer_free(&r->text);
+	memory_free(r->ends);
+	memory_free(r->fields);
+	strings_free(&r->columns);
+	memory_free(r->wanted);
+	memory_free(r);
+}
+
+const char *rows_name(const Rows *r)
+{
+	return r->name;
+}
+
+size_t rows_columns(const Rows *r)
+{
+	return r->column_count;
+}
+
+bool rows_find(const Rows *r, Text column, size_t *index)
+{
+	for (size_t c = 0; c < r->columns.count; c++) {
+		Text name = strings_at(&r->columns, c);
+		if (text_equal((Text){name.data, name.size - 1}, column)) {
+			*index = c;
+			return true;
+		}
+	}
+	size_t number = 0;
+	for (size_t i = 0; i < column.size; i++) {
+		if (column.data[i] < '0' || column.data[i] > '9' || number > r->column_count)
+			return false;
+		number = number * 10 + (size_t)(column.data[i] - '0');
+	}
+	*index = number - 1;
+	return r->columns.count == 0 && number >= 1 && number <= r->column_count;
+}
+
+bool rows_fail_column(const Rows *r, const char *what, Text column, Error *e)
+{
+	Buffer names = {0};
+	bool done = true;
+	for (size_t c = 0; done && c < r->columns.count; c++)
+		done = buffer_print(&names, e, "%s%s", c ? ", " : "", strings_at(&r->columns, c).data);
+	if (done && r->columns.count > 0)
+		fail(e, ERROR_USAGE, "%s: there is no column '%.*s' for %s; there are %.*s", r->name,
+		     (int)column.size, column.data, what, (int)names.size, (const char *)names.data);
+	else if (done)
+		fail(e, ERROR_USAGE,
+		     "%s: there is no column '%.*s' for %s; without a header they are 1 to %zu", r->name,
+		     (int)column.size, column.data, what, r->column_count);
+	buffer_free(&names);
+	return false;
+}
+
+void rows_want(Rows *r, size_t column)
+{
+	r->wanted[column] = true;
+}
+
+uint64_t rows_hash(const Rows *r)
+{
+	return XXH64_digest(&r->hash);
+}

@@ -1,0 +1,170 @@
+#include "llm/gguf.h"
+
+#include <string.h>
+
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "values are written as they lie in memory");
+
+enum { VERSION = 3, ALIGNMENT = 32 };
+
+struct GgufWriter {
+	Vocabulary keys, names;
+	Buffer metadata, tensors; /* as they will lie in the file */
+	const float **data;       /* by tensor */
+	size_t *bytes;
+	size_t data_capacity, bytes_capacity;
+	uint64_t offset; /* of the next tensor */
+};
+
+GgufWriter *gguf_writer_new(Error *e)
+{
+	return memory_new(1, sizeof(GgufWriter), e);
+}
+
+void gguf_writer_free(GgufWriter *w)
+{
+	if (w == NULL)
+		return;
+	vocabulary_free(&w->keys);
+	vocabulary_free(&w->names);
+	buffer_free(&w->metadata);
+	buffer_free(&w->tensors);
+	memory_free(w->data);
+	memory_free(w->bytes);
+	memory_free(w);
+}
+
+static bool put_u32(Buffer *b, uint32_t value, Error *e)
+{
+	return buffer_append(b, &value, sizeof value, e);
+}
+
+static bool put_u64(Buffer *b, uint64_t value, Error *e)
+{
+	return buffer_append(b, &value, sizeof value, e);
+}
+
+static bool put_text(Buffer *b, Text text, Error *e)
+{
+	return put_u64(b, text.size, e) && buffer_append(b, text.data, text.size, e);
+}
+
+/* A name that is new, into its list and the file. */
+static bool put_name(Vocabulary *names, Buffer *b, const char *name, Error *e)
+{
+	size_t before = names->strings.count;
+	if (vocabulary_add(names, text_of(name), e) < 0)
+		return false;
+	if (names->strings.count == before)
+		return fail(e, ERROR_USAGE, "'%s' is written to a GGUF file twice", name);
+	return put_text(b, text_of(name), e);
+}
+
+static bool put_key(GgufWriter *w, const char *key, GgufType type, Error *e)
+{
+	return put_name(&w->keys, &w->metadata, key, e) && put_u32(&w->metadata, type, e);
+}
+
+static bool put_array(GgufWriter *w, const char *key, GgufType element, size_t count, Error *e)
+{
+	return put_key(w, key, GGUF_ARRAY, e) && put_u32(&w->metadata, element, e) &&
+	       put_u64(&w->metadata, count, e);
+}
+
+bool gguf_add_string(GgufWriter *w, const char *key, Text value, Error *e)
+{
+	return put_key(w, key, GGUF_STRING, e) && put_text(&w->metadata, value, e);
+}
+
+bool gguf_add_u32(GgufWriter *w, const char *key, uint32_t value, Error *e)
+{
+	return put_key(w, key, GGUF_U32, e) && put_u32(&w->metadata, value, e);
+}
+
+bool gguf_add_f32(GgufWriter *w, const char *key, float value, Error *e)
+{
+	return put_key(w, key, GGUF_F32, e) && buffer_append(&w->metadata, &value, sizeof value, e);
+}
+
+bool gguf_add_bool(GgufWriter *w, const char *key, bool value, Error *e)
+{
+	uint8_t byte = value;
+	return put_key(w, key, GGUF_BOOL, e) && buffer_append(&w->metadata, &byte, 1, e);
+}
+
+bool gguf_add_strings(GgufWriter *w, const char *key, const Strings *values, Error *e)
+{
+	if (!put_array(w, key, GGUF_STRING, values->count, e))
+		return false;
+	for (size_t i = 0; i < values->count; i++)
+		if (!put_text(&w->metadata, strings_at(values, i), e))
+			return false;
+	return true;
+}
+
+bool gguf_add_i32s(GgufWriter *w, const char *key, const int32_t *values, size_t count, Error *e)
+{
+	return put_array(w, key, GGUF_I32, count, e) &&
+	       buffer_append(&w->metadata, values, count * sizeof *values, e);
+}
+
+bool gguf_add_f32s(GgufWriter *w, const char *key, const float *values, size_t count, Error *e)
+{
+	return put_array(w, key, GGUF_F32, count, e) &&
+	       buffer_append(&w->metadata, values, count * sizeof *values, e);
+}
+
+bool gguf_add_tensor(GgufWriter *w, const char *name, size_t rank, const size_t *shape, const float *data,
+                     Error *e)
+{
+	size_t index = w->names.strings.count, count = 1, bytes;
+	if (rank < 1 || rank > GGUF_MAX_RANK)
+		return fail(e, ERROR_USAGE, "tensor '%s' has %zu dimensions instead of 1 to %d", name, rank,
+		            GGUF_MAX_RANK);
+	for (size_t i = 0; i < rank; i++)
+		if (!memory_product(count, shape[i], &count, e))
+			return false;
+	if (!memory_product(count, sizeof *data, &bytes, e) ||
+	    !memory_grow(&w->data, &w->data_capacity, index + 1, sizeof *w->data, e) ||
+	    !memory_grow(&w->bytes, &w->bytes_capacity, index + 1, sizeof *w->bytes, e) ||
+	    !put_name(&w->names, &w->tensors, name, e) || !put_u32(&w->tensors, (uint32_t)rank, e))
+		return false;
+	for (size_t i = 0; i < rank; i++)
+		if (!put_u64(&w->tensors, shape[i], e))
+			return false;
+	w->data[index] = data;
+	w->bytes[index] = bytes;
+	if (!put_u32(&w->tensors, GGML_F32, e) || !put_u64(&w->tensors, w->offset, e))
+		return false;
+	w->offset += (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+	return true;
+}
+
+/* Zeros up to the next multiple of the alignment. */
+static bool write_padding(Output *o, size_t written, Error *e)
+{
+	static const uint8_t zeros[ALIGNMENT];
+	return output_write(o, zeros, (ALIGNMENT - written % ALIGNMENT) % ALIGNMENT, e);
+}
+
+static bool write_header(const GgufWriter *w, Output *o, Error *e)
+{
+	Buffer head = {0};
+	bool done = buffer_append(&head, "GGUF", 4, e) && put_u32(&head, VERSION, e) &&
+	            put_u64(&head, w->names.strings.count, e) && put_u64(&head, w->keys.strings.count, e) &&
+	            output_write(o, head.data, head.size, e) &&
+	            output_write(o, w->metadata.data, w->metadata.size, e) &&
+	            output_write(o, w->tensors.data, w->tensors.size, e) &&
+	            write_padding(o, head.size + w->metadata.size + w->tensors.size, e);
+	buffer_free(&head);
+	return done;
+}
+
+bool gguf_write(const GgufWriter *w, Output *o, Error *e)
+{
+	if (!write_header(w, o, e))
+		return false;
+	for (size_t i = 0; i < w->names.strings.count; i++)
+		if (!output_write(o, w->data[i], w->bytes[i], e) || !write_padding(o, w->bytes[i], e))
+			return false;
+	return true;
+}

@@ -1,0 +1,140 @@
+#include "llm/vocabulary.h"
+
+#include "text/pretokenizer.h"
+
+#include <string.h>
+
+#define KEY(name) "tokenizer.ggml." name
+
+/* A token's id; files write "none" as -1 or as the largest number of 32 bits. */
+static bool read_id(const Gguf *g, const char *key, int32_t *id, Error *e)
+{
+	int64_t value;
+	if (!gguf_has(g, key))
+		return true;
+	if (!gguf_integer(g, key, TOKEN_NONE, UINT32_MAX, &value, e))
+		return false;
+	if (value > INT32_MAX && value < UINT32_MAX)
+		return fail(e, ERROR_MALFORMED, "key '%s': there is no token %lld", key, (long long)value);
+	*id = value == UINT32_MAX ? TOKEN_NONE : (int32_t)value;
+	return true;
+}
+
+static bool read_flag(const Gguf *g, const char *key, bool *flag, Error *e)
+{
+	return !gguf_has(g, key) || gguf_bool(g, key, flag, e);
+}
+
+static bool check_length(const char *key, size_t length, size_t tokens, Error *e)
+{
+	return length == tokens ||
+	       fail(e, ERROR_MALFORMED, "key '%s' has %zu elements for %zu tokens", key, length, tokens);
+}
+
+/* The pre-tokenizer's name; files from before there were names mean "default". */
+static bool read_pre(const Gguf *g, TokenizerModel *m, Error *e)
+{
+	Text pre = text_of("default");
+	if (gguf_has(g, KEY("pre")) && !gguf_string(g, KEY("pre"), &pre, e))
+		return false;
+	if (pre.size >= sizeof m->pre || memchr(pre.data, 0, pre.size) != NULL)
+		return fail(e, ERROR_MALFORMED, "key '" KEY("pre") "': no pre-tokenizer is called '%.*s'",
+		            (int)(pre.size < 64 ? pre.size : 64), pre.data);
+	memcpy(m->pre, pre.data, pre.size);
+	return true;
+}
+
+/* The kind, and what holds for it where the file is silent. */
+static bool read_kind(const Gguf *g, TokenizerModel *m, Error *e)
+{
+	Text model;
+	*m = (TokenizerModel){.bos = TOKEN_NONE, .eos = TOKEN_NONE, .unknown = TOKEN_NONE};
+	if (!gguf_string(g, KEY("model"), &model, e) || !read_pre(g, m, e))
+		return false;
+	if (text_equal(model, text_of("gpt2"))) {
+		const PretokenizerKind *kind = pretokenizer_kind(m->pre);
+		m->kind = TOKENIZER_BPE;
+		m->add_bos = kind != NULL && kind->add_bos;
+		return true;
+	}
+	if (!text_equal(model, text_of("llama")))
+		return fail(e, ERROR_MALFORMED, "tokenizer '%.*s' is not supported; these are: gpt2, llama",
+		            (int)(model.size < 64 ? model.size : 64), model.data);
+	m->kind = TOKENIZER_SENTENCEPIECE;
+	m->unknown = 0;
+	m->bos = 1;
+	m->eos = 2;
+	m->add_bos = m->add_space_prefix = true;
+	return true;
+}
+
+static bool read_lists(const Gguf *g, TokenizerModel *m, Error *e)
+{
+	size_t count;
+	if (!gguf_strings(g, KEY("tokens"), &m->tokens, e))
+		return false;
+	if (gguf_has(g, KEY("token_type")) && (!gguf_integers(g, KEY("token_type"), &m->types, &count, e) ||
+	                                       !check_length(KEY("token_type"), count, m->tokens.count, e)))
+		return false;
+	if (m->kind == TOKENIZER_BPE)
+		return gguf_strings(g, KEY("merges"), &m->merges, e);
+	return gguf_reals(g, KEY("scores"), &m->scores, &count, e) &&
+	       check_length(KEY("scores"), count, m->tokens.count, e);
+}
+
+static bool read_model(const Gguf *g, TokenizerModel *m, Error *e)
+{
+	return read_kind(g, m, e) && read_lists(g, m, e) && read_id(g, KEY("bos_token_id"), &m->bos, e) &&
+	       read_id(g, KEY("eos_token_id"), &m->eos, e) &&
+	       read_id(g, KEY("unknown_token_id"), &m->unknown, e) &&
+	       read_flag(g, KEY("add_bos_token"), &m->add_bos, e) &&
+	       read_flag(g, KEY("add_eos_token"), &m->add_eos, e) &&
+	       read_flag(g, KEY("add_space_prefix"), &m->add_space_prefix, e);
+}
+
+Tokenizer *vocabulary_read(const Gguf *g, Error *e)
+{
+	TokenizerModel m = {0};
+	Tokenizer *t = read_model(g, &m, e) ? tokenizer_new(&m, e) : NULL;
+	if (t == NULL) {
+		tokenizer_model_free(&m);
+		fail_in(e, "%s: tokenizer", gguf_path(g));
+	}
+	return t;
+}
+
+/* "None" is written out, as 2^32 - 1, where silence would mean a default. */
+static bool write_id(GgufWriter *w, const char *key, int32_t id, bool silent, Error *e)
+{
+	return (id == TOKEN_NONE && silent) || gguf_add_u32(w, key, (uint32_t)id, e);
+}
+
+static bool write_types(const TokenizerModel *m, GgufWriter *w, Error *e)
+{
+	if (m->types != NULL)
+		return gguf_add_i32s(w, KEY("token_type"), m->types, m->tokens.count, e);
+	int32_t *types = memory_new(m->tokens.count, sizeof *types, e);
+	if (types == NULL)
+		return false;
+	for (size_t i = 0; i < m->tokens.count; i++)
+		types[i] = TOKEN_NORMAL;
+	bool done = gguf_add_i32s(w, KEY("token_type"), types, m->tokens.count, e);
+	memory_free(types);
+	return done;
+}
+
+bool vocabulary_write(const TokenizerModel *m, GgufWriter *w, Error *e)
+{
+	bool bpe = m->kind == TOKENIZER_BPE;
+	return gguf_add_string(w, KEY("model"), text_of(bpe ? "gpt2" : "llama"), e) &&
+	       gguf_add_string(w, KEY("pre"), text_of(m->pre[0] ? m->pre : "default"), e) &&
+	       gguf_add_strings(w, KEY("tokens"), &m->tokens, e) && write_types(m, w, e) &&
+	       (bpe ? gguf_add_strings(w, KEY("merges"), &m->merges, e)
+	            : gguf_add_f32s(w, KEY("scores"), m->scores, m->tokens.count, e)) &&
+	       write_id(w, KEY("bos_token_id"), m->bos, bpe, e) &&
+	       write_id(w, KEY("eos_token_id"), m->eos, bpe, e) &&
+	       write_id(w, KEY("unknown_token_id"), m->unknown, bpe, e) &&
+	       gguf_add_bool(w, KEY("add_bos_token"), m->add_bos, e) &&
+	       gguf_add_bool(w, KEY("add_eos_token"), m->add_eos, e) &&
+	       gguf_add_bool(w, KEY("add_space_prefix"), m->add_space_prefix, e);
+}

@@ -1,0 +1,23 @@
+/* Candidates for a merge, the cheapest first (ties: the lower order): a binary heap. */
+#ifndef TEXT_HEAP_H
+#define TEXT_HEAP_H
+
+#include "base/memory.h"
+
+typedef struct {
+	double cost;
+	uint64_t order;
+	uint32_t size; /* these two are whatever the user of the heap makes of them */
+	int32_t id;
+} Candidate;
+
+typedef struct {
+	Candidate *items;
+	size_t count, capacity;
+} Heap;
+
+bool heap_push(Heap *h, Candidate c, Error *e);
+Candidate heap_pop(Heap *h); /* count > 0 */
+void heap_free(Heap *h);
+
+#endif

@@ -1,0 +1,18 @@
+/* UTF-8 (RFC 3629), and the printable alphabet in which byte-level BPE spells bytes. */
+#ifndef TEXT_UTF8_H
+#define TEXT_UTF8_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* The code point at p and the length of its sequence; 0 where there is no well-formed one. */
+size_t utf8_decode(const char *p, size_t left, uint32_t *code);
+/* Writes the sequence of a code point below 0x110000; the length, at most 4. */
+size_t utf8_encode(uint32_t code, char *out);
+
+/* GPT-2's alphabet: bytes that print in Latin-1 stand for themselves, the others
+ * for 256, 257, … in their order. */
+uint32_t alphabet_of_byte(uint8_t byte);
+int alphabet_to_byte(uint32_t code); /* -1: not in the alphabet */
+
+#endif

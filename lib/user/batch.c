@@ -1,0 +1,145 @@
+#include "user/encoder.h"
+
+#include <string.h>
+
+static bool translate_column(Translation *t, size_t c, Error *e)
+{
+	const Dataset *from = t->data, *to = t->encoder->catalogue;
+	const Vocabulary *known = c == 0 ? &to->items : &to->features[c - 1].values, *given = &from->items;
+	if (c > 0) {
+		const char *name = to->features[c - 1].name;
+		size_t f = 0;
+		while (f < from->feature_count && strcmp(from->features[f].name, name) != 0)
+			f++;
+		if (f == from->feature_count)
+			return fail(
+			    e, ERROR_USAGE,
+			    "the data has no feature '%s', which the encoder reads: give it to ul-prep with "
+			    "--feature %s=COLUMN",
+			    name, name);
+		t->features[c] = f;
+		given = &from->features[f].values;
+	}
+	t->ids[c] = memory_new(given->strings.count, sizeof *t->ids[c], e);
+	for (size_t id = 0; t->ids[c] != NULL && id < given->strings.count; id++) {
+		int64_t same = id < (size_t)ID_FIRST
+		                   ? (int64_t)id
+		                   : vocabulary_find(known, strings_at(&given->strings, id));
+		t->ids[c][id] = same == VOCABULARY_NONE ? ID_UNKNOWN : (int32_t)same;
+	}
+	return t->ids[c] != NULL;
+}
+
+bool translation_new(Translation *t, const Encoder *m, const Dataset *data, Error *e)
+{
+	*t = (Translation){.encoder = m, .data = data};
+	t->features = memory_new(m->columns, sizeof *t->features, e);
+	t->ids = memory_new(m->columns, sizeof *t->ids, e);
+	if (t->features == NULL || t->ids == NULL)
+		return false;
+	for (size_t c = 0; c < m->columns; c++)
+		if (!translate_column(t, c, e))
+			return false;
+	return true;
+}
+
+void translation_free(Translation *t)
+{
+	for (size_t c = 0; t->ids != NULL && c < t->encoder->columns; c++)
+		memory_free(t->ids[c]);
+	memory_free(t->ids);
+	memory_free(t->features);
+	*t = (Translation){0};
+}
+
+/* The dataset's ids of column c at an event. */
+static Ids event_column(const Translation *t, const Users *users, size_t c, size_t event)
+{
+	if (c == 0)
+		return (Ids){&users->items[event], 1};
+	return event_feature(t->data, users, t->features[c], event);
+}
+
+static Segment newest(const Translation *t, Segment s)
+{
+	size_t most = t->encoder->shape.max_len;
+	if (s.end - s.first > most)
+		s.first = s.end - most;
+	return s;
+}
+
+/* Column c of all events; with `targets`, unknown values are left out and ids count from the first real one.
+ */
+static bool fill_column(EventBatch *b, const Translation *t, const Users *users, const Segment *histories,
+                        size_t count, size_t c, bool targets, Arena *arena, Error *e)
+{
+	size_t values = 0, row = 0;
+	for (size_t i = 0; i < count; i++) {
+		Segment s = newest(t, histories[i]);
+		for (size_t event = s.first; event < s.end; event++)
+			values += event_column(t, users, c, event).count;
+	}
+	int64_t *offsets = b->offsets[c] = arena_new(arena, b->rows + 1, sizeof *offsets, e);
+	int32_t *ids = b->ids[c] = arena_new(arena, values, sizeof *ids, e);
+	if (offsets == NULL || ids == NULL)
+		return false;
+	int64_t used = offsets[0] = 0;
+	for (size_t i = 0; i < count; i++) {
+		Segment s = newest(t, histories[i]);
+		for (size_t event = s.first; event < s.end; event++) {
+			Ids column = event_column(t, users, c, event);
+			for (size_t k = 0; k < column.count; k++) {
+				int32_t id = t->ids[c][column.values[k]];
+				if (!targets || id >= ID_FIRST)
+					ids[used++] = targets ? id - ID_FIRST : id;
+			}
+			offsets[++row] = used;
+		}
+	}
+	return true;
+}
+
+static bool fill(EventBatch *b, const Translation *t, const Users *users, const Segment *histories,
+                 size_t count, bool targets, Arena *arena, Error *e)
+{
+	size_t columns = t->encoder->columns;
+	*b = (EventBatch){.segment_count = count};
+	for (size_t i = 0; i < count; i++) {
+		Segment s = newest(t, histories[i]);
+		b->rows += s.end - s.first;
+	}
+	b->offsets = arena_new(arena, columns, sizeof *b->offsets, e);
+	b->ids = arena_new(arena, columns, sizeof *b->ids, e);
+	if (b->offsets == NULL || b->ids == NULL)
+		return false;
+	for (size_t c = 0; c < columns; c++)
+		if (!fill_column(b, t, users, histories, count, c, targets, arena, e))
+			return false;
+	return true;
+}
+
+bool batch_new(EventBatch *b, const Translation *t, const Users *users, const Segment *histories,
+               size_t count, Arena *arena, Error *e)
+{
+	if (!fill(b, t, users, histories, count, false, arena, e))
+		return false;
+	b->positions = arena_new(arena, b->rows, sizeof *b->positions, e);
+	b->segments = arena_new(arena, count, sizeof *b->segments, e);
+	if (b->positions == NULL || b->segments == NULL)
+		return false;
+	size_t row = 0;
+	for (size_t i = 0; i < count; i++) {
+		Segment s = newest(t, histories[i]);
+		size_t length = s.end - s.first;
+		b->segments[i] = (AttentionSegment){row, length, row, length, true};
+		for (size_t k = 0; k < length; k++)
+			b->positions[row++] = (int32_t)k;
+	}
+	return true;
+}
+
+bool batch_targets(EventBatch *b, const Translation *t, const Users *users, const Segment *histories,
+                   size_t count, Arena *arena, Error *e)
+{
+	return fill(b, t, users, histories, count, true, arena, e);
+}

@@ -1,0 +1,226 @@
+#include "user/encoder.h"
+
+#include "math/gemm.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+static size_t column_values(const Dataset *d, size_t column)
+{
+	return column == 0 ? d->items.strings.count : d->features[column - 1].values.strings.count;
+}
+
+/* The item gets the whole width; a feature no more than its number of values can use. */
+static size_t column_width(const EncoderShape *s, const Dataset *d, size_t column)
+{
+	size_t width = 4;
+	if (column == 0)
+		return s->dim;
+	while (width < s->dim / 2 && width < column_values(d, column))
+		width *= 2;
+	return width;
+}
+
+static bool add_column(Encoder *m, size_t c, uint64_t seed, Error *e)
+{
+	const Dataset *d = m->catalogue;
+	const char *of = c == 0 ? "item" : d->features[c - 1].name;
+	size_t values = column_values(d, c), width = column_width(&m->shape, d, c);
+	char name[128];
+	snprintf(name, sizeof name, "enc.embed.%s", of);
+	m->tables[c] = parameters_add(&m->parameters, name, 2, (size_t[]){values, width}, INIT_NORMAL,
+	                              1 / sqrt((double)m->shape.dim), seed, e);
+	if (m->tables[c] == NULL)
+		return false;
+	/* What has no value of its own says nothing. */
+	memset(m->tables[c]->value, 0, (size_t)ID_FIRST * width * sizeof(float));
+	if (c == 0)
+		return true;
+	snprintf(name, sizeof name, "enc.head.%s", of);
+	m->heads[c] = parameters_add(&m->parameters, name, 2, (size_t[]){width, m->shape.dim}, INIT_NORMAL,
+	                             1 / sqrt((double)m->shape.dim), seed, e);
+	return m->heads[c] != NULL;
+}
+
+static bool add_blocks(Encoder *m, uint64_t seed, Error *e)
+{
+	const EncoderShape *s = &m->shape;
+	LayerShape shape = {
+	    s->dim, s->dim, s->heads, s->heads, s->dim / s->heads, (8 * s->dim / 3 + 15) / 16 * 16, 1e-5f};
+	double out_scale = 1 / sqrt(2 * (double)(s->layers ? s->layers : 1));
+	for (size_t i = 0; i < s->layers; i++) {
+		char name[64];
+		snprintf(name, sizeof name, "enc.block.%zu.attn", i);
+		if (!attention_layer_new(&m->attention[i], &m->parameters, name, &shape, out_scale, seed, e))
+			return false;
+		snprintf(name, sizeof name, "enc.block.%zu.ffn", i);
+		if (!feed_forward_new(&m->feed[i], &m->parameters, name, &shape, out_scale, seed, e))
+			return false;
+	}
+	return rotary_new(&m->rotary, shape.D, s->max_len, 10000, e);
+}
+
+static bool build(Encoder *m, uint64_t seed, Error *e)
+{
+	const EncoderShape *s = &m->shape;
+	size_t width = 0;
+	if (s->heads == 0 || s->dim % s->heads != 0 || s->dim / s->heads % 2 != 0)
+		return fail(e, ERROR_USAGE, "a width of %zu cannot be cut into %zu heads of even width",
+		            s->dim, s->heads);
+	m->columns = 1 + m->catalogue->feature_count;
+	m->tables = memory_new(m->columns, sizeof *m->tables, e);
+	m->heads = memory_new(m->columns, sizeof *m->heads, e);
+	m->attention = memory_new(s->layers, sizeof *m->attention, e);
+	m->feed = memory_new(s->layers, sizeof *m->feed, e);
+	if (m->tables == NULL || m->heads == NULL || m->attention == NULL || m->feed == NULL)
+		return false;
+	for (size_t c = 0; c < m->columns; c++) {
+		if (!add_column(m, c, seed, e))
+			return false;
+		width += m->tables[c]->cols;
+	}
+	m->input = parameters_add(&m->parameters, "enc.input", 2, (size_t[]){s->dim, width}, INIT_NORMAL,
+	                          1 / sqrt((double)s->dim), seed, e);
+	m->input_norm = parameters_add(&m->parameters, "enc.input_norm", 1, &s->dim, INIT_ONE, 0, seed, e);
+	m->norm = parameters_add(&m->parameters, "enc.norm", 1, &s->dim, INIT_ONE, 0, seed, e);
+	return m->input != NULL && m->input_norm != NULL && m->norm != NULL && add_blocks(m, seed, e);
+}
+
+Encoder *encoder_new(const EncoderShape *shape, const Dataset *catalogue, uint64_t seed, Error *e)
+{
+	Encoder *m = memory_new(1, sizeof *m, e);
+	if (m == NULL)
+		return NULL;
+	m->shape = *shape;
+	m->catalogue = catalogue;
+	if (build(m, seed, e))
+		return m;
+	encoder_free(m);
+	return NULL;
+}
+
+void encoder_free(Encoder *m)
+{
+	if (m == NULL)
+		return;
+	parameters_free(&m->parameters);
+	rotary_free(&m->rotary);
+	dataset_free(&m->own);
+	memory_free(m->tables);
+	memory_free(m->heads);
+	memory_free(m->attention);
+	memory_free(m->feed);
+	memory_free(m);
+}
+
+static bool describe(const Encoder *m, Document *d, Arena *arena, const Provenance *p, Error *e)
+{
+	const EncoderShape *s = &m->shape;
+	return document_stamp(d, "encoder", p, e) && document_set(d, "ul.arch", "ar", e) &&
+	       document_set_format(d, "ul.dim", e, "%zu", s->dim) &&
+	       document_set_format(d, "ul.layers", e, "%zu", s->layers) &&
+	       document_set_format(d, "ul.heads", e, "%zu", s->heads) &&
+	       document_set_format(d, "ul.max_len", e, "%zu", s->max_len) &&
+	       document_set_format(d, "ul.dropout", e, "%.17g", s->dropout) &&
+	       catalogue_add(d, arena, m->catalogue, e) && parameters_save(&m->parameters, d, e);
+}
+
+bool encoder_save(const Encoder *m, const char *path, const Provenance *p, Error *e)
+{
+	Arena arena = {0};
+	Document *d = document_new(e);
+	bool done = d != NULL && describe(m, d, &arena, p, e) && stream_write_one(path, d, e);
+	document_free(d);
+	arena_free(&arena);
+	return done;
+}
+
+static bool read_shape(const Document *d, EncoderShape *s, Error *e)
+{
+	const char *arch;
+	int64_t dim, layers, heads, max_len;
+	if (!document_get_string(d, "ul.arch", &arch, e) ||
+	    !document_get_integer(d, "ul.dim", 2, 1 << 16, &dim, e) ||
+	    !document_get_integer(d, "ul.layers", 0, 1024, &layers, e) ||
+	    !document_get_integer(d, "ul.heads", 1, 1 << 15, &heads, e) ||
+	    !document_get_integer(d, "ul.max_len", 1, 1 << 20, &max_len, e) ||
+	    !document_get_real(d, "ul.dropout", 0, 0.99, &s->dropout, e))
+		return false;
+	if (strcmp(arch, "ar") != 0)
+		return fail(e, ERROR_MALFORMED,
+		            "an encoder of architecture '%s', which this version does not know", arch);
+	s->dim = (size_t)dim;
+	s->layers = (size_t)layers;
+	s->heads = (size_t)heads;
+	s->max_len = (size_t)max_len;
+	return true;
+}
+
+static Encoder *read_encoder(const Document *d, Error *e)
+{
+	Encoder *m = memory_new(1, sizeof *m, e);
+	if (m == NULL)
+		return NULL;
+	m->catalogue = &m->own;
+	if (read_shape(d, &m->shape, e) && catalogue_read(d, &m->own, e) && build(m, 0, e) &&
+	    parameters_load(&m->parameters, d, e))
+		return m;
+	e->code = e->code == ERROR_USAGE ? ERROR_MALFORMED : e->code;
+	encoder_free(m);
+	return NULL;
+}
+
+Encoder *encoder_load(const char *path, uint64_t *hash, Error *e)
+{
+	Document *d = stream_read_one(path, "encoder", hash, e);
+	Encoder *m = d ? read_encoder(d, e) : NULL;
+	if (d != NULL && m == NULL)
+		fail_in(e, "%s", path);
+	document_free(d);
+	return m;
+}
+
+Tensor *encoder_forward(Tape *t, const Encoder *m, const EventBatch *b)
+{
+	size_t column = 0;
+	float rate = (float)m->shape.dropout;
+	Tensor *x = tape_tensor(t, b->rows, m->input->cols, m->input->trains);
+	for (size_t c = 0; c < m->columns; column += m->tables[c++]->cols)
+		x = tape_embedding(t, x, column, m->tables[c], b->offsets[c], b->ids[c]);
+	x = tape_rmsnorm(t, tape_linear(t, x, m->input), m->input_norm, 1e-5f);
+	x = tape_dropout(t, x, rate);
+	Sequence s = {b->positions, &m->rotary, b->segments, b->segment_count, NULL, NULL, NULL, NULL};
+	for (size_t i = 0; i < m->shape.layers; i++) {
+		x = tape_residual(t, x, attention_layer_self(t, &m->attention[i], x, &s, i), rate);
+		x = tape_residual(t, x, feed_forward(t, &m->feed[i], x), rate);
+	}
+	return tape_rmsnorm(t, x, m->norm, 1e-5f);
+}
+
+bool encoder_loss(Tape *t, const Encoder *m, Tensor *h, const EventBatch *targets, size_t total,
+                  double feature_weight, double *loss, size_t *counted)
+{
+	for (size_t c = 0; c < m->columns; c++) {
+		LossTargets columns = {targets->offsets[c], targets->ids[c]};
+		double weight = (c == 0 ? 1 : feature_weight) / (double)total, ignored = 0;
+		size_t rows = 0;
+		if (weight == 0)
+			continue;
+		Tensor *y = c == 0 ? h : tape_linear(t, h, m->heads[c]);
+		if (!tape_cross_entropy(t, y, m->tables[c], ID_FIRST, columns, (float)weight,
+		                        c == 0 ? loss : &ignored, c == 0 ? counted : &rows))
+			return false;
+	}
+	return true;
+}
+
+void encoder_scores(const Encoder *m, const float *h, size_t N, float *scores)
+{
+	const Parameter *table = m->tables[0];
+	gemm(false, true, N, table->rows, table->cols, 1, h, table->cols, table->value, table->cols, 0,
+	     scores, table->rows);
+	for (size_t i = 0; i < N; i++)
+		for (size_t id = 0; id < (size_t)ID_FIRST; id++)
+			scores[i * table->rows + id] = -INFINITY;
+}

@@ -1,0 +1,87 @@
+/* The user encoder of User-LLM (Ning et al. 2024, section 3.1): an event is the
+ * embeddings of its item and features, side by side, projected to width d; L causal
+ * pre-norm Transformer blocks (RMSNorm, rotary positions, SwiGLU) follow.  Row t
+ * of the output, E [T, d], is the user as of event t, and predicts event t + 1. */
+#ifndef USER_ENCODER_H
+#define USER_ENCODER_H
+
+#include "data/dataset.h"
+#include "nn/layers.h"
+
+typedef struct {
+	size_t dim, layers, heads, max_len; /* max_len: events of a history that are read, the last ones */
+	double dropout;
+} EncoderShape;
+
+/* Column 0 is the item, column 1 + f is feature f of the catalogue. */
+typedef struct {
+	EncoderShape shape;
+	const Dataset *catalogue; /* its items and features, with their values; not its totals */
+	Dataset own;              /* behind `catalogue` where the encoder was loaded */
+	Parameters parameters;
+	size_t columns;
+	Parameter **tables; /* by column: [values, width] */
+	Parameter **heads;  /* by column: [width, d], from E to the column's space; NULL for the item */
+	Parameter *input;   /* [d, Σ widths] */
+	Parameter *input_norm;
+	AttentionLayer *attention; /* by layer */
+	FeedForward *feed;
+	Parameter *norm;
+	Rotary rotary;
+} Encoder;
+
+/* A new one, with random weights; borrows the catalogue. */
+Encoder *encoder_new(const EncoderShape *shape, const Dataset *catalogue, uint64_t seed, Error *e);
+void encoder_free(Encoder *m);
+
+/* encoder.ult.  *hash (may be NULL) is the stream's. */
+bool encoder_save(const Encoder *m, const char *path, const Provenance *p, Error *e);
+Encoder *encoder_load(const char *path, uint64_t *hash, Error *e);
+
+/* The ids of a dataset as the encoder numbers them: what it does not know is
+ * ID_UNKNOWN. */
+typedef struct {
+	const Encoder *encoder;
+	const Dataset *data;
+	size_t *features; /* by column ≥ 1: the dataset's feature of that name */
+	int32_t **ids;    /* by column: the dataset's id → the encoder's */
+} Translation;
+
+/* ERROR_USAGE where the dataset lacks a feature of the encoder. */
+bool translation_new(Translation *t, const Encoder *m, const Dataset *data, Error *e);
+void translation_free(Translation *t);
+
+/* Events packed end to end, for all columns: row r has ids[c][offsets[c][r] …
+ * offsets[c][r + 1]). */
+typedef struct {
+	size_t rows;
+	int64_t **offsets;
+	int32_t **ids;
+	int32_t *positions;
+	AttentionSegment *segments; /* causal, one a history */
+	size_t segment_count;
+} EventBatch;
+
+/* The events [first, end) of each history; what is longer than max_len loses its
+ * beginning.  In the arena. */
+bool batch_new(EventBatch *b, const Translation *t, const Users *users, const Segment *histories,
+               size_t count, Arena *arena, Error *e);
+/* The same events as targets: unknown values do not count, and ids count from the
+ * first real one (as rows of the logits). */
+bool batch_targets(EventBatch *b, const Translation *t, const Users *users, const Segment *histories,
+                   size_t count, Arena *arena, Error *e);
+
+/* E [rows, d] of a batch. */
+Tensor *encoder_forward(Tape *t, const Encoder *m, const EventBatch *b);
+
+/* Σ over columns of weight(column) · cross-entropy of E against the targets, row by
+ * row; gradients of it / `total` are added at once.  Column 0 has weight 1, the others
+ * `feature_weight`.  *loss and *targets are those of the items. */
+bool encoder_loss(Tape *t, const Encoder *m, Tensor *e, const EventBatch *targets, size_t total,
+                  double feature_weight, double *loss, size_t *counted);
+
+/* Scores of all items, scores [N, items] with the encoder's item ids as columns:
+ * h · item table; -infinity for ids that are no items. */
+void encoder_scores(const Encoder *m, const float *h, size_t N, float *scores);
+
+#endif
