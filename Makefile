@@ -11,7 +11,7 @@ LIBS    = -lopenblas -lcsv -lzstd -ljansson -lxxhash -lpcre2-8 -lpthread -lm
 
 WARNINGS = -Wall -Wextra -Wshadow -Wconversion -Wsign-conversion -Wstrict-prototypes \
 	-Wmissing-prototypes -Wvla -Wformat=2 -Wcast-align -Wpointer-arith -Wwrite-strings \
-	-Wno-missing-field-initializers -Wundef -Wunused-result -Wdouble-promotion
+	-Wno-missing-field-initializers -Wundef -Wunused-result -Wdouble-promotion $(WERROR)
 STANDARD = -std=c17 -D_GNU_SOURCE -DUL_VERSION='"$(VERSION)"' -Ilib -Icmd -Ibuild
 ifdef SANITIZE
 BUILD   := build/sanitize
@@ -26,7 +26,7 @@ ALL_CFLAGS = $(STANDARD) $(WARNINGS) -fopenmp-simd -fno-math-errno -fno-trapping
 LIB_OBJECTS  := $(patsubst %.c,$(BUILD)/%.o,$(wildcard lib/*/*.c))
 UNIT_TESTS   := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/test_*.c))
 BIN          := $(addprefix $(BUILD)/bin/,$(TOOLS))
-SOURCES      := $(wildcard cmd/*.[ch] lib/*/*.[ch] tests/unit/*.[ch])
+SOURCES      := $(wildcard cmd/*.[ch] lib/*/*.[ch] tests/*/*.[ch])
 
 all: $(BIN)
 
@@ -38,7 +38,7 @@ help:
 	@echo 'make install    to PREFIX=$(PREFIX), below DESTDIR; make uninstall takes it away'
 	@echo 'make lint       clang-format and cppcheck; make format'
 	@echo 'make clean      remove build/'
-	@echo 'CC=clang, CFLAGS=..., SANITIZE=address,undefined (in build/sanitize)'
+	@echo 'CC=clang, CFLAGS=..., WERROR=-Werror, SANITIZE=address,undefined (in build/sanitize)'
 
 # The probe of the libraries comes before the first compiler run, and where `deps`
 # is asked for, too, that comes before the probe, with -j as well.
