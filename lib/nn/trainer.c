@@ -138,9 +138,11 @@ static bool train(Trainer *r, void (*report)(void *, const TrainerReport *), voi
 	if (progress_of(r, 0) >= 1)
 		return true;
 	for (size_t epoch = 0; !done; epoch++) {
-		size_t steps = r->trainee->epoch(r->trainee->context, epoch);
+		size_t steps = 0;
+		if (!r->trainee->epoch(r->trainee->context, epoch, &steps, e))
+			return false;
 		if (steps == 0)
-			return fail(e, ERROR_MALFORMED, "nothing to train on: no user has two events");
+			return fail(e, ERROR_MALFORMED, "there is nothing to train on in the training part of the data");
 		for (size_t step = 0; step < steps && !done; step++) {
 			double lr =
 			    rate_at(r->budget, progress_of(r, (double)epoch + (double)step / (double)steps));

@@ -10,8 +10,8 @@
 typedef struct {
 	void *context;
 	Parameters *parameters;
-	/* Starts an epoch (from 0); returns its number of steps. */
-	size_t (*epoch)(void *context, size_t epoch);
+	/* Starts an epoch (from 0) of so many steps. */
+	bool (*epoch)(void *context, size_t epoch, size_t *steps, Error *e);
 	/* Chooses the batch of a step of the epoch; returns its number of shards. */
 	size_t (*step)(void *context, size_t step);
 	/* Forward and backward of a shard: gradients of the mean loss over the whole step's

@@ -1,0 +1,38 @@
+/* A feature or a text while rows are read: it grows by a field a row, and is put into
+ * another order at the end. */
+#ifndef DATA_COLUMN_H
+#define DATA_COLUMN_H
+
+#include "data/dataset.h"
+
+typedef struct {
+	bool text;             /* keeps the text; else ids in `values` */
+	bool number;           /* every field must be a number */
+	bool multiple;         /* rows have lists of ids; it may become so */
+	bool json;             /* fields may be lists, held together by LIST_SEPARATOR */
+	const char *separator; /* of the values of a field, or NULL; borrowed */
+	const char *none;      /* a field that means that there is no value, or NULL; borrowed */
+	Vocabulary values;
+	IdLists lists;
+	Strings texts;
+	size_t rows, offsets_capacity, values_capacity;
+} Column;
+
+bool column_start(Column *c, Error *e); /* the settings are there, all else is zero */
+void column_free(Column *c);
+
+/* Whether the field may be appended. */
+bool column_accepts(const Column *c, Text field);
+/* A row.  No value is ID_UNKNOWN, or an empty list where the column is multiple. */
+bool column_append(Column *c, Text field, Error *e);
+/* A row with that one id; an empty text. */
+bool column_append_id(Column *c, int32_t id, Error *e);
+
+/* Row i becomes what row order[i] was; values are numbered anew as they come, and those
+ * that no row has any more are forgotten. */
+bool column_reorder(Column *c, const uint32_t *order, size_t count, Error *e);
+
+/* Numbers the values of a vocabulary anew as they come in ids[count]. */
+bool vocabulary_renumber(Vocabulary *v, int32_t *ids, size_t count, Error *e);
+
+#endif

@@ -1,0 +1,171 @@
+#include "user/pretrain.h"
+
+#include "eval/metrics.h"
+#include "user/ranking.h"
+
+#include <stdio.h>
+
+enum {
+	SHARD_EVENTS = 1024 /* histories are put together to about this many events */
+};
+
+struct Pretraining {
+	Encoder *encoder;
+	const Dataset *data;
+	const Users *users;
+	Translation translation;
+	size_t batch;
+	double feature_weight;
+	uint64_t seed;
+	Segment *pieces; /* of an epoch: inputs [first, end), targets one event later */
+	size_t piece_count, piece_capacity;
+	uint32_t *order;
+	size_t order_capacity;
+	Segment *histories; /* of a step */
+	size_t history_count, targets;
+	size_t *shards; /* first history of each shard, and the end */
+	size_t shard_count;
+};
+
+Pretraining *pretraining_new(Encoder *m, const Dataset *data, const Users *users, size_t batch,
+			     double feature_weight, uint64_t seed, Error *e)
+{
+	Pretraining *p = memory_new(1, sizeof *p, e);
+	if (p == NULL)
+		return NULL;
+	*p = (Pretraining){.encoder = m,
+			   .data = data,
+			   .users = users,
+			   .batch = batch,
+			   .feature_weight = feature_weight,
+			   .seed = seed};
+	if (translation_new(&p->translation, m, data, e) &&
+	    (p->histories = memory_new(batch, sizeof *p->histories, e)) != NULL &&
+	    (p->shards = memory_new(batch + 1, sizeof *p->shards, e)) != NULL)
+		return p;
+	pretraining_free(p);
+	return NULL;
+}
+
+void pretraining_free(Pretraining *p)
+{
+	if (p == NULL)
+		return;
+	translation_free(&p->translation);
+	memory_free(p->pieces);
+	memory_free(p->order);
+	memory_free(p->histories);
+	memory_free(p->shards);
+	memory_free(p);
+}
+
+/* Cuts a long history where chance has it, so that no event always begins a piece. */
+static bool cut_history(Pretraining *p, Segment s, Random *random, Error *e)
+{
+	size_t length = p->encoder->shape.max_len, inputs = s.end - s.first;
+	if (inputs < 2)
+		return true;
+	inputs--; /* the last event is a target only */
+	size_t end = s.first + (inputs <= length ? inputs : 1 + (size_t)random_below(random, length));
+	for (size_t first = s.first; first < s.first + inputs;) {
+		if (!memory_grow(&p->pieces, &p->piece_capacity, p->piece_count + 1, sizeof *p->pieces, e))
+			return false;
+		p->pieces[p->piece_count++] = (Segment){first, end, true};
+		first = end;
+		end = end + length < s.first + inputs ? end + length : s.first + inputs;
+	}
+	return true;
+}
+
+static bool start_epoch(void *context, size_t epoch, size_t *steps, Error *e)
+{
+	Pretraining *p = context;
+	Random random = {random_key(p->seed, epoch), 0};
+	p->piece_count = 0;
+	for (size_t user = 0; user < p->users->count; user++)
+		if (!cut_history(p, dataset_segment(p->data, p->users, user, PART_TRAIN), &random, e))
+			return false;
+	if (!memory_grow(&p->order, &p->order_capacity, p->piece_count, sizeof *p->order, e))
+		return false;
+	for (size_t i = 0; i < p->piece_count; i++)
+		p->order[i] = (uint32_t)i;
+	random_shuffle(&random, p->order, p->piece_count);
+	*steps = (p->piece_count + p->batch - 1) / p->batch;
+	return true;
+}
+
+static size_t start_step(void *context, size_t step)
+{
+	Pretraining *p = context;
+	size_t first = step * p->batch, left = p->piece_count - first, events = 0;
+	p->history_count = left < p->batch ? left : p->batch;
+	p->targets = p->shard_count = 0;
+	for (size_t i = 0; i < p->history_count; i++) {
+		Segment s = p->histories[i] = p->pieces[p->order[first + i]];
+		if (i == 0 || events + (s.end - s.first) > SHARD_EVENTS) {
+			p->shards[p->shard_count++] = i;
+			events = 0;
+		}
+		events += s.end - s.first;
+		p->targets += s.end - s.first;
+	}
+	p->shards[p->shard_count] = p->history_count;
+	return p->shard_count;
+}
+
+static bool run_shard(void *context, Tape *t, size_t shard, double *loss, size_t *targets, size_t *events)
+{
+	const Pretraining *p = context;
+	size_t first = p->shards[shard], count = p->shards[shard + 1] - first;
+	Segment *next = arena_new(&t->arena, count, sizeof *next, &t->error);
+	EventBatch inputs, labels;
+	if (next == NULL)
+		return false;
+	for (size_t i = 0; i < count; i++)
+		next[i] = (Segment){p->histories[first + i].first + 1, p->histories[first + i].end + 1, true};
+	if (!batch_new(&inputs, &p->translation, p->users, p->histories + first, count, &t->arena, &t->error) ||
+	    !batch_targets(&labels, &p->translation, p->users, next, count, &t->arena, &t->error))
+		return false;
+	*events += inputs.rows;
+	return encoder_loss(t, p->encoder, encoder_forward(t, p->encoder, &inputs), &labels, p->targets,
+			    p->feature_weight, loss, targets) &&
+	       tape_backward(t);
+}
+
+bool encoder_evaluate(const Encoder *m, const Translation *t, const Dataset *data, const Users *users, Part part,
+		      Pool *pool, RankingScore *score, Error *e)
+{
+	EncoderRanker context = {m, t, false};
+	Ranker ranker = encoder_ranker(&context);
+	Rankings answers;
+	*score = (RankingScore){0};
+	if (!rank_users(&ranker, data, users, (int)part, 0, pool, &answers, e))
+		return false;
+	for (size_t i = 0; i < answers.count; i++) {
+		score->hr10 += metric_value((Metric){METRIC_HR, 10}, answers.answers[i].rank);
+		score->ndcg10 += metric_value((Metric){METRIC_NDCG, 10}, answers.answers[i].rank);
+	}
+	score->count = answers.count;
+	if (score->count > 0) {
+		score->hr10 /= (double)score->count;
+		score->ndcg10 /= (double)score->count;
+	}
+	rankings_free(&answers);
+	return true;
+}
+
+static bool evaluate(void *context, Pool *pool, double *score, char *words, size_t size, Error *e)
+{
+	const Pretraining *p = context;
+	RankingScore s;
+	if (!encoder_evaluate(p->encoder, &p->translation, p->data, p->users, PART_VALIDATION, pool, &s, e))
+		return false;
+	*score = s.ndcg10;
+	snprintf(words, size, "hr@10=%.4f ndcg@10=%.4f users=%zu", s.hr10, s.ndcg10, s.count);
+	return true;
+}
+
+Trainee pretraining_trainee(Pretraining *p)
+{
+	return (Trainee){p, &p->encoder->parameters, start_epoch, start_step, run_shard, evaluate};
+}

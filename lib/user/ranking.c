@@ -1,0 +1,164 @@
+#include "user/ranking.h"
+
+#include "eval/metrics.h"
+
+#include <math.h>
+#include <string.h>
+
+bool query_of(const Dataset *data, const Users *users, size_t user, int part, Query *q)
+{
+	size_t first = (size_t)users->offsets[user], end = (size_t)users->offsets[user + 1];
+	*q = (Query){.users = users, .user = user, .history = {first, end, false}, .target = ID_PADDING};
+	if (part == PART_ALL)
+		return end > first;
+	Segment s = dataset_segment(data, users, user, (Part)part);
+	if (part == PART_TRAIN && s.end - s.first >= 2)
+		s = (Segment){s.first, s.end - 1, true};
+	q->history = s;
+	if (s.has_target)
+		q->target = users->items[s.end];
+	return s.has_target;
+}
+
+/* Puts an item where it belongs among the best so far. */
+static void keep_best(Ranking *r, size_t K, int32_t item, float score)
+{
+	if (r->count == K && score <= r->scores[K - 1])
+		return;
+	size_t place = r->count < K ? r->count++ : K - 1;
+	for (; place > 0 && r->scores[place - 1] < score; place--) {
+		r->scores[place] = r->scores[place - 1];
+		r->items[place] = r->items[place - 1];
+	}
+	r->scores[place] = score;
+	r->items[place] = item;
+}
+
+void ranking_fill(Ranking *r, float *scores, size_t V, const int32_t *seen, size_t seen_count, int32_t target, size_t K)
+{
+	for (size_t i = 0; i < seen_count; i++)
+		scores[seen[i]] = -INFINITY;
+	r->count = 0;
+	r->rank = RANK_NONE;
+	for (size_t id = 0; id < V && K > 0; id++)
+		if (scores[id] > -INFINITY)
+			keep_best(r, K, (int32_t)id, scores[id]);
+	if (target < ID_FIRST || !(scores[target] > -INFINITY))
+		return;
+	r->rank = 1;
+	for (size_t id = 0; id < V; id++)
+		r->rank += scores[id] > scores[target] || (scores[id] == scores[target] && id < (size_t)target);
+}
+
+void rankings_free(Rankings *r)
+{
+	memory_free(r->queries);
+	memory_free(r->answers);
+	memory_free(r->items);
+	memory_free(r->scores);
+	*r = (Rankings){0};
+}
+
+typedef struct {
+	const Ranker *ranker;
+	Rankings *out;
+	size_t K;
+	Error errors[LANES];
+} Walk;
+
+static void walk_lane(void *context, size_t lane)
+{
+	Walk *w = context;
+	Tape tape = {0};
+	Error *e = &w->errors[lane];
+	size_t group = w->ranker->group;
+	for (size_t first = lane * group; first < w->out->count && e->code == ERROR_NONE; first += LANES * group) {
+		size_t left = w->out->count - first;
+		tape_reset(&tape, false, 0);
+		w->ranker->rank(w->ranker->context, &tape, w->out->queries + first, left < group ? left : group, w->K,
+				w->out->answers + first, e);
+	}
+	tape_free(&tape);
+}
+
+static bool make_room(Rankings *r, size_t users, size_t K, Error *e)
+{
+	size_t places;
+	return memory_product(users, K, &places, e) &&
+	       (r->queries = memory_new(users, sizeof *r->queries, e)) != NULL &&
+	       (r->answers = memory_new(users, sizeof *r->answers, e)) != NULL &&
+	       (r->items = memory_new(places, sizeof *r->items, e)) != NULL &&
+	       (r->scores = memory_new(places, sizeof *r->scores, e)) != NULL;
+}
+
+bool rank_users(const Ranker *ranker, const Dataset *data, const Users *users, int part, size_t K, Pool *pool,
+		Rankings *out, Error *e)
+{
+	*out = (Rankings){0};
+	if (!make_room(out, users->count, K, e)) {
+		rankings_free(out);
+		return false;
+	}
+	for (size_t user = 0; user < users->count; user++)
+		if (query_of(data, users, user, part, &out->queries[out->count])) {
+			out->answers[out->count] =
+			    (Ranking){.items = out->items + out->count * K, .scores = out->scores + out->count * K};
+			out->count++;
+		}
+	Walk walk = {.ranker = ranker, .out = out, .K = K};
+	pool_run(pool, LANES, walk_lane, &walk);
+	for (size_t lane = 0; lane < LANES; lane++)
+		if (walk.errors[lane].code != ERROR_NONE) {
+			*e = walk.errors[lane];
+			rankings_free(out);
+			return false;
+		}
+	return true;
+}
+
+static bool rank_by_encoder(void *context, Tape *t, const Query *queries, size_t count, size_t K, Ranking *answers,
+			    Error *e)
+{
+	const EncoderRanker *r = context;
+	const Encoder *m = r->encoder;
+	EventBatch batch;
+	size_t V = m->tables[0]->rows, d = m->shape.dim, most = 0;
+	Segment *histories = arena_new(&t->arena, count, sizeof *histories, e);
+	for (size_t i = 0; i < count && histories != NULL; i++) {
+		histories[i] = queries[i].history;
+		size_t all = histories[i].end - (size_t)queries[i].users->offsets[queries[i].user];
+		most = all > most ? all : most;
+	}
+	float *scores = arena_new(&t->arena, count * V, sizeof *scores, e);
+	float *last = arena_new(&t->arena, count * d, sizeof *last, e);
+	int32_t *seen = arena_new(&t->arena, most, sizeof *seen, e);
+	if (histories == NULL || scores == NULL || last == NULL || seen == NULL ||
+	    !batch_new(&batch, r->translation, queries[0].users, histories, count, &t->arena, e))
+		return false;
+	const Tensor *h = encoder_forward(t, m, &batch);
+	if (h == NULL) {
+		*e = t->error;
+		return false;
+	}
+	for (size_t i = 0; i < count; i++) {
+		const AttentionSegment *s = &batch.segments[i];
+		if (s->queries > 0)
+			memcpy(last + i * d, h->value + (s->query + s->queries - 1) * d, d * sizeof *last);
+		else
+			memset(last + i * d, 0, d * sizeof *last);
+	}
+	encoder_scores(m, last, count, scores);
+	for (size_t i = 0; i < count; i++) {
+		const Query *q = &queries[i];
+		size_t n = 0;
+		for (size_t event = (size_t)q->users->offsets[q->user]; event < q->history.end && !r->keep_seen; event++)
+			seen[n++] = r->translation->ids[0][q->users->items[event]];
+		ranking_fill(&answers[i], scores + i * V, V, seen, n, r->translation->ids[0][q->target], K);
+	}
+	return true;
+}
+
+Ranker encoder_ranker(EncoderRanker *context)
+{
+	return (Ranker){context, context->encoder->catalogue, 16, rank_by_encoder};
+}

@@ -1,0 +1,78 @@
+/* Which items come next for a user, best first: what an encoder, an LLM and the simple baselines
+ * all answer, and the walk over a dataset that asks them. */
+#ifndef USER_RANKING_H
+#define USER_RANKING_H
+
+#include "data/dataset.h"
+#include "nn/tape.h"
+#include "user/encoder.h"
+
+/* A question: what follows the history?  Item ids are the dataset's. */
+typedef struct {
+	const Users *users;
+	size_t user;
+	Segment history;
+	int32_t target; /* ID_PADDING: not known */
+} Query;
+
+/* An answer: the K best items, and the place of the target among all that may be ranked. */
+typedef struct {
+	size_t count;
+	int32_t *items; /* [K], ids of the ranker's catalogue */
+	float *scores;  /* [K] */
+	uint64_t rank;  /* of the target, from 1; RANK_NONE: not reached, or no target */
+} Ranking;
+
+/* Answers questions, at most `group` in a call, from several threads at once. */
+typedef struct {
+	void *context;
+	const Dataset *catalogue;
+	size_t group;
+	bool (*rank)(void *context, Tape *t, const Query *queries, size_t count, size_t K, Ranking *answers, Error *e);
+} Ranker;
+
+/* The question for a user and a part of the split: test and val as dataset_segment() has it; train: the last
+ * training event from those before it; PART_ALL: what comes after all events.  False where there is none. */
+enum { PART_ALL = PART_TEST + 1 };
+bool query_of(const Dataset *data, const Users *users, size_t user, int part, Query *query);
+
+/* Asks about users [first, end) of the part; answers to *answers, with *queries beside them (both the
+ * caller's, freed by rankings_free()); *count is their number. */
+typedef struct {
+	Query *queries;
+	Ranking *answers;
+	size_t count;
+	int32_t *items; /* behind the answers */
+	float *scores;
+} Rankings;
+bool rank_users(const Ranker *ranker, const Dataset *data, const Users *users, int part, size_t K, Pool *pool,
+		Rankings *out, Error *e);
+void rankings_free(Rankings *r);
+
+/* From a score an item (by the catalogue's ids, -infinity: not to be ranked): leaves out `seen` (its entries become
+ * -infinity), finds the best K and the target's rank.  Equal scores: the lower id first. */
+void ranking_fill(Ranking *r, float *scores, size_t V, const int32_t *seen, size_t seen_count, int32_t target,
+		  size_t K);
+
+/* Ranks by the encoder alone: E's last row · item embeddings. */
+typedef struct {
+	const Encoder *encoder;
+	const Translation *translation;
+	bool keep_seen;
+} EncoderRanker;
+Ranker encoder_ranker(EncoderRanker *context);
+
+/* Most-popular (how often an item occurs in the training events) and co-occurrence (how often
+ * it follows the user's last item there, directly; ties by popularity). */
+typedef struct {
+	const Dataset *data;
+	bool co_occurrence, keep_seen;
+	float *popularity;   /* by item */
+	int64_t *offsets;    /* by item: its followers */
+	int32_t *followers;
+} BaselineRanker;
+bool baseline_new(BaselineRanker *b, const Dataset *data, const Users *users, bool co_occurrence, Error *e);
+void baseline_free(BaselineRanker *b);
+Ranker baseline_ranker(BaselineRanker *context);
+
+#endif
