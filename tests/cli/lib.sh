@@ -32,15 +32,41 @@ small() {
 	done
 }
 
+prep() {
+	ul-prep -q --feature rating=rating --items "$TESTDATA/items.csv" --feature 'genres=genres:|' \
+		--text title=title "$@"
+}
+
 make_data() {
 	need ul-prep
-	head -n 2001 "$TESTDATA/events.csv" |
-		ul-prep -q --user user --item item --time time --feature rating=rating \
-			--items "$TESTDATA/items.csv" --feature 'genres=genres:|' --text title=title -o "$1"
+	head -n 2001 "$TESTDATA/events.csv" | prep -o "$1"
 }
 
 make_encoder() {
 	need ul-pretrain
 	[[ -e $CACHE/data.ult ]] || make_data "$CACHE/data.ult"
-	ul-pretrain -q --dim 16 --layers 1 --heads 2 --steps 3 -o "$1" "$CACHE/data.ult"
+	ul-pretrain -q --dim 8 --layers 1 --heads 1 --steps 2 -o "$1" "$CACHE/data.ult"
+}
+
+# Every tool that reads a dataset, as a command that does so: read_data TOOL [OPTION | FILE]...
+# What it writes goes to standard output, unless there is -o.
+read_data() {
+	local tool=$1
+	shift
+	case $tool in
+	ul-pretrain) "$tool" -q --dim 8 --layers 1 --heads 1 --steps 2 "$@" ;;
+	ul-embed) "$tool" -q -m encoder.ult "$@" ;;
+	ul-gen) "$tool" -q -m encoder.ult --rank 3 "$@" ;;
+	ul-cat) "$tool" -q --to jsonl "$@" ;;
+	esac
+}
+
+# The tools among those that are built.
+readers() {
+	local tool
+	for tool in $TOOLS; do
+		case $tool in
+		ul-pretrain | ul-embed | ul-gen | ul-cat) echo "$tool" ;;
+		esac
+	done
 }
