@@ -25,6 +25,7 @@ ALL_CFLAGS = $(STANDARD) $(WARNINGS) -fopenmp-simd -fno-math-errno -fno-trapping
 
 LIB_OBJECTS  := $(patsubst %.c,$(BUILD)/%.o,$(wildcard lib/*/*.c))
 UNIT_TESTS   := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/test_*.c))
+MODEL_CHECKS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/models/check_*.c))
 BIN          := $(addprefix $(BUILD)/bin/,$(TOOLS))
 SOURCES      := $(wildcard cmd/*.[ch] lib/*/*.[ch] tests/*/*.[ch])
 
@@ -71,7 +72,11 @@ $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/libul.a
 	@mkdir -p $(@D)
 	$(CC) $(SANITIZER) $(LDFLAGS) -o $@ $^ $(LIBS) -lcmocka
 
-unit: $(UNIT_TESTS)
+$(BUILD)/tests/models/%: $(BUILD)/tests/models/%.o $(BUILD)/libul.a
+	@mkdir -p $(@D)
+	$(CC) $(SANITIZER) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+unit: $(UNIT_TESTS) $(MODEL_CHECKS)
 
 check: all unit
 	@BUILD=$(BUILD) tests/run.sh

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # All tests, of what lies in $BUILD (default build): unit programs, command lines,
-# manual pages, and checks by programs that share no code with the tools
-# (tests/independent/*: exit 0 passed, 77 skipped).  `make check` builds first.
+# manual pages, checks by programs that share no code with the tools
+# (tests/independent/*: exit 0 passed, 77 skipped), and checks against real models
+# in the folder $MODELS, where there is one.  `make check` builds first.
 #
 # The last line is "N passed, N failed, N skipped"; exit 1 if any failed or none ran.
 set -u
@@ -56,24 +57,43 @@ for PYTHON in python3 /usr/bin/python3 ''; do
 done
 export PYTHON
 
+# check NAME COMMAND...
+check() {
+	local name=$1 status
+	shift
+	"$@" >"$log" 2>&1
+	status=$?
+	case $status in
+	0) count 1 0 0 ;;
+	77)
+		echo "SKIP $name: $(tail -n 1 "$log")"
+		count 0 0 1
+		;;
+	*)
+		echo "FAIL $name: exit $status"
+		tail -n 20 "$log"
+		count 0 1 0
+		;;
+	esac
+}
+
 independent() {
-	local script status
+	local script
 	for script in tests/independent/*; do
-		[[ -x $script && -f $script ]] || continue
-		PATH=$BUILD/bin:$PATH TESTDATA=$PWD/testdata "$script" >"$log" 2>&1
-		status=$?
-		case $status in
-		0) count 1 0 0 ;;
-		77)
-			echo "SKIP ${script#tests/}: $(tail -n 1 "$log")"
+		[[ ! -x $script || -d $script ]] || PATH=$BUILD/bin:$PATH TESTDATA=$PWD/testdata check "${script#tests/}" "$script"
+	done
+}
+
+models() {
+	local folder=${MODELS:-../shared/models} program
+	for program in "$BUILD"/tests/models/check_*; do
+		[[ -x $program && $program != *.* ]] || continue
+		if [[ -d $folder ]]; then
+			check "models/${program##*/}" "$program" "$folder"
+		else
+			echo "SKIP models/${program##*/}: there is no $folder (MODELS=FOLDER names another)"
 			count 0 0 1
-			;;
-		*)
-			echo "FAIL ${script#tests/}: exit $status"
-			tail -n 20 "$log"
-			count 0 1 0
-			;;
-		esac
+		fi
 	done
 }
 
@@ -81,5 +101,6 @@ unit
 part tests/cli/run.sh
 part tests/man/check.sh
 independent
+models
 echo "$passed passed, $failed failed, $skipped skipped"
 ((failed == 0 && passed > 0))
