@@ -36,6 +36,7 @@ difference() {
 }
 
 # judge CASE STATUS
+# shellcheck disable=SC2053
 judge() {
 	local expected=0 said
 	[[ ! -e $1.exit ]] || expected=$(<"$1.exit")
@@ -52,7 +53,6 @@ judge() {
 		passed=$((passed + 1))
 	elif [[ -e $1.stdout.exact ]] && ! cmp -s "$scratch.out" "$1.stdout.exact"; then
 		failure "$1" "other output: $(difference "$1.stdout.exact" "$scratch.out")"
-	# shellcheck disable=SC2053
 	elif [[ -e $1.stderr.glob && $said != $(<"$1.stderr.glob") ]]; then
 		failure "$1" "does not say what $1.stderr.glob wants: $said"
 	else
