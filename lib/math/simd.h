@@ -8,7 +8,10 @@
 #include <stdint.h>
 #include <string.h>
 
-#if defined __x86_64__ && defined __ELF__ && !defined __SANITIZE_ADDRESS__ && !defined UL_NO_CLONES
+/* Clones are chosen by the dynamic linker of glibc; clang before 18 names them so that
+ * no other file finds them. */
+#if defined __x86_64__ && defined __GLIBC__ && !defined __SANITIZE_ADDRESS__ && !defined UL_NO_CLONES &&     \
+    (!defined __clang__ || __clang_major__ >= 18)
 #define SIMD __attribute__((target_clones("arch=skylake-avx512", "arch=haswell", "default")))
 #else
 #define SIMD
