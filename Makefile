@@ -5,26 +5,56 @@ CC      = gcc
 CFLAGS  = -O3 -g
 BUILD   = build
 
-TOOLS   = ul-prep ul-pretrain ul-embed ul-finetune ul-gen ul-eval ul-cat
+TOOLS   := $(patsubst cmd/%.c,%,$(wildcard cmd/ul-*.c))
+PAGES   := $(wildcard man/*.[157])
 LIBS    = -lopenblas -lcsv -lzstd -ljansson -lxxhash -lpcre2-8 -lpthread -lm
 
 WARNINGS = -Wall -Wextra -Wshadow -Wconversion -Wsign-conversion -Wstrict-prototypes \
 	-Wmissing-prototypes -Wvla -Wformat=2 -Wcast-align -Wpointer-arith -Wwrite-strings \
-	-Wno-missing-field-initializers -Wundef -Wunused-result -Wdouble-promotion
+	-Wno-missing-field-initializers -Wundef -Wunused-result -Wdouble-promotion $(WERROR)
 STANDARD = -std=c17 -D_GNU_SOURCE -DUL_VERSION='"$(VERSION)"' -Ilib -Icmd -Ibuild
 ifdef SANITIZE
 BUILD   := build/sanitize
 SANITIZER = -fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer
 endif
-ALL_CFLAGS = $(STANDARD) $(WARNINGS) -fopenmp-simd -fno-math-errno -fno-trapping-math -MMD -MP $(SANITIZER) $(CFLAGS)
+# Some systems keep cblas.h in a folder of its own; asked when it is needed, since
+# `make deps` may have installed it a moment ago.
+CBLAS_CFLAGS = $(shell pkg-config --cflags openblas 2>/dev/null)
+ALL_CFLAGS = $(STANDARD) $(WARNINGS) -fopenmp-simd -fno-math-errno -fno-trapping-math -MMD -MP \
+	$(SANITIZER) $(CBLAS_CFLAGS) $(CFLAGS)
 
 LIB_OBJECTS  := $(patsubst %.c,$(BUILD)/%.o,$(wildcard lib/*/*.c))
 UNIT_TESTS   := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/test_*.c))
+MODEL_CHECKS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/models/check_*.c))
 BIN          := $(addprefix $(BUILD)/bin/,$(TOOLS))
+SOURCES      := $(wildcard cmd/*.[ch] lib/*/*.[ch] tests/*/*.[ch])
 
 all: $(BIN)
 
-$(BUILD)/%.o: %.c
+help:
+	@echo 'make            the tools, in $(BUILD)/bin'
+	@echo 'make deps       install what is missing to build and test'
+	@echo 'make demo       the whole road on testdata/: from a CSV to personal answers'
+	@echo 'make check      all tests (make unit: build the unit tests alone)'
+	@echo 'make install    to PREFIX=$(PREFIX), below DESTDIR; make uninstall takes it away'
+	@echo 'make lint       clang-format and cppcheck; make format'
+	@echo 'make clean      remove build/'
+	@echo 'CC=clang, CFLAGS=..., WERROR=-Werror, SANITIZE=address,undefined (in build/sanitize)'
+
+# The probe of the libraries comes before the first compiler run, and where `deps`
+# is asked for, too, that comes before the probe, with -j as well.
+$(BUILD)/libraries.ok: | $(filter deps,$(MAKECMDGOALS))
+	@CC='$(CC) $(CBLAS_CFLAGS)' scripts/deps check cblas.h csv.h zstd.h jansson.h xxhash.h pcre2.h
+	@mkdir -p $(@D) && touch $@
+
+$(BUILD)/test-libraries.ok: | $(filter deps,$(MAKECMDGOALS))
+	@CC='$(CC)' scripts/deps check cmocka.h
+	@mkdir -p $(@D) && touch $@
+
+deps:
+	@CC='$(CC)' scripts/deps install
+
+$(BUILD)/%.o: %.c | $(BUILD)/libraries.ok
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
@@ -36,15 +66,48 @@ $(BUILD)/bin/%: $(BUILD)/cmd/%.o $(BUILD)/cmd/tool.o $(BUILD)/libul.a
 	@mkdir -p $(@D)
 	$(CC) $(SANITIZER) $(LDFLAGS) -o $@ $^ $(LIBS)
 
+$(UNIT_TESTS:=.o): | $(BUILD)/test-libraries.ok
+
 $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/libul.a
 	@mkdir -p $(@D)
 	$(CC) $(SANITIZER) $(LDFLAGS) -o $@ $^ $(LIBS) -lcmocka
 
-unit: $(UNIT_TESTS)
+$(BUILD)/tests/models/%: $(BUILD)/tests/models/%.o $(BUILD)/libul.a
+	@mkdir -p $(@D)
+	$(CC) $(SANITIZER) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+unit: $(UNIT_TESTS) $(MODEL_CHECKS)
+
+check: all unit
+	@BUILD=$(BUILD) tests/run.sh
+
+demo: all
+	@BUILD=$(BUILD) tests/demo/run.sh
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin
+	install -m 755 $(BIN) $(DESTDIR)$(PREFIX)/bin
+	for page in $(PAGES); do \
+		install -D -m 644 $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/} || exit 1; \
+	done
+
+uninstall:
+	rm -f $(addprefix $(DESTDIR)$(PREFIX)/bin/,$(TOOLS))
+	for page in $(PAGES); do \
+		rm -f $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/} || exit 1; \
+	done
+
+format:
+	clang-format -i $(SOURCES)
+
+lint:
+	clang-format --dry-run -Werror $(SOURCES)
+	cppcheck --quiet -j 2 --std=c11 --error-exitcode=1 --inline-suppr --suppressions-list=.cppcheck \
+		--enable=warning,performance,portability -D__x86_64__ -Ilib -Icmd $(filter %.c,$(SOURCES))
 
 clean:
 	rm -rf build
 
-.PHONY: all unit clean
+.PHONY: all help deps unit check demo install uninstall format lint clean
 .SECONDARY:
 -include $(wildcard $(BUILD)/*/*.d $(BUILD)/*/*/*.d)

@@ -5,7 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static void set(Error *e, int code, const char *format, va_list arguments)
+static void __attribute__((format(printf, 3, 0)))
+set(Error *e, int code, const char *format, va_list arguments)
 {
 	e->code = code;
 	if (vsnprintf(e->text, sizeof e->text, format, arguments) < 0)

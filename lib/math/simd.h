@@ -8,8 +8,10 @@
 #include <stdint.h>
 #include <string.h>
 
-/* By instruction set, not by model: "arch=haswell" would leave out AMD's processors. */
-#if !defined __x86_64__ || !defined __ELF__ || defined __SANITIZE_ADDRESS__
+/* By instruction set, not by model: "arch=haswell" would leave out AMD's processors.  Clones are
+ * chosen by glibc's dynamic linker; clang before 18 names them so that no other file finds them. */
+#if !defined __x86_64__ || !defined __GLIBC__ || defined __SANITIZE_ADDRESS__ || \
+    (defined __clang__ && __clang_major__ < 18)
 #define SIMD
 #elif defined __clang__
 #define SIMD __attribute__((target_clones("avx512f", "avx2", "default")))

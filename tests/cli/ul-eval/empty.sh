@@ -1,0 +1,1 @@
+ul-eval </dev/null

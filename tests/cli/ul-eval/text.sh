@@ -1,0 +1,1 @@
+ul-eval "$CASES/ul-eval/good.jsonl" --name good

@@ -1,0 +1,106 @@
+#!/usr/bin/env bash
+# All tests, of what lies in $BUILD (default build): unit programs, command lines,
+# manual pages, checks by programs that share no code with the tools
+# (tests/independent/*: exit 0 passed, 77 skipped), and checks against real models
+# in the folder $MODELS, where there is one.  `make check` builds first.
+#
+# The last line is "N passed, N failed, N skipped"; exit 1 if any failed or none ran.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+BUILD=$(cd "${BUILD:-build}" && pwd) || exit 1
+export BUILD
+# A sanitizer that finds something kills with a signal, which no test expects.
+export ASAN_OPTIONS=abort_on_error=1:${ASAN_OPTIONS:-}
+export UBSAN_OPTIONS=abort_on_error=1:print_stacktrace=1:${UBSAN_OPTIONS:-}
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+passed=0 failed=0 skipped=0
+
+# count PASSED FAILED SKIPPED
+count() {
+	passed=$((passed + $1)) failed=$((failed + $2)) skipped=$((skipped + $3))
+}
+
+unit() {
+	local program status good bad
+	for program in "$BUILD"/tests/unit/test_*; do
+		[[ -x $program && $program != *.* ]] || continue
+		"$program" >"$log" 2>&1
+		status=$?
+		good=$(sed -n 's/^\[  PASSED  \] \([0-9]*\) test.*/\1/p' "$log" | head -n 1)
+		bad=$(sed -n 's/^\[  FAILED  \] \([0-9]*\) test.*/\1/p' "$log" | head -n 1)
+		if ((status != 0)) || [[ -z $good ]]; then
+			echo "FAIL unit/${program##*/}: exit $status"
+			tail -n 40 "$log"
+			((status > 0 && status < 126 && ${bad:-0} > 0)) || bad=1
+		fi
+		count "${good:-0}" "${bad:-0}" 0
+	done
+}
+
+# A part prints its failures, and last "NAME: N passed, N failed, N skipped".
+part() {
+	local name good bad not
+	"$@" | tee "$log"
+	read -r name good bad not < <(sed -n '$s/^\([a-z]*\): \([0-9]*\) passed, \([0-9]*\) failed, \([0-9]*\) skipped$/\1 \2 \3 \4/p' "$log")
+	if [[ -z ${name:-} ]]; then
+		echo "FAIL $1: it did not come to its end"
+		count 0 1 0
+	else
+		count "$good" "$bad" "$not"
+	fi
+}
+
+# A Python with NumPy, if there is one: a version manager's may hide the system's.
+for PYTHON in python3 /usr/bin/python3 ''; do
+	[[ -z $PYTHON ]] || "$PYTHON" -c 'import numpy' 2>/dev/null && break
+done
+export PYTHON
+
+# check NAME COMMAND...
+check() {
+	local name=$1 status
+	shift
+	"$@" >"$log" 2>&1
+	status=$?
+	case $status in
+	0) count 1 0 0 ;;
+	77)
+		echo "SKIP $name: $(tail -n 1 "$log")"
+		count 0 0 1
+		;;
+	*)
+		echo "FAIL $name: exit $status"
+		tail -n 20 "$log"
+		count 0 1 0
+		;;
+	esac
+}
+
+independent() {
+	local script
+	for script in tests/independent/*; do
+		[[ ! -x $script || -d $script ]] || PATH=$BUILD/bin:$PATH TESTDATA=$PWD/testdata check "${script#tests/}" "$script"
+	done
+}
+
+models() {
+	local folder=${MODELS:-../shared/models} program
+	for program in "$BUILD"/tests/models/check_*; do
+		[[ -x $program && $program != *.* ]] || continue
+		if [[ -d $folder ]]; then
+			check "models/${program##*/}" "$program" "$folder"
+		else
+			echo "SKIP models/${program##*/}: there is no $folder (MODELS=FOLDER names another)"
+			count 0 0 1
+		fi
+	done
+}
+
+unit
+part tests/cli/run.sh
+part tests/man/check.sh
+independent
+models
+echo "$passed passed, $failed failed, $skipped skipped"
+((failed == 0 && passed > 0))
