@@ -1,6 +1,7 @@
 #include "user/pretrain.h"
 
 #include "eval/metrics.h"
+#include "user/histories.h"
 #include "user/ranking.h"
 
 #include <stdio.h>
@@ -17,10 +18,7 @@ struct Pretraining {
 	size_t batch;
 	double feature_weight;
 	uint64_t seed;
-	Segment *pieces; /* of an epoch: inputs [first, end), targets one event later */
-	size_t piece_count, piece_capacity;
-	uint32_t *order;
-	size_t order_capacity;
+	Histories cut;      /* of the epoch */
 	Segment *histories; /* of a step */
 	size_t history_count, targets;
 	size_t *shards; /* first history of each shard, and the end */
@@ -52,56 +50,30 @@ void pretraining_free(Pretraining *p)
 	if (p == NULL)
 		return;
 	translation_free(&p->translation);
-	memory_free(p->pieces);
-	memory_free(p->order);
+	histories_free(&p->cut);
 	memory_free(p->histories);
 	memory_free(p->shards);
 	memory_free(p);
 }
 
-/* Cuts a long history where chance has it, so that no event always begins a piece. */
-static bool cut_history(Pretraining *p, Segment s, Random *random, Error *e)
-{
-	size_t length = p->encoder->shape.max_len, inputs = s.end - s.first;
-	if (inputs < 2)
-		return true;
-	inputs--; /* the last event is a target only */
-	size_t end = s.first + (inputs <= length ? inputs : 1 + (size_t)random_below(random, length));
-	for (size_t first = s.first; first < s.first + inputs;) {
-		if (!memory_grow(&p->pieces, &p->piece_capacity, p->piece_count + 1, sizeof *p->pieces, e))
-			return false;
-		p->pieces[p->piece_count++] = (Segment){first, end, true};
-		first = end;
-		end = end + length < s.first + inputs ? end + length : s.first + inputs;
-	}
-	return true;
-}
-
 static bool start_epoch(void *context, size_t epoch, size_t *steps, Error *e)
 {
 	Pretraining *p = context;
-	Random random = {random_key(p->seed, epoch), 0};
-	p->piece_count = 0;
-	for (size_t user = 0; user < p->users->count; user++)
-		if (!cut_history(p, dataset_segment(p->data, p->users, user, PART_TRAIN), &random, e))
-			return false;
-	if (!memory_grow(&p->order, &p->order_capacity, p->piece_count, sizeof *p->order, e))
+	if (!histories_cut(&p->cut, p->data, p->users, p->encoder->shape.max_len, random_key(p->seed, epoch),
+	                   e))
 		return false;
-	for (size_t i = 0; i < p->piece_count; i++)
-		p->order[i] = (uint32_t)i;
-	random_shuffle(&random, p->order, p->piece_count);
-	*steps = (p->piece_count + p->batch - 1) / p->batch;
+	*steps = (p->cut.count + p->batch - 1) / p->batch;
 	return true;
 }
 
 static size_t start_step(void *context, size_t step)
 {
 	Pretraining *p = context;
-	size_t first = step * p->batch, left = p->piece_count - first, events = 0;
+	size_t first = step * p->batch, left = p->cut.count - first, events = 0;
 	p->history_count = left < p->batch ? left : p->batch;
 	p->targets = p->shard_count = 0;
 	for (size_t i = 0; i < p->history_count; i++) {
-		Segment s = p->histories[i] = p->pieces[p->order[first + i]];
+		Segment s = p->histories[i] = p->cut.items[p->cut.order[first + i]];
 		if (i == 0 || events + (s.end - s.first) > SHARD_EVENTS) {
 			p->shards[p->shard_count++] = i;
 			events = 0;

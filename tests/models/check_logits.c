@@ -1,5 +1,5 @@
-/* The LLM against the reference engine's logits: check_logits DIR, with DIR/conformance/set1 and the small trained
- * models beside it.  Models of a kind that is not supported are said and skipped. */
+/* The LLM against the reference engine's logits: check_logits DIR, with DIR/conformance/set1 and the small
+ * trained models beside it.  Models of a kind that is not supported are said and skipped. */
 #include "llm/model.h"
 #include "math/gemm.h"
 #include "math/vector.h"
@@ -45,7 +45,8 @@ static void check(const char *directory, const char *name, bool quantised, Count
 	AttentionSegment segment = {0, N, 0, N, true};
 	Sequence s = {.positions = positions, .segments = &segment, .segment_count = 1};
 	Tensor *h = llm_forward(&t, m, tokens, N, &s, NULL);
-	gemm(false, true, N, V, m->shape.C, 1, h->value, m->shape.C, m->output->value, m->shape.C, 0, logits, V);
+	gemm(false, true, N, V, m->shape.C, 1, h->value, m->shape.C, m->output->value, m->shape.C, 0, logits,
+	     V);
 	double worst = 0;
 	for (size_t i = 0; i < N * V; i++)
 		worst = fmax(worst, fabs((double)logits[i] - (double)expected[i]));
@@ -64,9 +65,9 @@ static void check(const char *directory, const char *name, bool quantised, Count
 
 int main(int argc, char **argv)
 {
-	static const char *const names[] = {"llama-f32",  "llama-f16",    "llama-bf16",        "llama-q8_0",
-					    "llama-q4_0", "llama_linear-f32", "llama_linear-q8_0", "llama_rope3-f32",
-					    "llama_rope3-q8_0"};
+	static const char *const names[] = {"llama-f32",         "llama-f16",       "llama-bf16",
+	                                    "llama-q8_0",        "llama-q4_0",      "llama_linear-f32",
+	                                    "llama_linear-q8_0", "llama_rope3-f32", "llama_rope3-q8_0"};
 	Counts counts = {0};
 	char directory[400];
 	if (argc != 2)

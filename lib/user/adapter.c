@@ -1,0 +1,275 @@
+#include "user/adapter.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+static bool add_perceiver(Adapter *a, uint64_t seed, Error *e)
+{
+	const EncoderShape *s = &a->encoder->shape;
+	size_t layers = a->shape.perceiver_layers;
+	LayerShape shape = {s->dim, s->dim, s->heads, s->heads, s->dim / s->heads, 2 * s->dim, 1e-5f};
+	a->latents = parameters_add(&a->parameters, "perceiver.latents", 2,
+	                            (size_t[]){a->shape.latents, s->dim}, INIT_NORMAL, 0.5, seed, e);
+	a->perceiver_attention = memory_new(layers, sizeof *a->perceiver_attention, e);
+	a->perceiver_feed = memory_new(layers, sizeof *a->perceiver_feed, e);
+	if (a->latents == NULL || a->perceiver_attention == NULL || a->perceiver_feed == NULL)
+		return false;
+	for (size_t i = 0; i < layers; i++) {
+		char name[64];
+		snprintf(name, sizeof name, "perceiver.%zu.attn", i);
+		if (!attention_layer_new(&a->perceiver_attention[i], &a->parameters, name, &shape, 0.5, seed,
+		                         e))
+			return false;
+		snprintf(name, sizeof name, "perceiver.%zu.ffn", i);
+		if (!feed_forward_new(&a->perceiver_feed[i], &a->parameters, name, &shape, 0.5, seed, e))
+			return false;
+	}
+	return true;
+}
+
+static bool add_cross(Adapter *a, uint64_t seed, Error *e)
+{
+	const LlmShape *s = &a->llm->shape;
+	size_t layers = s->layers, one = 1, dim = a->encoder->shape.dim;
+	/* Without a Perceiver the rotary tables are the encoder's, for heads of its width. */
+	size_t D = a->shape.latents > 0 ? s->D : a->encoder->rotary.D;
+	LayerShape shape = {s->C, dim, s->heads, s->heads, D, 0, s->eps};
+	a->cross = memory_new(layers, sizeof *a->cross, e);
+	a->gates = memory_new(layers, sizeof(Parameter *), e);
+	a->memory_norm = parameters_add(&a->parameters, "xattn.memory_norm", 1, &dim, INIT_ONE, 0, seed, e);
+	if (a->cross == NULL || a->gates == NULL || a->memory_norm == NULL)
+		return false;
+	for (size_t i = 0; i < layers; i++) {
+		char name[64];
+		snprintf(name, sizeof name, "xattn.%zu", i);
+		if (!attention_layer_new(&a->cross[i], &a->parameters, name, &shape, 1, seed, e))
+			return false;
+		snprintf(name, sizeof name, "xattn.%zu.gate", i);
+		a->gates[i] = parameters_add(&a->parameters, name, 1, &one, INIT_ZERO, 0, seed, e);
+		if (a->gates[i] == NULL)
+			return false;
+	}
+	return true;
+}
+
+Adapter *adapter_new(const AdapterShape *shape, Encoder *encoder, const Llm *llm, const char *query,
+                     uint64_t seed, Error *e)
+{
+	Adapter *a = memory_new(1, sizeof *a, e);
+	if (a == NULL)
+		return NULL;
+	*a = (Adapter){.shape = *shape, .encoder = encoder, .llm = llm};
+	if ((a->query = memory_string(query, e)) != NULL &&
+	    (shape->latents == 0 || add_perceiver(a, seed, e)) && add_cross(a, seed, e))
+		return a;
+	adapter_free(a);
+	return NULL;
+}
+
+void adapter_free(Adapter *a)
+{
+	if (a == NULL)
+		return;
+	parameters_free(&a->parameters);
+	memory_free(a->perceiver_attention);
+	memory_free(a->perceiver_feed);
+	memory_free(a->cross);
+	memory_free(a->gates);
+	memory_free(a->query);
+	memory_free(a);
+}
+
+static bool describe(const Adapter *a, Tuning tuning, uint64_t encoder_hash, Document *d, const Provenance *p,
+                     Error *e)
+{
+	return document_stamp(d, "adapter", p, e) && document_set(d, "ul.inject", "cross", e) &&
+	       document_set(d, "ul.tune", tuning == TUNE_ENC ? "enc" : "proj", e) &&
+	       document_set(d, "ul.task", "next-item", e) && document_set(d, "ul.query", a->query, e) &&
+	       document_set_format(d, "ul.latents", e, "%zu", a->shape.latents) &&
+	       document_set_format(d, "ul.perceiver_layers", e, "%zu", a->shape.perceiver_layers) &&
+	       document_set_format(d, "ul.llm", e, "%016" PRIx64, a->llm->hash) &&
+	       document_set_format(d, "ul.encoder", e, "%016" PRIx64, encoder_hash) &&
+	       parameters_save(&a->parameters, d, e) &&
+	       (tuning != TUNE_ENC || parameters_save(&a->encoder->parameters, d, e));
+}
+
+bool adapter_save(const Adapter *a, Tuning tuning, uint64_t encoder_hash, const char *path,
+                  const Provenance *p, Error *e)
+{
+	Document *d = document_new(e);
+	bool done = d != NULL && describe(a, tuning, encoder_hash, d, p, e) && stream_write_one(path, d, e);
+	document_free(d);
+	return done;
+}
+
+/* The hash under `key` must be that of the model at hand. */
+static bool check_hash(const Document *d, const char *key, const char *what, uint64_t hash, Error *e)
+{
+	const char *text;
+	char expected[17];
+	snprintf(expected, sizeof expected, "%016" PRIx64, hash);
+	if (!document_get_string(d, key, &text, e))
+		return false;
+	return strcmp(text, expected) == 0 ||
+	       fail(e, ERROR_USAGE, "trained with another %s (hash %s, this one has %s)", what, text,
+	            expected);
+}
+
+static Adapter *read_adapter(const Document *d, Encoder *encoder, uint64_t encoder_hash, const Llm *llm,
+                             Error *e)
+{
+	const char *inject, *tune, *task, *query;
+	int64_t latents, layers;
+	if (!document_get_string(d, "ul.inject", &inject, e) ||
+	    !document_get_string(d, "ul.tune", &tune, e) || !document_get_string(d, "ul.task", &task, e) ||
+	    !document_get_string(d, "ul.query", &query, e) ||
+	    !document_get_integer(d, "ul.latents", 0, 1 << 16, &latents, e) ||
+	    !document_get_integer(d, "ul.perceiver_layers", 0, 1024, &layers, e) ||
+	    !check_hash(d, "ul.llm", "LLM", llm->hash, e) ||
+	    !check_hash(d, "ul.encoder", "encoder", encoder_hash, e))
+		return NULL;
+	if (strcmp(inject, "cross") != 0 || strcmp(task, "next-item") != 0) {
+		fail(e, ERROR_MALFORMED, "injection '%s' for task '%s' is not known to this version", inject,
+		     task);
+		return NULL;
+	}
+	AdapterShape shape = {(size_t)latents, (size_t)layers};
+	Adapter *a = adapter_new(&shape, encoder, llm, query, 0, e);
+	if (a != NULL && parameters_load(&a->parameters, d, e) &&
+	    (strcmp(tune, "enc") != 0 || parameters_load(&encoder->parameters, d, e)))
+		return a;
+	adapter_free(a);
+	return NULL;
+}
+
+Adapter *adapter_load(const char *path, Encoder *encoder, uint64_t encoder_hash, const Llm *llm, Error *e)
+{
+	Document *d = stream_read_one(path, "adapter", NULL, e);
+	Adapter *a = d ? read_adapter(d, encoder, encoder_hash, llm, e) : NULL;
+	if (d != NULL && a == NULL)
+		fail_in(e, "%s", path);
+	document_free(d);
+	return a;
+}
+
+/* K rows a target: the learned latents, each on top of the last row of E that the target knows. */
+static Tensor *start_latents(const Adapter *a, Tape *t, Tensor *e, const AdapterTargets *targets)
+{
+	size_t K = a->shape.latents;
+	int32_t *last = arena_new(&t->arena, targets->count * K, sizeof *last, &t->error);
+	if (last == NULL)
+		return NULL;
+	for (size_t i = 0; i < targets->count * K; i++)
+		last[i] = (int32_t)(targets->first[i / K] + targets->known[i / K] - 1);
+	return tape_residual(t, tape_rows(t, e, last, targets->count * K),
+	                     tape_tile(t, a->latents, targets->count), 0);
+}
+
+/* E′ [count·K, d] */
+static Tensor *perceive(const Adapter *a, Tape *t, Tensor *e, const AdapterTargets *targets)
+{
+	size_t K = a->shape.latents, N = targets->count * K;
+	AttentionSegment *segments = arena_new(&t->arena, targets->count, sizeof *segments, &t->error);
+	int32_t *asking = arena_new(&t->arena, N, sizeof *asking, &t->error);
+	if (segments == NULL || asking == NULL)
+		return NULL;
+	for (size_t i = 0; i < N; i++)
+		asking[i] = (int32_t)targets->known[i / K] - 1;
+	for (size_t i = 0; i < targets->count; i++)
+		segments[i] = (AttentionSegment){i * K, K, targets->first[i], targets->known[i], false};
+	Sequence s = {.positions = asking,
+	              .rotary = &a->encoder->rotary,
+	              .segments = segments,
+	              .segment_count = targets->count};
+	Tensor *x = start_latents(a, t, e, targets);
+	for (size_t i = 0; i < a->shape.perceiver_layers; i++) {
+		const AttentionLayer *layer = &a->perceiver_attention[i];
+		KeyValues memory =
+		    attention_layer_memory(t, layer, e, &a->encoder->rotary, targets->positions);
+		x = tape_residual(t, x, attention_layer_cross(t, layer, x, memory, &s), 0);
+		x = tape_residual(t, x, feed_forward(t, &a->perceiver_feed[i], x), 0);
+	}
+	return x;
+}
+
+static bool make_room(AdapterMemory *m, const Adapter *a, size_t count, bool positions, Tape *t)
+{
+	*m = (AdapterMemory){.adapter = a, .count = count};
+	m->layers = arena_new(&t->arena, a->llm->shape.layers, sizeof *m->layers, &t->error);
+	m->first = arena_new(&t->arena, count, sizeof *m->first, &t->error);
+	m->rows = arena_new(&t->arena, count, sizeof *m->rows, &t->error);
+	if (positions)
+		m->asking = arena_new(&t->arena, count, sizeof *m->asking, &t->error);
+	return t->error.code == ERROR_NONE;
+}
+
+bool adapter_memory(const Adapter *a, Tape *t, Tensor *e, const AdapterTargets *targets, AdapterMemory *m)
+{
+	size_t K = a->shape.latents;
+	if (e == NULL || !make_room(m, a, targets->count, K == 0, t))
+		return false;
+	for (size_t i = 0; i < targets->count; i++) {
+		m->first[i] = K ? i * K : targets->first[i];
+		m->rows[i] = K ? K : targets->known[i];
+		if (K == 0)
+			m->asking[i] = (int32_t)targets->known[i] - 1;
+	}
+	Tensor *memory = tape_rmsnorm(t, K ? perceive(a, t, e, targets) : e, a->memory_norm, 1e-5f);
+	for (size_t i = 0; i < a->llm->shape.layers; i++)
+		m->layers[i] = attention_layer_memory(t, &a->cross[i], memory, &a->encoder->rotary,
+		                                      K ? NULL : targets->positions);
+	return t->error.code == ERROR_NONE;
+}
+
+bool adapter_tokens(AdapterMemory *m, const size_t *start, Arena *arena, Error *e)
+{
+	m->segments = arena_new(arena, m->count, sizeof *m->segments, e);
+	m->segment_count = m->count;
+	m->positions = m->asking ? arena_new(arena, start[m->count], sizeof *m->positions, e) : NULL;
+	if (m->segments == NULL || (m->asking != NULL && m->positions == NULL))
+		return false;
+	for (size_t i = 0; i < m->count; i++) {
+		m->segments[i] =
+		    (AttentionSegment){start[i], start[i + 1] - start[i], m->first[i], m->rows[i], false};
+		for (size_t row = start[i]; m->asking != NULL && row < start[i + 1]; row++)
+			m->positions[row] = m->asking[i];
+	}
+	return true;
+}
+
+/* All rows of x ask for the only target. */
+static bool ask_alone(const AdapterMemory *m, Tape *t, size_t rows, Sequence *s, AttentionSegment *segment)
+{
+	*segment = (AttentionSegment){0, rows, m->first[0], m->rows[0], false};
+	s->segments = segment;
+	s->segment_count = 1;
+	if (m->asking == NULL)
+		return true;
+	int32_t *positions = arena_new(&t->arena, rows, sizeof *positions, &t->error);
+	for (size_t row = 0; positions != NULL && row < rows; row++)
+		positions[row] = m->asking[0];
+	s->positions = positions;
+	return positions != NULL;
+}
+
+static Tensor *inject(void *context, Tape *t, size_t layer, Tensor *x)
+{
+	const AdapterMemory *m = context;
+	const Adapter *a = m->adapter;
+	AttentionSegment alone;
+	Sequence s = {.positions = m->positions,
+	              .rotary = &a->encoder->rotary,
+	              .segments = m->segments,
+	              .segment_count = m->segment_count};
+	if (m->segments == NULL && !ask_alone(m, t, x->rows, &s, &alone))
+		return NULL;
+	Tensor *z = attention_layer_cross(t, &a->cross[layer], x, m->layers[layer], &s);
+	return tape_gated_residual(t, x, z, a->gates[layer]);
+}
+
+Injection adapter_injection(AdapterMemory *m)
+{
+	return (Injection){m, inject};
+}

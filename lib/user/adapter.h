@@ -1,0 +1,78 @@
+/* What joins a user encoder to an LLM (User-LLM, section 3.2): after the self-attention of each
+ * LLM layer, h ← h + tanh(α) · XAttn(norm(h), E′, E′), α one number a layer that starts at 0.
+ *
+ * E′ is Perceiver(E): K learned latents, added to E's last row, that attend to all rows of E with rotary
+ * positions (so that a latent knows how long ago a row was), each layer followed by a feed-forward one; or,
+ * with K = 0, E itself, whose rows the LLM then attends to by their distance from the end. */
+#ifndef USER_ADAPTER_H
+#define USER_ADAPTER_H
+
+#include "llm/model.h"
+#include "user/encoder.h"
+
+typedef struct {
+	size_t latents, perceiver_layers; /* 0 latents: no Perceiver */
+} AdapterShape;
+
+typedef enum { TUNE_PROJ, TUNE_ENC } Tuning;
+
+typedef struct {
+	AdapterShape shape;
+	const Llm *llm;
+	Encoder *encoder;
+	Parameters
+	    parameters; /* "perceiver.latents", "perceiver.0.attn.q", …, "xattn.0.q", …, "xattn.0.gate" */
+	Parameter *latents, *memory_norm;
+	AttentionLayer *perceiver_attention; /* by Perceiver layer */
+	FeedForward *perceiver_feed;
+	AttentionLayer *cross; /* by LLM layer */
+	Parameter **gates;
+	char *query; /* what the LLM is asked */
+} Adapter;
+
+/* Borrows encoder and LLM. */
+Adapter *adapter_new(const AdapterShape *shape, Encoder *encoder, const Llm *llm, const char *query,
+                     uint64_t seed, Error *e);
+void adapter_free(Adapter *a);
+
+/* adapter.ult: what was trained (with TUNE_ENC the encoder, too), and the hashes of the LLM and the
+ * encoder that it belongs to. */
+bool adapter_save(const Adapter *a, Tuning tuning, uint64_t encoder_hash, const char *path,
+                  const Provenance *p, Error *e);
+/* With another LLM or another encoder than it was trained with it is refused.  The encoder's weights are
+ * replaced where the adapter holds some. */
+Adapter *adapter_load(const char *path, Encoder *encoder, uint64_t encoder_hash, const Llm *llm, Error *e);
+
+/* Users in the middle of their histories: for target i, the first `known[i]` rows of the history that
+ * begins at row `first[i]` of E.  Computes each layer's keys and values of E′ for all targets. */
+typedef struct {
+	size_t count;
+	const size_t *first, *known;
+	int32_t *positions; /* of E's rows in their histories */
+} AdapterTargets;
+
+/* The memory of a batch, for adapter_injection(): keys and values of E′ by LLM layer, and where each target's
+ * are. */
+typedef struct {
+	const Adapter *adapter;
+	KeyValues *layers;
+	size_t count;
+	size_t *first, *rows; /* of each target, in the keys and values */
+	int32_t *asking;      /* position that target i asks from; NULL: without positions */
+	/* For the tokens of the batch at hand: */
+	AttentionSegment *segments;
+	size_t segment_count;
+	int32_t *positions; /* by token; NULL: without positions */
+} AdapterMemory;
+
+bool adapter_memory(const Adapter *a, Tape *t, Tensor *e, const AdapterTargets *targets,
+                    AdapterMemory *memory);
+
+/* Token rows [start[i], start[i + 1]) of the next forward pass belong to target i.  Without this call, all
+ * rows of all passes belong to the only target. */
+bool adapter_tokens(AdapterMemory *m, const size_t *start, Arena *arena, Error *e);
+
+/* Injects the memory into llm_forward(). */
+Injection adapter_injection(AdapterMemory *m);
+
+#endif
