@@ -57,7 +57,7 @@ read_data() {
 	ul-pretrain) "$tool" -q --dim 8 --layers 1 --heads 1 --steps 2 "$@" ;;
 	ul-embed) "$tool" -q -m encoder.ult "$@" ;;
 	ul-gen) "$tool" -q -m encoder.ult --rank 3 "$@" ;;
-	ul-cat) "$tool" -q --to jsonl "$@" ;;
+	ul-cat) "$tool" -q "$@" ;;
 	esac
 }
 

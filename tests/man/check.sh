@@ -4,7 +4,7 @@
 #
 # An example is a line of a literal display (.Bd -literal) in EXAMPLES that starts
 # with "$ ", with the lines that follow while a line ends in a backslash.  All run
-# in one folder, with testdata/*.csv in it, in the order of the pages below, so
+# in one folder, with testdata/ and its files in it, in the order of the pages below, so
 # that a page can use what those before it made.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
@@ -111,7 +111,7 @@ for page in man/*.[157]; do
 	fi
 done
 mkdir "$work/scratch"
-cp testdata/*.csv "$work/scratch"
+cp -r testdata testdata/*.csv "$work/scratch"
 for page in $order $(cd man && echo *.[57]); do
 	[[ ! -e man/$page ]] || examples "$page"
 done
