@@ -14,8 +14,8 @@ static const Tool tool = {
     .summary = "Turns interactions (user, item, rating, time, ...) and an item table into a dataset.\n"
                "Reads CSV, TSV, lines split at a separator, and JSON lines, from FILEs or standard\n"
                "input; writes a stream, see ul-stream(5).",
-    .examples = "  ul-prep --feature rating=rating --items items.csv --text title=title \\\n"
-                "      --feature 'genre=genres:|' -o data.ult events.csv\n"
+    .examples = "  ul-prep --feature rating=rating -o data.ult events.csv\n"
+                "  ul-prep --items items.csv --text title=title -o data.ult events.csv\n"
                 "  ul-prep --preset ml-1m -o data.ult ml-1m/\n",
 };
 
@@ -26,7 +26,7 @@ typedef struct {
 	StringList features, texts, inputs;
 	int64_t min_events, min_item_events, window;
 	bool no_header, sorted, skip_bad;
-	Buffer directory_events, preset_items; /* paths that a preset makes */
+	Buffer preset_events, preset_items; /* paths that a preset makes */
 } Arguments;
 
 enum { OWN_OPTIONS = 19, OPTIONS = COMMON_OPTIONS + OWN_OPTIONS };
@@ -71,11 +71,15 @@ static void fill_table(Option *table, Arguments *a)
 	memcpy(table + COMMON_OPTIONS, own, sizeof own);
 }
 
-/* The file of that name in `directory`, or beside `file` where that is given. */
-static bool place_file(Buffer *path, const char *directory, const char *file, const char *name, Error *e)
+/* The file of that name in a directory. */
+static bool place_in(Buffer *path, const char *directory, const char *name, Error *e)
 {
-	if (directory != NULL)
-		return buffer_print(path, e, "%s/%s", directory, name);
+	return buffer_print(path, e, "%s/%s", directory, name);
+}
+
+/* The file of that name beside another file. */
+static bool place_beside(Buffer *path, const char *file, const char *name, Error *e)
+{
 	const char *slash = strrchr(file, '/');
 	return buffer_print(path, e, "%.*s%s", slash ? (int)(slash + 1 - file) : 0, file, name);
 }
@@ -90,21 +94,22 @@ static bool is_directory(const char *path)
  * interactions. */
 static bool find_preset_files(Arguments *a, const Preset *preset, Error *e)
 {
-	const char *first = a->inputs.items[0], *directory = NULL;
-	if (is_directory(first)) {
-		if (a->inputs.count > 1)
-			return fail(e, ERROR_USAGE, "%s is a directory: give no other file", first);
-		directory = first;
-		if (!place_file(&a->directory_events, directory, NULL, preset->events, e))
+	const char *first = a->inputs.items[0];
+	bool directory = is_directory(first);
+	if (directory && a->inputs.count > 1)
+		return fail(e, ERROR_USAGE, "%s is a directory: give no other file", first);
+	if (directory) {
+		if (!place_in(&a->preset_events, first, preset->events, e))
 			return false;
-		a->inputs.items[0] = (const char *)a->directory_events.data;
+		a->inputs.items[0] = (const char *)a->preset_events.data;
 	}
 	if (a->items != NULL)
 		return true;
 	if (strcmp(first, "-") == 0)
 		return fail(e, ERROR_USAGE, "--preset %s from standard input: where is %s? (--items FILE)",
 		            preset->name, preset->items_table);
-	if (!place_file(&a->preset_items, directory, first, preset->items_table, e))
+	if (directory ? !place_in(&a->preset_items, first, preset->items_table, e)
+	              : !place_beside(&a->preset_items, first, preset->items_table, e))
 		return false;
 	a->items = (const char *)a->preset_items.data;
 	return true;
@@ -290,7 +295,7 @@ int main(int argc, char **argv)
 	string_list_free(&a.texts);
 	string_list_free(&a.inputs);
 	string_list_free(&operands);
-	buffer_free(&a.directory_events);
+	buffer_free(&a.preset_events);
 	buffer_free(&a.preset_items);
 	return tool_finish(&tool, done, &e);
 }

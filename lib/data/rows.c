@@ -587,6 +587,9 @@ bool rows_fail_column(const Rows *r, const char *what, Text column, Error *e)
 	bool done = true;
 	for (size_t c = 0; done && c < r->columns.count; c++)
 		done = buffer_print(&names, e, "%s%s", c ? ", " : "", strings_at(&r->columns, c).data);
+	for (size_t i = 0; i < names.size; i++)
+		if (names.data[i] < ' ') /* a message is one line */
+			names.data[i] = '?';
 	if (done && r->columns.count > 0)
 		fail(e, ERROR_USAGE, "%s: there is no column '%.*s' for %s; there are %.*s", r->name,
 		     (int)column.size, column.data, what, (int)names.size, (const char *)names.data);

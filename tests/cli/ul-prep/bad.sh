@@ -1,0 +1,24 @@
+# A bad row is exit 3, with file and line, and no output; --skip-bad counts it.
+# bad LINE-NUMBER REASON ROWS: the header stands on line 1.
+bad() {
+	printf 'user,item,rating,time\n%b' "$3" >rows.csv
+	expect 3 prep -o out rows.csv 2>err
+	grep -q "^ul-prep: rows.csv: line $1: .*$2.*--skip-bad" err || { cat err >&2; exit 1; }
+	[[ $(wc -l <err) == 1 && ! -e out ]]
+	ul-prep --skip-bad --feature rating=rating -o out rows.csv 2>err
+	grep -q 'read 1 events' err
+	grep -q "skipped 1 bad rows: .*$2" err || { cat err >&2; exit 1; }
+	rm out
+}
+bad 3 'columns' 'u,a,4,1\nu,b,4\n'
+bad 2 'no number' 'u,b,good,1\nu,a,4,1\n'
+bad 2 'broken UTF-8' 'u,b\0377,4,1\nu,a,4,1\n'
+bad 3 NUL 'u,a,4,1\nu,b\0000,4,1\n'
+bad 2 quote 'u,"b,4,1\nu,a,4,1\n'
+bad 2 'no time' 'u,b,4,soon\nu,a,4,1\n'
+bad 2 'no item' 'u,,4,1\nu,a,4,1\n'
+
+# In an item table, too.
+printf 'item,title\n1001,A\n1002\n' >items.csv
+expect 3 ul-prep --items items.csv --text title=title -o out "$TESTDATA/events.csv" 2>err
+grep -q '^ul-prep: items.csv: line 3: 1 columns where the others have 2' err
