@@ -27,7 +27,7 @@ void column_free(Column *c)
 
 bool column_accepts(const Column *c, Text field)
 {
-	return !c->number || vocabulary_find(&c->values, field) >= ID_FIRST || scalar_is_number(field);
+	return !c->number || scalar_is_number(field);
 }
 
 /* The id of a value; padding and mask are nobody's values. */

@@ -62,8 +62,8 @@ bool vocabulary_start(Vocabulary *v, Error *e)
 
 Text special_name(size_t id)
 {
-	static const char *const names[ID_FIRST] = {"<padding>", "<unknown>", "<mask>"};
-	return text_of(names[id]);
+	static const Text names[ID_FIRST] = {{"<padding>", 9}, {"<unknown>", 9}, {"<mask>", 6}};
+	return names[id];
 }
 
 void id_lists_free(IdLists *lists)

@@ -1,47 +1,19 @@
-#include "data/prepare.h"
+#include "data/preparation.h"
 
-#include "data/column.h"
 #include "data/scalar.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-
-/* A field of the schema: where it is found, and what it has grown to. */
-typedef struct {
-	Column column;
-	bool of_item;
-	size_t source; /* column of the file */
-} Field;
-
-/* All that is known while rows are read. */
-typedef struct {
-	const PrepareOptions *options;
-	const Schema *schema;
-	PrepareReport *report;
-	BadRows bad;
-	Field *fields; /* as in the schema */
-	bool has_time;
-	size_t user_source, item_source, time_source; /* columns of the file at hand */
-
-	/* Interactions as they came. */
-	Vocabulary users, items;
-	uint32_t *event_users;
-	int32_t *event_items;
-	int64_t *event_times;
-	size_t events, users_capacity, items_capacity, times_capacity;
-
-	/* The order they are in at the end: that of the users that stay. */
-	uint32_t *order;
-} Preparation;
 
 /* Columns */
 
-/* The first of the names that is a column; false where there is none. */
-static bool find_usual(const Rows *rows, const char *const *names, size_t *source)
+/* The column that was given, or the first of the usual names that is one. */
+static bool find_column(const Rows *rows, const char *given, const char *const *usual, size_t *source)
 {
-	for (; *names != NULL; names++)
-		if (rows_find(rows, text_of(*names), source))
+	if (given != NULL)
+		return rows_find(rows, text_of(given), source);
+	for (; *usual != NULL; usual++)
+		if (rows_find(rows, text_of(*usual), source))
 			return true;
 	return false;
 }
@@ -49,8 +21,7 @@ static bool find_usual(const Rows *rows, const char *const *names, size_t *sourc
 static bool bind_column(Rows *rows, const char *what, const char *given, const char *const *usual,
                         size_t *source, Error *e)
 {
-	bool found = given ? rows_find(rows, text_of(given), source) : find_usual(rows, usual, source);
-	if (!found)
+	if (!find_column(rows, given, usual, source))
 		return rows_fail_column(rows, what, text_of(given ? given : *usual), e);
 	rows_want(rows, *source);
 	return true;
@@ -61,6 +32,21 @@ static const char *const usual_items[] = {"item",     "item_id", "itemId",      
                                           "movie_id", "asin",    "parent_asin", NULL};
 static const char *const usual_times[] = {"time", "timestamp", "unixReviewTime", "date", NULL};
 
+bool find_item(const Rows *rows, const char *given, size_t *source)
+{
+	return find_column(rows, given, usual_items, source);
+}
+
+bool id_valid(Text id)
+{
+	if (id.size == 0 || *id.data != '<')
+		return id.size > 0;
+	for (size_t i = 0; i < ID_FIRST; i++)
+		if (text_equal(id, special_name(i)))
+			return false;
+	return true;
+}
+
 /* Finds user, item and time; the first file tells whether there is a time. */
 static bool bind_events(Preparation *p, Rows *rows, bool first, Error *e)
 {
@@ -69,7 +55,7 @@ static bool bind_events(Preparation *p, Rows *rows, bool first, Error *e)
 	    !bind_column(rows, "--item", s->item, usual_items, &p->item_source, e))
 		return false;
 	if (first)
-		p->has_time = s->time != NULL || find_usual(rows, usual_times, &p->time_source);
+		p->has_time = s->time != NULL || find_column(rows, NULL, usual_times, &p->time_source);
 	return !p->has_time || bind_column(rows, "--time", s->time, usual_times, &p->time_source, e);
 }
 
@@ -182,15 +168,6 @@ static bool append_event(Preparation *p, const Rows *rows, const Text *fields, i
 	return true;
 }
 
-/* An id may not be empty, nor one of the names that vocabularies keep for themselves. */
-static bool id_valid(Text id)
-{
-	for (size_t i = 0; i < ID_FIRST; i++)
-		if (text_equal(id, special_name(i)))
-			return false;
-	return id.size > 0;
-}
-
 /* Everything is looked at before anything is kept: a row counts whole or not at all. */
 static bool take_row(Preparation *p, Rows *rows, const Text *fields, Error *e)
 {
@@ -239,125 +216,10 @@ static bool read_events(Preparation *p, Rows *table, uint64_t *hashes, Error *e)
 	return true;
 }
 
-/* Who stays */
-
-/* A byte for every item: has it min_item_events? */
-static uint8_t *select_items(Preparation *p, Error *e)
-{
-	size_t items = p->items.strings.count;
-	uint8_t *keep = memory_new(items, sizeof *keep, e);
-	uint32_t *counts = memory_new(items, sizeof *counts, e);
-	if (keep != NULL && counts != NULL) {
-		for (size_t i = 0; i < p->events; i++)
-			counts[p->event_items[i]]++;
-		for (size_t i = ID_FIRST; i < items; i++) {
-			keep[i] = counts[i] >= p->options->min_item_events;
-			p->report->rare_items += !keep[i];
-			p->report->rare_events += keep[i] ? 0 : counts[i];
-		}
-		memory_free(counts);
-		return keep;
-	}
-	memory_free(keep);
-	memory_free(counts);
-	return NULL;
-}
-
-/* The users that stay, and where the events of each start in the new order; starts[user] is
- * NOBODY for the others. */
-#define NOBODY UINT32_MAX
-
-static bool select_users(Preparation *p, const uint8_t *keep_item, uint32_t *starts, Users *u, Error *e)
-{
-	size_t users = p->users.strings.count, least = p->options->min_events, events = 0;
-	if (p->options->split == SPLIT_WINDOW && least < p->options->window + 2)
-		least = p->options->window + 2;
-	for (size_t i = 0; i < p->events; i++)
-		starts[p->event_users[i]] += keep_item[p->event_items[i]];
-	memory_free(u->offsets);
-	u->offsets = memory_new(users + 1, sizeof *u->offsets, e);
-	if (u->offsets == NULL)
-		return false;
-	for (size_t user = ID_FIRST; user < users; user++) {
-		uint32_t count = starts[user];
-		bool keep = count > 0 && count >= least;
-		starts[user] = keep ? (uint32_t)events : NOBODY;
-		if (!keep) {
-			p->report->short_users++;
-			p->report->short_events += count;
-			continue;
-		}
-		Text id = strings_at(&p->users.strings, user);
-		if (!strings_append(&u->ids, id.data, id.size, e))
-			return false;
-		events += count;
-		p->report->training_users += count < 3;
-		u->offsets[++u->count] = (int64_t)events;
-	}
-	return true;
-}
-
-/* Events by user, in the order in which they came. */
-static bool group_events(Preparation *p, Users *u, Error *e)
-{
-	uint8_t *keep_item = select_items(p, e);
-	uint32_t *starts = keep_item ? memory_new(p->users.strings.count, sizeof *starts, e) : NULL;
-	bool done = starts != NULL && select_users(p, keep_item, starts, u, e) &&
-	            (p->order = memory_new((size_t)u->offsets[u->count], sizeof *p->order, e)) != NULL;
-	for (size_t i = 0; done && i < p->events; i++) {
-		uint32_t *next = &starts[p->event_users[i]];
-		if (*next != NOBODY && keep_item[p->event_items[i]])
-			p->order[(*next)++] = (uint32_t)i;
-	}
-	memory_free(starts);
-	memory_free(keep_item);
-	return done;
-}
-
-typedef struct {
-	int64_t time;
-	uint32_t event;
-} Moment;
-
-static int compare_moments(const void *a, const void *b)
-{
-	const Moment *x = a, *y = b;
-	if (x->time != y->time)
-		return x->time < y->time ? -1 : 1;
-	return (x->event > y->event) - (x->event < y->event); /* ties keep the order of the file */
-}
-
-static void sort_user(const Preparation *p, uint32_t *order, size_t count, Moment *moments)
-{
-	bool sorted = true;
-	for (size_t i = 0; i < count; i++) {
-		moments[i] = (Moment){p->event_times[order[i]], order[i]};
-		sorted = sorted && (i == 0 || moments[i - 1].time <= moments[i].time);
-	}
-	if (sorted)
-		return;
-	qsort(moments, count, sizeof *moments, compare_moments);
-	for (size_t i = 0; i < count; i++)
-		order[i] = moments[i].event;
-}
-
-static bool sort_events(Preparation *p, const Users *u, Error *e)
-{
-	size_t most = 0;
-	if (!p->has_time || p->options->sorted)
-		return true;
-	for (size_t i = 0; i < u->count; i++)
-		if ((size_t)(u->offsets[i + 1] - u->offsets[i]) > most)
-			most = (size_t)(u->offsets[i + 1] - u->offsets[i]);
-	Moment *moments = memory_new(most, sizeof *moments, e);
-	for (size_t i = 0; moments != NULL && i < u->count; i++)
-		sort_user(p, p->order + u->offsets[i], (size_t)(u->offsets[i + 1] - u->offsets[i]), moments);
-	memory_free(moments);
-	return moments != NULL;
-}
+/* The result */
 
 /* Puts items and times into the new order; the raw columns go as soon as they are done. */
-static bool order_events(Preparation *p, Dataset *d, Users *u, Error *e)
+static bool gather_events(Preparation *p, Dataset *d, Users *u, Error *e)
 {
 	size_t count = (size_t)u->offsets[u->count], met = p->items.strings.count;
 	memory_free(p->event_users);
@@ -386,92 +248,6 @@ static bool order_events(Preparation *p, Dataset *d, Users *u, Error *e)
 			return false;
 	return true;
 }
-
-/* The item table */
-
-static bool find_key(const Preparation *p, Rows *table, size_t *key, Error *e)
-{
-	const Schema *s = p->schema;
-	if (s->item_key != NULL)
-		return bind_column(table, "--item-key", s->item_key, NULL, key, e);
-	bool by_name = s->items_format.header || s->items_format.separator == NULL;
-	*key = 0;
-	if (by_name &&
-	    !(s->item ? rows_find(table, text_of(s->item), key) : find_usual(table, usual_items, key)) &&
-	    s->items_format.separator == NULL)
-		return rows_fail_column(table, "--item-key", text_of(s->item ? s->item : *usual_items), e);
-	if (*key >= rows_columns(table))
-		return fail(e, ERROR_MALFORMED, "%s: it is empty", rows_name(table));
-	rows_want(table, *key);
-	return true;
-}
-
-/* Rows for the ids that are no items, and one for the items without a row. */
-enum { ROW_UNKNOWN = ID_FIRST };
-
-static bool append_special_rows(Preparation *p, Error *e)
-{
-	for (size_t i = 0; i < p->schema->field_count; i++) {
-		Column *column = &p->fields[i].column;
-		for (int32_t id = 0; p->fields[i].of_item && id < ID_FIRST; id++)
-			if (!column_append_id(column, id, e))
-				return false;
-		if (p->fields[i].of_item && !column_append(column, (Text){"", 0}, e))
-			return false;
-	}
-	return true;
-}
-
-/* row_of[item] becomes the item's row in the columns. */
-static bool read_table(Preparation *p, Rows *table, size_t key, const Vocabulary *items, uint32_t *row_of,
-                       Error *e)
-{
-	const Text *fields;
-	for (uint32_t row = ROW_UNKNOWN + 1;; p->report->table_rows++) {
-		if (!rows_next(table, &fields, e))
-			return false;
-		if (fields == NULL)
-			return true;
-		int64_t item = vocabulary_find(items, fields[key]);
-		if (!id_valid(fields[key])) {
-			if (!rows_reject(table, BAD_ID, "no item", e))
-				return false;
-		} else if (item < 0) {
-			p->report->unused_rows++;
-		} else if (row_of[item] != ROW_UNKNOWN) {
-			p->report->repeated_rows++;
-		} else {
-			row_of[item] = row++;
-			for (size_t i = 0; i < p->schema->field_count; i++)
-				if (p->fields[i].of_item &&
-				    !column_append(&p->fields[i].column, fields[p->fields[i].source], e))
-					return false;
-		}
-	}
-}
-
-static bool join_items(Preparation *p, Rows *table, const Vocabulary *items, uint64_t *hash, Error *e)
-{
-	size_t key, count = items->strings.count;
-	if (table == NULL)
-		return true;
-	uint32_t *row_of = memory_new(count, sizeof *row_of, e);
-	if (row_of == NULL)
-		return false;
-	for (size_t i = 0; i < count; i++)
-		row_of[i] = i < ID_FIRST ? (uint32_t)i : ROW_UNKNOWN;
-	bool done = find_key(p, table, &key, e) && append_special_rows(p, e) &&
-	            read_table(p, table, key, items, row_of, e);
-	*hash = rows_hash(table);
-	for (size_t i = 0; done && i < p->schema->field_count; i++)
-		done = !p->fields[i].of_item || column_reorder(&p->fields[i].column, row_of, count, e);
-	for (size_t i = ID_FIRST; i < count; i++)
-		p->report->unknown_items += row_of[i] == ROW_UNKNOWN;
-	memory_free(row_of);
-	return done;
-}
-
-/* The result */
 
 static char *copy_name(Text name, Error *e)
 {
@@ -531,11 +307,11 @@ static bool fail_empty(const Preparation *p, Error *e)
 static bool run(Preparation *p, Rows *table, Dataset *d, Users *u, uint64_t *hashes, Error *e)
 {
 	if (!make_room(p->schema, d, u, e) || !start_fields(p, e) || !read_events(p, table, hashes, e) ||
-	    !group_events(p, u, e) || !sort_events(p, u, e))
+	    !order_events(p, u, e))
 		return false;
 	if (u->count == 0)
 		return fail_empty(p, e);
-	if (!order_events(p, d, u, e) ||
+	if (!gather_events(p, d, u, e) ||
 	    !join_items(p, table, &d->items, &hashes[p->options->input_count], e) || !hand_over(p, d, u, e))
 		return false;
 	d->split = p->options->split;

@@ -193,15 +193,21 @@ static bool wanted(const Rows *r, size_t column)
 
 static bool end_field(Rows *r, Error *e)
 {
-	if (!memory_grow(&r->ends, &r->ends_capacity, r->count + 1, sizeof *r->ends, e))
+	if (r->count == r->ends_capacity &&
+	    !memory_grow(&r->ends, &r->ends_capacity, r->count + 1, sizeof *r->ends, e))
 		return false;
 	r->ends[r->count++] = r->text.size;
 	return true;
 }
 
+/* parse_line() has made room. */
 static bool append_field(Rows *r, const void *data, size_t size, Error *e)
 {
-	return (!wanted(r, r->count) || buffer_append(&r->text, data, size, e)) && end_field(r, e);
+	if (size > 0 && wanted(r, r->count)) {
+		memcpy(r->text.data + r->text.size, data, size);
+		r->text.size += size;
+	}
+	return end_field(r, e);
 }
 
 static void on_field(void *data, size_t size, void *context)
@@ -335,6 +341,9 @@ static bool parse_json(Rows *r, Text line, Error *e)
 
 static bool parse_line(Rows *r, Text line, Error *e)
 {
+	/* Fields are no longer than the row so far, which Latin-1 may have doubled. */
+	if (!buffer_reserve(&r->text, 2 * (r->at - r->row), e))
+		return false;
 	if (r->format.separator != NULL && r->format.separator[1] == '\0')
 		return parse_csv(r, line, e);
 	while (line.size > 0 && (line.data[line.size - 1] == '\n' || line.data[line.size - 1] == '\r'))
@@ -369,7 +378,8 @@ static bool read_row(Rows *r, Error *e)
 		last = line.size == 0;
 		if ((!last && !check_line(r, &line, e)) || !parse_line(r, line, e))
 			return false;
-		if (!last && !r->complete && !r->parser.quoted && r->flaw != BAD_QUOTE)
+		bool ended = !last && line.data[line.size - 1] == '\n' && r->flaw != BAD_QUOTE;
+		if (ended && !r->complete && !r->parser.quoted)
 			start_row(r); /* an empty line: no row has begun */
 	}
 	bool counted = r->format.separator != NULL && r->column_count > 0;
@@ -470,12 +480,15 @@ static bool find_keys(Rows *r, Error *e)
 static bool find_columns(Rows *r, Error *e)
 {
 	const Text *fields;
-	if (r->format.separator == NULL)
-		return find_keys(r, e);
+	bool json = r->format.separator == NULL;
+	if (json && !find_keys(r, e))
+		return false;
+	if (json && r->column_count > 0)
+		return true;
 	if (!rows_next(r, &fields, e))
 		return false;
-	if (fields == NULL && r->format.header)
-		return fail(e, ERROR_MALFORMED, "%s: it is empty: there is no header", r->name);
+	if (fields == NULL || r->count == 0)
+		return fail(e, ERROR_MALFORMED, "%s: there is nothing in it", r->name);
 	for (size_t i = 0; r->format.header && i < r->count; i++)
 		if (!append_column(r, fields[i], e))
 			return false;

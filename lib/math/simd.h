@@ -8,13 +8,15 @@
 #include <stdint.h>
 #include <string.h>
 
-/* Clones are chosen by the dynamic linker of glibc; clang before 18 names them so that
- * no other file finds them. */
-#if defined __x86_64__ && defined __GLIBC__ && !defined __SANITIZE_ADDRESS__ && !defined UL_NO_CLONES &&     \
-    (!defined __clang__ || __clang_major__ >= 18)
-#define SIMD __attribute__((target_clones("arch=skylake-avx512", "arch=haswell", "default")))
-#else
+/* By instruction set, not by model: "arch=haswell" would leave out AMD's processors.  Clones are
+ * chosen by glibc's dynamic linker; clang before 18 names them so that no other file finds them. */
+#if !defined __x86_64__ || !defined __GLIBC__ || defined __SANITIZE_ADDRESS__ || \
+    (defined __clang__ && __clang_major__ < 18)
 #define SIMD
+#elif defined __clang__
+#define SIMD __attribute__((target_clones("avx512f", "avx2", "default")))
+#else
+#define SIMD __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #endif
 
 /* e^x by 2^n · e^r, |r| ≤ ln 2 / 2, and a polynomial of degree 6; relative error

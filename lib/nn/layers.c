@@ -131,17 +131,22 @@ Tensor *attention_layer_self(Tape *t, const AttentionLayer *a, Tensor *x, const 
 	return tape_linear(t, y, a->o);
 }
 
-KeyValues attention_layer_memory(Tape *t, const AttentionLayer *a, Tensor *memory)
+KeyValues attention_layer_memory(Tape *t, const AttentionLayer *a, Tensor *memory, const Rotary *rotary,
+                                 const int32_t *positions)
 {
-	return (KeyValues){tape_linear(t, memory, a->k), tape_linear(t, memory, a->v)};
+	Tensor *k = tape_linear(t, memory, a->k);
+	return (KeyValues){positions ? tape_rotary(t, k, rotary, positions) : k,
+	                   tape_linear(t, memory, a->v)};
 }
 
 Tensor *attention_layer_cross(Tape *t, const AttentionLayer *a, Tensor *x, KeyValues memory,
-                              const AttentionSegment *segments, size_t count)
+                              const Sequence *s)
 {
 	Tensor *q = tape_linear(t, tape_rmsnorm(t, x, a->norm, a->shape.eps), a->q);
-	Tensor *y =
-	    tape_attention(t, q, memory.k, memory.v, a->shape.heads, a->shape.kv_heads, segments, count);
+	if (s->positions != NULL)
+		q = tape_rotary(t, q, s->rotary, s->positions);
+	Tensor *y = tape_attention(t, q, memory.k, memory.v, a->shape.heads, a->shape.kv_heads, s->segments,
+	                           s->segment_count);
 	return tape_linear(t, y, a->o);
 }
 

@@ -64,13 +64,16 @@ typedef struct {
 	Tensor *k, *v;
 } KeyValues;
 
-KeyValues attention_layer_memory(Tape *t, const AttentionLayer *a, Tensor *memory);
+/* With positions (and rotary) NULL where order does not matter; with them, a question from position p meets
+ * the row of position r at the distance p - r. */
+KeyValues attention_layer_memory(Tape *t, const AttentionLayer *a, Tensor *memory, const Rotary *rotary,
+                                 const int32_t *positions);
 
 /* What the layer adds to x: self-attention of `layer` (its place in the cache) … */
 Tensor *attention_layer_self(Tape *t, const AttentionLayer *a, Tensor *x, const Sequence *s, size_t layer);
-/* … and attention to a memory, segment by segment. */
+/* … and attention to a memory; of the sequence: segments, and rotary positions of x. */
 Tensor *attention_layer_cross(Tape *t, const AttentionLayer *a, Tensor *x, KeyValues memory,
-                              const AttentionSegment *segments, size_t count);
+                              const Sequence *s);
 Tensor *feed_forward(Tape *t, const FeedForward *f, Tensor *x);
 
 #endif

@@ -242,7 +242,8 @@ Tensor *tape_tile(Tape *t, Parameter *b, size_t times)
 	return y;
 }
 
-bool rotary_new(Rotary *r, size_t D, size_t positions, double base, Error *e)
+bool rotary_new(Rotary *r, size_t D, size_t positions, double base, double scaling, const float *divisors,
+                Error *e)
 {
 	*r = (Rotary){.D = D, .positions = positions};
 	size_t count;
@@ -251,7 +252,8 @@ bool rotary_new(Rotary *r, size_t D, size_t positions, double base, Error *e)
 	    (r->sine = memory_new(count, sizeof(float), e)) == NULL)
 		return false;
 	for (size_t i = 0; i < D / 2; i++) {
-		double frequency = pow(base, -2.0 * (double)i / (double)D);
+		double divisor = scaling * (divisors ? (double)divisors[i] : 1);
+		double frequency = pow(base, -2.0 * (double)i / (double)D) / divisor;
 		for (size_t position = 0; position < positions; position++) {
 			r->cosine[position * (D / 2) + i] = (float)cos((double)position * frequency);
 			r->sine[position * (D / 2) + i] = (float)sin((double)position * frequency);

@@ -28,8 +28,9 @@ typedef struct {
 	size_t D, positions;
 	float *cosine, *sine; /* [positions, D/2] */
 } Rotary;
-/* angle(position, i) = position · base^(-2i/D); theta in double. */
-bool rotary_new(Rotary *r, size_t D, size_t positions, double base, Error *e);
+/* angle(position, i) = position / scaling · base^(-2i/D) / divisors[i], in double; divisors NULL: all 1. */
+bool rotary_new(Rotary *r, size_t D, size_t positions, double base, double scaling, const float *divisors,
+                Error *e);
 void rotary_free(Rotary *r);
 
 /* Turns each head of x in place (the tensor is the same one). */

@@ -142,7 +142,8 @@ static bool train(Trainer *r, void (*report)(void *, const TrainerReport *), voi
 		if (!r->trainee->epoch(r->trainee->context, epoch, &steps, e))
 			return false;
 		if (steps == 0)
-			return fail(e, ERROR_MALFORMED, "there is nothing to train on in the training part of the data");
+			return fail(e, ERROR_MALFORMED,
+			            "there is nothing to train on in the training part of the data");
 		for (size_t step = 0; step < steps && !done; step++) {
 			double lr =
 			    rate_at(r->budget, progress_of(r, (double)epoch + (double)step / (double)steps));

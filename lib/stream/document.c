@@ -280,6 +280,12 @@ const DocumentTensor *document_need_vector(const Document *d, const char *name, 
 	return document_need(d, name, dtype, 1, &count, e);
 }
 
+uint64_t document_users(const Document *d)
+{
+	const DocumentTensor *t = document_find(d, "user.offsets");
+	return t != NULL && t->rank == 1 && t->count > 0 ? t->count - 1 : 0;
+}
+
 /* Writing */
 
 enum { WIDEST = 8 };
@@ -477,8 +483,10 @@ bool document_header(const uint8_t prefix[DOCUMENT_PREFIX], size_t *header, Erro
 	for (size_t i = 0; i < DOCUMENT_PREFIX; i++)
 		length |= (uint64_t)prefix[i] << (8 * i);
 	if (length < 2 || length > DOCUMENT_MAX_HEADER)
-		return fail(e, ERROR_MALFORMED, "not a safetensors document: a header of %llu bytes",
-		            (unsigned long long)length);
+		return fail(
+		    e, ERROR_MALFORMED,
+		    "neither a .ult stream nor a safetensors document: its header would be of %llu bytes",
+		    (unsigned long long)length);
 	*header = DOCUMENT_PREFIX + (size_t)length;
 	return true;
 }

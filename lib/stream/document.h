@@ -60,6 +60,9 @@ const DocumentTensor *document_need(const Document *d, const char *name, Dtype d
 const DocumentTensor *document_need_vector(const Document *d, const char *name, Dtype dtype, size_t count,
                                            Error *e);
 
+/* How many users a chunk has, by its tensor user.offsets (I64, [users + 1]); 0 without. */
+uint64_t document_users(const Document *d);
+
 /* Hands the document's bytes, piece by piece, to `sink`.  The header is padded so
  * that the data begins at a multiple of 8, and the wider elements come first, so
  * that every tensor is aligned. */

@@ -11,7 +11,7 @@ enum { HEADER = 8, FIXED = HEADER + 40, ENTRY = 32, FOOT = 16, VERSION = 1 };
 static const char magic[8] = "ul-ends\n";
 static const char last_magic[4] = "ulE\n";
 
-uint64_t read_u64(const uint8_t *p)
+uint64_t frame_u64(const uint8_t *p)
 {
 	uint64_t x = 0;
 	for (int i = 0; i < 8; i++)
@@ -19,7 +19,7 @@ uint64_t read_u64(const uint8_t *p)
 	return x;
 }
 
-uint32_t read_u32(const uint8_t *p)
+uint32_t frame_u32(const uint8_t *p)
 {
 	return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
 }
@@ -80,7 +80,7 @@ bool frame_table_encode(const FrameTable *t, Buffer *out, Error *e)
 
 bool frame_end_size(const uint8_t tail[FRAME_TAIL], size_t *size, Error *e)
 {
-	*size = read_u32(tail);
+	*size = frame_u32(tail);
 	if (memcmp(tail + 4, last_magic, sizeof last_magic) != 0)
 		return fail(
 		    e, ERROR_MALFORMED,
@@ -94,7 +94,7 @@ static bool decode_entries(FrameTable *t, const uint8_t *entries, uint64_t docum
 {
 	for (uint64_t i = 0; i < documents; i++) {
 		const uint8_t *p = entries + ENTRY * i;
-		Frame f = {read_u64(p), read_u64(p + 8), read_u64(p + 16), read_u64(p + 24)};
+		Frame f = {frame_u64(p), frame_u64(p + 8), frame_u64(p + 16), frame_u64(p + 24)};
 		bool follows = i == 0 ? f.offset == 0 : f.offset > t->frames[i - 1].offset;
 		if (!follows || f.size > UINT64_MAX - t->bytes)
 			return fail(e, ERROR_MALFORMED, "the end frame is damaged: entry %llu makes no sense",
@@ -113,18 +113,18 @@ bool frame_table_decode(FrameTable *t, const uint8_t *bytes, size_t size, Error 
 		return fail(e, ERROR_MALFORMED, "the stream is truncated within its end frame");
 	if (!frame_end_size(bytes + size - FRAME_TAIL, &said, e))
 		return false;
-	if (memcmp(bytes + HEADER, magic, sizeof magic) == 0 && read_u64(bytes + HEADER + 8) != VERSION)
+	if (memcmp(bytes + HEADER, magic, sizeof magic) == 0 && frame_u64(bytes + HEADER + 8) != VERSION)
 		return fail(e, ERROR_MALFORMED, "an end frame of version %llu; this program reads version %d",
-		            (unsigned long long)read_u64(bytes + HEADER + 8), VERSION);
+		            (unsigned long long)frame_u64(bytes + HEADER + 8), VERSION);
 	uint64_t documents = (size - FIXED - FOOT) / ENTRY;
-	if (said != size || read_u32(bytes) != FRAME_END_MAGIC || read_u32(bytes + 4) != size - HEADER ||
-	    memcmp(bytes + HEADER, magic, sizeof magic) != 0 || read_u64(bytes + HEADER + 16) != documents ||
-	    XXH64(bytes, size - FOOT, 0) != read_u64(bytes + size - FOOT))
+	if (said != size || frame_u32(bytes) != FRAME_END_MAGIC || frame_u32(bytes + 4) != size - HEADER ||
+	    memcmp(bytes + HEADER, magic, sizeof magic) != 0 || frame_u64(bytes + HEADER + 16) != documents ||
+	    XXH64(bytes, size - FOOT, 0) != frame_u64(bytes + size - FOOT))
 		return fail(e, ERROR_MALFORMED, "the end frame is damaged");
-	if (!decode_entries(t, bytes + FIXED, documents, e) || t->bytes != read_u64(bytes + HEADER + 24)) {
+	if (!decode_entries(t, bytes + FIXED, documents, e) || t->bytes != frame_u64(bytes + HEADER + 24)) {
 		frame_table_free(t);
 		return fail(e, ERROR_MALFORMED, "the end frame is damaged: its sizes do not add up");
 	}
-	t->hash = read_u64(bytes + HEADER + 32);
+	t->hash = frame_u64(bytes + HEADER + 32);
 	return true;
 }

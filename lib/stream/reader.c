@@ -123,7 +123,7 @@ static bool begin(StreamReader *r, Error *e)
 		return false;
 	if (r->have == 0)
 		return fail(e, ERROR_MALFORMED, "the input is empty");
-	uint32_t magic = r->have < 4 ? 0 : read_u32(r->input);
+	uint32_t magic = r->have < 4 ? 0 : frame_u32(r->input);
 	r->plain = magic != FRAME_MAGIC && magic != FRAME_END_MAGIC;
 	if (r->plain)
 		return true;
@@ -178,7 +178,7 @@ static bool check_frame_header(StreamReader *r, Error *e)
 	const uint8_t *p = r->input + r->at;
 	if (have < 6)
 		return fail(e, ERROR_MALFORMED, "the stream is truncated");
-	if (read_u32(p) != FRAME_MAGIC)
+	if (frame_u32(p) != FRAME_MAGIC)
 		return fail(e, ERROR_MALFORMED, "no zstd frame begins at byte %llu",
 		            (unsigned long long)r->position);
 	unsigned long long size = ZSTD_getFrameContentSize(p, have);
@@ -281,7 +281,7 @@ static bool read_compressed(StreamReader *r, Buffer *out, Error *e)
 	Frame frame;
 	if (!fill(r, FRAME_HEADER, e))
 		return false;
-	if (r->have - r->at >= 4 && read_u32(r->input + r->at) == FRAME_END_MAGIC)
+	if (r->have - r->at >= 4 && frame_u32(r->input + r->at) == FRAME_END_MAGIC)
 		return reach_end(r, e);
 	return check_frame_header(r, e) && read_frame(r, out, &frame, e) && check_frame(r, &frame, e) &&
 	       (r->seeked || frame_table_append(&r->found, frame, e));

@@ -233,7 +233,6 @@ static bool merge_pair(Learning *l, size_t index, int32_t merged, Error *e)
 	for (size_t use = pair.uses; use > 0; use = l->uses[use - 1].next)
 		if (!merge_word(l, l->uses[use - 1].word, pair.left, pair.right, merged, e))
 			return false;
-	l->pairs[index].count = 0;
 	for (size_t i = before; i < l->pair_count; i++) /* counts of older pairs have only fallen */
 		if (!offer(l, i, e))
 			return false;

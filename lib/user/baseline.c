@@ -52,8 +52,8 @@ void baseline_free(BaselineRanker *b)
 	*b = (BaselineRanker){0};
 }
 
-static bool rank_by_counts(void *context, Tape *t, const Query *queries, size_t count, size_t K, Ranking *answers,
-			   Error *e)
+static bool rank_by_counts(void *context, Tape *t, const Query *queries, size_t count, size_t K,
+                           Ranking *answers, Error *e)
 {
 	const BaselineRanker *b = context;
 	size_t V = b->data->items.strings.count;
@@ -75,7 +75,7 @@ static bool rank_by_counts(void *context, Tape *t, const Query *queries, size_t 
 				scores[b->followers[k]]++;
 		}
 		ranking_fill(&answers[i], scores, V, q->users->items + first,
-			     b->keep_seen ? 0 : q->history.end - first, q->target, K);
+		             b->keep_seen ? 0 : q->history.end - first, q->target, K);
 	}
 	return true;
 }

@@ -58,7 +58,7 @@ static bool add_blocks(Encoder *m, uint64_t seed, Error *e)
 		if (!feed_forward_new(&m->feed[i], &m->parameters, name, &shape, out_scale, seed, e))
 			return false;
 	}
-	return rotary_new(&m->rotary, shape.D, s->max_len, 10000, e);
+	return rotary_new(&m->rotary, shape.D, s->max_len, 10000, 1, NULL, e);
 }
 
 static bool build(Encoder *m, uint64_t seed, Error *e)

@@ -28,17 +28,17 @@ struct Pretraining {
 };
 
 Pretraining *pretraining_new(Encoder *m, const Dataset *data, const Users *users, size_t batch,
-			     double feature_weight, uint64_t seed, Error *e)
+                             double feature_weight, uint64_t seed, Error *e)
 {
 	Pretraining *p = memory_new(1, sizeof *p, e);
 	if (p == NULL)
 		return NULL;
 	*p = (Pretraining){.encoder = m,
-			   .data = data,
-			   .users = users,
-			   .batch = batch,
-			   .feature_weight = feature_weight,
-			   .seed = seed};
+	                   .data = data,
+	                   .users = users,
+	                   .batch = batch,
+	                   .feature_weight = feature_weight,
+	                   .seed = seed};
 	if (translation_new(&p->translation, m, data, e) &&
 	    (p->histories = memory_new(batch, sizeof *p->histories, e)) != NULL &&
 	    (p->shards = memory_new(batch + 1, sizeof *p->shards, e)) != NULL)
@@ -123,17 +123,18 @@ static bool run_shard(void *context, Tape *t, size_t shard, double *loss, size_t
 		return false;
 	for (size_t i = 0; i < count; i++)
 		next[i] = (Segment){p->histories[first + i].first + 1, p->histories[first + i].end + 1, true};
-	if (!batch_new(&inputs, &p->translation, p->users, p->histories + first, count, &t->arena, &t->error) ||
+	if (!batch_new(&inputs, &p->translation, p->users, p->histories + first, count, &t->arena,
+	               &t->error) ||
 	    !batch_targets(&labels, &p->translation, p->users, next, count, &t->arena, &t->error))
 		return false;
 	*events += inputs.rows;
 	return encoder_loss(t, p->encoder, encoder_forward(t, p->encoder, &inputs), &labels, p->targets,
-			    p->feature_weight, loss, targets) &&
+	                    p->feature_weight, loss, targets) &&
 	       tape_backward(t);
 }
 
-bool encoder_evaluate(const Encoder *m, const Translation *t, const Dataset *data, const Users *users, Part part,
-		      Pool *pool, RankingScore *score, Error *e)
+bool encoder_evaluate(const Encoder *m, const Translation *t, const Dataset *data, const Users *users,
+                      Part part, Pool *pool, RankingScore *score, Error *e)
 {
 	EncoderRanker context = {m, t, false};
 	Ranker ranker = encoder_ranker(&context);

@@ -10,7 +10,7 @@ typedef struct Pretraining Pretraining;
 
 /* `batch`: histories a step.  Borrows all it is given. */
 Pretraining *pretraining_new(Encoder *m, const Dataset *data, const Users *users, size_t batch,
-			     double feature_weight, uint64_t seed, Error *e);
+                             double feature_weight, uint64_t seed, Error *e);
 void pretraining_free(Pretraining *p);
 Trainee pretraining_trainee(Pretraining *p);
 
@@ -20,7 +20,7 @@ typedef struct {
 	size_t count;
 	double hr10, ndcg10;
 } RankingScore;
-bool encoder_evaluate(const Encoder *m, const Translation *t, const Dataset *data, const Users *users, Part part,
-		      Pool *pool, RankingScore *score, Error *e);
+bool encoder_evaluate(const Encoder *m, const Translation *t, const Dataset *data, const Users *users,
+                      Part part, Pool *pool, RankingScore *score, Error *e);
 
 #endif

@@ -34,7 +34,8 @@ static void keep_best(Ranking *r, size_t K, int32_t item, float score)
 	r->items[place] = item;
 }
 
-void ranking_fill(Ranking *r, float *scores, size_t V, const int32_t *seen, size_t seen_count, int32_t target, size_t K)
+void ranking_fill(Ranking *r, float *scores, size_t V, const int32_t *seen, size_t seen_count, int32_t target,
+                  size_t K)
 {
 	for (size_t i = 0; i < seen_count; i++)
 		scores[seen[i]] = -INFINITY;
@@ -47,7 +48,8 @@ void ranking_fill(Ranking *r, float *scores, size_t V, const int32_t *seen, size
 		return;
 	r->rank = 1;
 	for (size_t id = 0; id < V; id++)
-		r->rank += scores[id] > scores[target] || (scores[id] == scores[target] && id < (size_t)target);
+		r->rank +=
+		    scores[id] > scores[target] || (scores[id] == scores[target] && id < (size_t)target);
 }
 
 void rankings_free(Rankings *r)
@@ -72,11 +74,12 @@ static void walk_lane(void *context, size_t lane)
 	Tape tape = {0};
 	Error *e = &w->errors[lane];
 	size_t group = w->ranker->group;
-	for (size_t first = lane * group; first < w->out->count && e->code == ERROR_NONE; first += LANES * group) {
+	for (size_t first = lane * group; first < w->out->count && e->code == ERROR_NONE;
+	     first += LANES * group) {
 		size_t left = w->out->count - first;
 		tape_reset(&tape, false, 0);
-		w->ranker->rank(w->ranker->context, &tape, w->out->queries + first, left < group ? left : group, w->K,
-				w->out->answers + first, e);
+		w->ranker->rank(w->ranker->context, &tape, w->out->queries + first,
+		                left < group ? left : group, w->K, w->out->answers + first, e);
 	}
 	tape_free(&tape);
 }
@@ -92,7 +95,7 @@ static bool make_room(Rankings *r, size_t users, size_t K, Error *e)
 }
 
 bool rank_users(const Ranker *ranker, const Dataset *data, const Users *users, int part, size_t K, Pool *pool,
-		Rankings *out, Error *e)
+                Rankings *out, Error *e)
 {
 	*out = (Rankings){0};
 	if (!make_room(out, users->count, K, e)) {
@@ -101,8 +104,8 @@ bool rank_users(const Ranker *ranker, const Dataset *data, const Users *users, i
 	}
 	for (size_t user = 0; user < users->count; user++)
 		if (query_of(data, users, user, part, &out->queries[out->count])) {
-			out->answers[out->count] =
-			    (Ranking){.items = out->items + out->count * K, .scores = out->scores + out->count * K};
+			out->answers[out->count] = (Ranking){.items = out->items + out->count * K,
+			                                     .scores = out->scores + out->count * K};
 			out->count++;
 		}
 	Walk walk = {.ranker = ranker, .out = out, .K = K};
@@ -116,8 +119,8 @@ bool rank_users(const Ranker *ranker, const Dataset *data, const Users *users, i
 	return true;
 }
 
-static bool rank_by_encoder(void *context, Tape *t, const Query *queries, size_t count, size_t K, Ranking *answers,
-			    Error *e)
+static bool rank_by_encoder(void *context, Tape *t, const Query *queries, size_t count, size_t K,
+                            Ranking *answers, Error *e)
 {
 	const EncoderRanker *r = context;
 	const Encoder *m = r->encoder;
@@ -151,7 +154,8 @@ static bool rank_by_encoder(void *context, Tape *t, const Query *queries, size_t
 	for (size_t i = 0; i < count; i++) {
 		const Query *q = &queries[i];
 		size_t n = 0;
-		for (size_t event = (size_t)q->users->offsets[q->user]; event < q->history.end && !r->keep_seen; event++)
+		for (size_t event = (size_t)q->users->offsets[q->user];
+		     event < q->history.end && !r->keep_seen; event++)
 			seen[n++] = r->translation->ids[0][q->users->items[event]];
 		ranking_fill(&answers[i], scores + i * V, V, seen, n, r->translation->ids[0][q->target], K);
 	}

@@ -28,7 +28,8 @@ typedef struct {
 	void *context;
 	const Dataset *catalogue;
 	size_t group;
-	bool (*rank)(void *context, Tape *t, const Query *queries, size_t count, size_t K, Ranking *answers, Error *e);
+	bool (*rank)(void *context, Tape *t, const Query *queries, size_t count, size_t K, Ranking *answers,
+	             Error *e);
 } Ranker;
 
 /* The question for a user and a part of the split: test and val as dataset_segment() has it; train: the last
@@ -46,13 +47,13 @@ typedef struct {
 	float *scores;
 } Rankings;
 bool rank_users(const Ranker *ranker, const Dataset *data, const Users *users, int part, size_t K, Pool *pool,
-		Rankings *out, Error *e);
+                Rankings *out, Error *e);
 void rankings_free(Rankings *r);
 
-/* From a score an item (by the catalogue's ids, -infinity: not to be ranked): leaves out `seen` (its entries become
- * -infinity), finds the best K and the target's rank.  Equal scores: the lower id first. */
+/* From a score an item (by the catalogue's ids, -infinity: not to be ranked): leaves out `seen` (its entries
+ * become -infinity), finds the best K and the target's rank.  Equal scores: the lower id first. */
 void ranking_fill(Ranking *r, float *scores, size_t V, const int32_t *seen, size_t seen_count, int32_t target,
-		  size_t K);
+                  size_t K);
 
 /* Ranks by the encoder alone: E's last row · item embeddings. */
 typedef struct {
@@ -67,8 +68,8 @@ Ranker encoder_ranker(EncoderRanker *context);
 typedef struct {
 	const Dataset *data;
 	bool co_occurrence, keep_seen;
-	float *popularity;   /* by item */
-	int64_t *offsets;    /* by item: its followers */
+	float *popularity; /* by item */
+	int64_t *offsets;  /* by item: its followers */
 	int32_t *followers;
 } BaselineRanker;
 bool baseline_new(BaselineRanker *b, const Dataset *data, const Users *users, bool co_occurrence, Error *e);

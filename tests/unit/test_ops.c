@@ -190,7 +190,7 @@ static void test_attention_causal(void **state)
 	           .segment_count = 2,
 	           .heads = 2,
 	           .kv_heads = 1};
-	assert_true(rotary_new(&g.rotary, 4, 8, 10000, &e));
+	assert_true(rotary_new(&g.rotary, 4, 8, 10000, 1, NULL, &e));
 	add(&g, 0, 8, 8);
 	add(&g, 1, 8, 4);
 	add(&g, 2, 8, 4);

@@ -117,12 +117,14 @@ static void pipe_round_trip(void **state)
 	Buffer bytes = make_stream(3, &e);
 	for (size_t step = 1; step <= bytes.size; step = step * 7 + 1) { /* short reads, too */
 		Feed feed;
-		StreamReader *r = open_pipe(&feed, bytes.data, bytes.size, step, &e);
+		start_feed(&feed, bytes.data, bytes.size, step);
+		StreamReader *r = stream_reader_open(feed.path, &e);
 		assert_non_null(r);
 		assert_int_equal(stream_frames(r), 0);
 		assert_int_equal(check_documents(r, 0, &e), 3);
 		assert_int_equal(e.code, 0);
-		close_pipe(&feed, r);
+		stream_reader_free(r);
+		stop_feed(&feed);
 	}
 	buffer_free(&bytes);
 }
@@ -140,9 +142,11 @@ static void plain_round_trip(void **state)
 	assert_true(stream_hash(r) == hash_of_plain(&e));
 	stream_reader_free(r);
 	Feed feed;
-	r = open_pipe(&feed, bytes.data, bytes.size, 5, &e);
+	start_feed(&feed, bytes.data, bytes.size, 5);
+	r = stream_reader_open(feed.path, &e);
 	assert_int_equal(check_documents(r, 0, &e), 3);
-	close_pipe(&feed, r);
+	stream_reader_free(r);
+	stop_feed(&feed);
 	assert_int_equal(e.code, 0);
 	unlink(path);
 	buffer_free(&bytes);

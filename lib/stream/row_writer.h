@@ -1,0 +1,31 @@
+/* Writes the embeddings of users in any of the formats that the tools speak. */
+#ifndef STREAM_ROW_WRITER_H
+#define STREAM_ROW_WRITER_H
+
+#include "stream/embeddings.h"
+
+#define ROW_FORMATS "ult|safetensors|npy|csv|jsonl"
+
+typedef struct RowWriter RowWriter;
+
+/* `first` is stamped as kind "embeddings" and has what embeddings_set() sets; it is
+ * borrowed until the writer is closed.  path and terminals as in stream_writer_open().
+ *   ult          the stream itself
+ *   safetensors  the same tensors in one plain document
+ *   npy          [rows, dim]; neither users nor scales: I8 is refused
+ *   csv          user,e0,e1,…, a line a row; user,position,e0,… with pool none
+ *   jsonl        {"user": …, "embedding": […]}, and "position" with pool none */
+RowWriter *row_writer_open(const char *path, const char *format, const Document *first, Error *e);
+
+/* The next user, with `count` rows of dim (1 unless pool is none): floats, or values
+ * as they are stored with their scales (NULL unless I8). */
+bool row_write(RowWriter *w, Text user, const float *rows, size_t count, Error *e);
+bool row_write_stored(RowWriter *w, Text user, const void *values, const float *scales, size_t count,
+                      Error *e);
+
+/* ERROR_FAILURE if there were not as many users as the first document says.  Frees
+ * the writer in any case. */
+bool row_writer_close(RowWriter *w, Error *e);
+void row_writer_abort(RowWriter *w); /* leaves nothing behind; takes NULL */
+
+#endif

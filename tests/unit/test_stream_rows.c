@@ -1,0 +1,297 @@
+/* Embeddings in every format and dtype, and streams joined and merged. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+#undef fail /* base/error.h has one of its own */
+
+#include "stream_fixture.h"
+
+#include "stream/join.h"
+#include "stream/shards.h"
+#include "stream/row_writer.h"
+
+#include <math.h>
+
+enum { DIM = 3 };
+
+/* Row i, of any user. */
+static void fill_row(size_t i, float row[DIM])
+{
+	for (size_t k = 0; k < DIM; k++)
+		row[k] = (float)(k + 1) / (float)(i + 3) * (i % 2 ? -1.0f : 1.0f);
+}
+
+static const char *const user_ids[] = {"u1", "a,b", "say \"hi\"", "", "五"};
+
+/* User u of a stream has this many rows. */
+static size_t rows_of(const Embeddings *m, size_t user)
+{
+	return embeddings_pooled(m) ? 1 : user % 3;
+}
+
+static bool write_rows(const char *path, const char *format, const Embeddings *m, size_t first_user, Error *e)
+{
+	float rows[4 * DIM];
+	size_t row = 0;
+	Document *d = document_new(e);
+	assert_true(document_stamp(d, "embeddings", &(Provenance){"ul-embed", "1", "", 1, NULL, NULL, 0}, e));
+	assert_true(embeddings_set(m, d, e));
+	RowWriter *w = row_writer_open(path, format, d, e);
+	bool done = w != NULL;
+	for (size_t u = 0; u < m->users && done; u++) {
+		size_t count = rows_of(m, u);
+		for (size_t i = 0; i < count; i++)
+			fill_row(row++, rows + i * DIM);
+		char id[32];
+		snprintf(id, sizeof id, "%zu", first_user + u);
+		const char *name = first_user + u < 5 ? user_ids[first_user + u] : id;
+		done = row_write(w, text_of(name), rows, count, e);
+	}
+	if (done)
+		done = row_writer_close(w, e);
+	else
+		row_writer_abort(w);
+	document_free(d);
+	return done;
+}
+
+static void check_rows(const char *path, const Embeddings *m, float tolerance)
+{
+	Error e = {0};
+	EmbeddingsReader *r = embeddings_open(path, &e);
+	EmbeddingsChunk chunk;
+	size_t user = 0, row = 0;
+	assert_non_null(r);
+	assert_true(embeddings_of(r)->dim == m->dim && embeddings_of(r)->dtype == m->dtype);
+	while (embeddings_next(r, &chunk, &e) && chunk.users > 0) {
+		for (size_t u = 0; u < chunk.users; u++, user++) {
+			size_t first, count = embeddings_rows(&chunk, u, &first);
+			assert_int_equal(count, rows_of(m, user));
+			if (user < 5)
+				assert_true(text_equal(embeddings_user(&chunk, u), text_of(user_ids[user])));
+			for (size_t i = 0; i < count; i++) {
+				float expected[DIM], got[DIM];
+				fill_row(row++, expected);
+				embeddings_row(&chunk, first + i, got);
+				for (size_t k = 0; k < DIM; k++)
+					assert_true(fabsf(expected[k] - got[k]) <= tolerance);
+			}
+		}
+	}
+	assert_int_equal(e.code, 0);
+	assert_int_equal(user, m->users);
+	embeddings_close(r);
+}
+
+static void rows_come_back(void **state)
+{
+	(void)state;
+	static const Dtype dtypes[] = {DTYPE_F32, DTYPE_F16, DTYPE_BF16, DTYPE_I8};
+	static const float tolerances[] = {0, 3e-4f, 2.5e-3f, 5e-3f};
+	for (size_t i = 0; i < 4; i++)
+		for (int joined = 0; joined < 2; joined++)
+			for (int pooled = 0; pooled < 2; pooled++) {
+				Error e = {0};
+				char path[] = "/tmp/test_stream.XXXXXX";
+				Embeddings m = {DIM, 7, dtypes[i], pooled ? "mean" : "none"};
+				write_file(path, "", 0);
+				assert_true(write_rows(path, joined ? "safetensors" : "ult", &m, 0, &e));
+				check_rows(path, &m, tolerances[i]);
+				unlink(path);
+			}
+}
+
+static void many_chunks(void **state)
+{
+	(void)state;
+	Error e = {0};
+	char path[] = "/tmp/test_stream.XXXXXX";
+	Embeddings m = {DIM, 2000000, DTYPE_F32, "last"};
+	write_file(path, "", 0);
+	assert_true(write_rows(path, "ult", &m, 0, &e));
+	check_rows(path, &m, 0);
+	EmbeddingsReader *r = embeddings_open(path, &e);
+	assert_true(stream_frames(embeddings_stream(r)) > 3);
+	uint64_t first;
+	EmbeddingsChunk chunk;
+	assert_true(embeddings_skip(r, 1500000, &first, &e));
+	assert_true(first > 0 && first <= 1500000);
+	assert_true(embeddings_next(r, &chunk, &e));
+	assert_true(first + chunk.users > 1500000);
+	char id[32];
+	snprintf(id, sizeof id, "%d", 1500000);
+	assert_true(text_equal(embeddings_user(&chunk, 1500000 - first), text_of(id)));
+	while (chunk.users > 0)
+		assert_true(embeddings_next(r, &chunk, &e));
+	embeddings_close(r);
+	unlink(path);
+}
+
+static void check_text(const char *format, const Embeddings *m, const char *expected)
+{
+	Error e = {0};
+	Buffer bytes = {0};
+	char path[] = "/tmp/test_stream.XXXXXX";
+	write_file(path, "", 0);
+	assert_true(write_rows(path, format, m, 0, &e));
+	read_file(path, &bytes, &e);
+	assert_true(buffer_append(&bytes, "", 1, &e));
+	assert_string_equal((char *)bytes.data, expected);
+	buffer_free(&bytes);
+	unlink(path);
+}
+
+static void text_formats(void **state)
+{
+	(void)state;
+	check_text("csv", &(Embeddings){DIM, 3, DTYPE_F32, "last"},
+	           "user,e0,e1,e2\n"
+	           "u1,0.333333343,0.666666687,1\n"
+	           "\"a,b\",-0.25,-0.5,-0.75\n"
+	           "\"say \"\"hi\"\"\",0.200000003,0.400000006,0.600000024\n");
+	check_text("csv", &(Embeddings){DIM, 3, DTYPE_BF16, "none"},
+	           "user,position,e0,e1,e2\n"
+	           "\"a,b\",0,0.333984375,0.66796875,1\n"
+	           "\"say \"\"hi\"\"\",0,-0.25,-0.5,-0.75\n"
+	           "\"say \"\"hi\"\"\",1,0.200195312,0.400390625,0.6015625\n");
+	check_text("jsonl", &(Embeddings){DIM, 2, DTYPE_F16, "mean"},
+	           "{\"user\": \"u1\", \"embedding\": [0.333251953, 0.666503906, 1]}\n"
+	           "{\"user\": \"a,b\", \"embedding\": [-0.25, -0.5, -0.75]}\n");
+	check_text("jsonl", &(Embeddings){DIM, 3, DTYPE_F32, "none"},
+	           "{\"user\": \"a,b\", \"position\": 0, \"embedding\": [0.333333343, 0.666666687, 1]}\n"
+	           "{\"user\": \"say \\\"hi\\\"\", \"position\": 0, \"embedding\": [-0.25, -0.5, -0.75]}\n"
+	           "{\"user\": \"say \\\"hi\\\"\", \"position\": 1, \"embedding\": "
+	           "[0.200000003, 0.400000006, 0.600000024]}\n");
+}
+
+static void npy_has_rows(void **state)
+{
+	(void)state;
+	Error e = {0};
+	Buffer bytes = {0};
+	char path[] = "/tmp/test_stream.XXXXXX";
+	write_file(path, "", 0);
+	assert_true(write_rows(path, "npy", &(Embeddings){DIM, 5, DTYPE_F32, "last"}, 0, &e));
+	read_file(path, &bytes, &e);
+	assert_int_equal(bytes.size, 128 + 5 * DIM * sizeof(float));
+	assert_non_null(strstr((char *)bytes.data + 10, "'shape': (5, 3)"));
+	float row[DIM];
+	fill_row(4, row);
+	assert_memory_equal(bytes.data + bytes.size - sizeof row, row, sizeof row);
+	buffer_free(&bytes);
+	assert_true(write_rows(path, "npy", &(Embeddings){DIM, 0, DTYPE_F16, "last"}, 0, &e));
+	assert_false(write_rows(path, "npy", &(Embeddings){DIM, 5, DTYPE_I8, "last"}, 0, &e));
+	assert_int_equal(e.code, ERROR_USAGE);
+	unlink(path);
+}
+
+static void rows_that_cannot_be(void **state)
+{
+	(void)state;
+	const struct {
+		float x;
+		Dtype dtype;
+		bool fits;
+	} cases[] = {{65504, DTYPE_F16, true},    {70000, DTYPE_F16, false},    {NAN, DTYPE_F32, false},
+	             {INFINITY, DTYPE_I8, false}, {3.4e38f, DTYPE_BF16, false}, {1e-45f, DTYPE_I8, true},
+	             {3.4e38f, DTYPE_I8, true},   {0, DTYPE_I8, true}};
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		uint16_t stored[2 * DIM];
+		float scale, row[DIM] = {0, cases[i].x, 0};
+		Embeddings m = {DIM, 1, cases[i].dtype, "last"};
+		assert_true(embeddings_store(&m, row, stored, &scale) == cases[i].fits);
+	}
+	Error e = {0};
+	Document *d = document_new(&e);
+	Embeddings m = {DIM, 2, DTYPE_F32, "last"};
+	assert_true(document_stamp(d, "embeddings", &(Provenance){"", "", "", 1, NULL, NULL, 0}, &e) &&
+	            embeddings_set(&m, d, &e));
+	float rows[2 * DIM] = {0};
+	RowWriter *w = row_writer_open("/dev/null", "csv", d, &e);
+	assert_true(row_write(w, text_of("1"), rows, 1, &e));
+	assert_false(row_write(w, text_of("2"), rows, 2, &e)); /* one row a user */
+	e = (Error){0};
+	assert_false(row_writer_close(w, &e)); /* two users were announced */
+	assert_int_equal(e.code, ERROR_FAILURE);
+	document_free(d);
+}
+
+static void shards_merge(void **state)
+{
+	(void)state;
+	Error e = {0};
+	char a[] = "/tmp/test_stream.XXXXXX", b[] = "/tmp/test_stream.XXXXXX",
+	     c[] = "/tmp/test_stream.XXXXXX";
+	const char *const paths[] = {a, b};
+	Embeddings m = {DIM, 3, DTYPE_I8, "none"}, other = m;
+	write_file(a, "", 0);
+	write_file(b, "", 0);
+	write_file(c, "", 0);
+	assert_true(write_rows(a, "ult", &m, 0, &e) && write_rows(b, "ult", &m, 3, &e));
+	assert_true(stream_merge(paths, 2, c, &e));
+	EmbeddingsReader *r = embeddings_open(c, &e);
+	EmbeddingsChunk chunk;
+	assert_int_equal(embeddings_of(r)->users, 6);
+	do
+		assert_true(embeddings_next(r, &chunk, &e));
+	while (chunk.users > 0);
+	embeddings_close(r);
+	/* A copy has the same bytes. */
+	Buffer original = {0}, copy = {0};
+	assert_true(stream_merge(paths, 1, c, &e));
+	read_file(a, &original, &e);
+	read_file(c, &copy, &e);
+	assert_int_equal(original.size, copy.size);
+	assert_memory_equal(original.data, copy.data, copy.size);
+	buffer_free(&original);
+	buffer_free(&copy);
+	/* The same user twice; then another dtype. */
+	assert_true(write_rows(b, "ult", &m, 2, &e));
+	assert_false(stream_merge(paths, 2, c, &e));
+	assert_int_equal(e.code, ERROR_MALFORMED);
+	e = (Error){0};
+	other.dtype = DTYPE_F32;
+	assert_true(write_rows(b, "ult", &other, 3, &e));
+	assert_false(stream_merge(paths, 2, c, &e));
+	assert_int_equal(e.code, ERROR_MALFORMED);
+	unlink(a);
+	unlink(b);
+	unlink(c);
+}
+
+static void broken_chunks_are_refused(void **state)
+{
+	(void)state;
+	static const int64_t ends[][3] = {{0, 1, 2}, {0, 2, 1}, {1, 1, 2}, {0, 1, 3}, {0, -1, 2}};
+	float rows[2 * DIM] = {0};
+	Embeddings m = {DIM, 2, DTYPE_F32, "last"};
+	for (size_t i = 0; i < 8; i++) {
+		Error e = {0};
+		EmbeddingsChunk chunk;
+		size_t n = i < 5 ? i : 0;
+		Document *d = document_new(&e);
+		assert_true(document_add_vector(d, "user.bytes", DTYPE_U8, 2, "ab", &e));
+		assert_true(document_add_vector(d, "user.offsets", DTYPE_I64, i == 5 ? 0 : 3, ends[n], &e));
+		assert_true(document_add(d, "embeddings", DTYPE_F32, 2,
+		                         (size_t[]){i == 6 ? 1 : 2, i == 7 ? DIM - 1 : DIM}, rows, &e));
+		assert_true(embeddings_chunk(&m, d, &chunk, &e) == (i == 0));
+		assert_int_equal(e.code, i == 0 ? 0 : ERROR_MALFORMED);
+		document_free(d);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(rows_come_back),
+	    cmocka_unit_test(many_chunks),
+	    cmocka_unit_test(text_formats),
+	    cmocka_unit_test(npy_has_rows),
+	    cmocka_unit_test(rows_that_cannot_be),
+	    cmocka_unit_test(shards_merge),
+	    cmocka_unit_test(broken_chunks_are_refused),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
