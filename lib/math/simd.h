@@ -10,7 +10,7 @@
 
 /* By instruction set, not by model: "arch=haswell" would leave out AMD's processors.  Clones are
  * chosen by glibc's dynamic linker; clang before 18 names them so that no other file finds them. */
-#if !defined __x86_64__ || !defined __GLIBC__ || defined __SANITIZE_ADDRESS__ || \
+#if !defined __x86_64__ || !defined __GLIBC__ || defined __SANITIZE_ADDRESS__ ||                             \
     (defined __clang__ && __clang_major__ < 18)
 #define SIMD
 #elif defined __clang__
