@@ -1,100 +1,144 @@
-/* ul-pretrain: dataset in, user encoder out (or a small LM, as GGUF). */
+/* ul-pretrain: dataset in, user encoder out, or a small language model as GGUF. */
+#include "llm/pretrain.h"
 #include "math/gemm.h"
 #include "tool.h"
+#include "training.h"
 #include "user/pretrain.h"
+#include "user/task.h"
 
-#include <stdio.h>
 #include <string.h>
 
 static const Tool tool = {
     .name = "ul-pretrain",
     .synopsis = "[OPTION]... -o FILE [DATA]",
     .summary = "Trains a user encoder on the histories of a dataset (--arch ar), or a small language\n"
-               "model on its texts (--arch lm), and writes it.",
-    .examples = "  ul-prep --preset ml-1m ml-1m | ul-pretrain --minutes 30 -o encoder.ult\n"
-                "  ul-pretrain --arch lm --steps 500 -o lm.gguf data.ult\n",
+               "model on its texts (--arch lm, written as GGUF).",
+    .examples = "  ul-prep --preset ml-1m ml-1m/ratings.dat | ul-pretrain --minutes 30 -o encoder.ult\n"
+                "  ul-pretrain --arch lm --epochs 30 -o lm.gguf data.ult\n",
 };
 
 typedef struct {
-	const char *arch, *output, *log;
-	int64_t dim, layers, heads, max_len, batch, steps, patience;
-	double epochs, minutes, lr, decay, dropout, feature_weight;
+	const char *arch, *output, *query;
+	int64_t dim, layers, heads, kv_heads, max_len, batch, vocabulary;
+	double dropout, feature_weight, holdout;
 	CommonOptions common;
+	TrainingOptions training;
 } Settings;
 
-typedef struct {
-	const Settings *settings;
-	FILE *log;
-	Error *error;
-} Reporting;
-
-static void write_log(Reporting *r, const TrainerReport *line)
+/* Defaults that differ between the architectures: what was not given is 0. */
+static void set_defaults(Settings *s)
 {
-	if (r->log == NULL || !line->evaluated)
-		return;
-	fprintf(r->log,
-	        "{\"step\": %llu, \"epoch\": %.3f, \"seconds\": %.1f, \"loss\": %.5f, \"lr\": %.6g, "
-	        "\"rate\": %.0f, "
-	        "\"validation\": \"%s\", \"best\": %s}\n",
-	        (unsigned long long)line->step, line->epoch, line->seconds, line->loss, line->lr, line->rate,
-	        line->words, line->improved ? "true" : "false");
-	if (fflush(r->log) != 0)
-		fail_errno(r->error, "%s", r->settings->log);
+	bool lm = strcmp(s->arch, "lm") == 0;
+	s->dim = s->dim ? s->dim : (lm ? 128 : 64);
+	s->layers = s->layers >= 0 ? s->layers : (lm ? 4 : 2);
+	s->heads = s->heads ? s->heads : (lm ? 4 : 2);
+	s->kv_heads = s->kv_heads ? s->kv_heads : (lm && s->heads % 2 == 0 ? s->heads / 2 : s->heads);
+	s->max_len = s->max_len ? s->max_len : (lm ? 256 : 200);
+	s->batch = s->batch ? s->batch : (lm ? 64 : 128);
+	s->training.epochs = s->training.epochs > 0 ? s->training.epochs : (lm ? 40 : 60);
 }
 
-static void report(void *context, const TrainerReport *line)
+static void set_input(Provenance *p, DatasetReader *reader, const char **name, uint64_t *hash)
 {
-	Reporting *r = context;
-	write_log(r, line);
-	if (r->settings->common.quiet)
-		return;
-	double left = line->progress > 0 ? line->seconds * (1 - line->progress) / line->progress : 0;
-	if (line->evaluated)
-		tool_say(&tool, "step=%llu epoch=%.2f seconds=%.0f loss=%.4f events/s=%.0f %s%s",
-		         (unsigned long long)line->step, line->epoch, line->seconds, line->loss, line->rate,
-		         line->words, line->improved ? " best" : "");
-	else
-		tool_progress(&tool, false, "epoch %.2f  %3.0f %%  loss %.4f  %.0f events/s  %.0f:%02d left",
-		              line->epoch, 100 * line->progress, line->loss, line->rate,
-		              left / 60 - 0.5 < 0 ? 0 : left / 60 - 0.5, (int)left % 60);
+	*name = stream_name(dataset_stream(reader));
+	*hash = stream_hash(dataset_stream(reader));
+	p->inputs = name;
+	p->input_hashes = hash;
+	p->input_count = 1;
 }
 
-static bool pretrain_encoder(const Settings *s, const char *path, Provenance *provenance, Pool *pool,
-                             Reporting *reporting, Error *e)
+static bool pretrain_encoder(const Settings *s, DatasetReader *reader, const Users *users,
+                             const Provenance *provenance, Error *e)
 {
-	DatasetReader *reader = dataset_open(path, e);
-	Users *users = NULL;
-	Encoder *encoder = NULL;
-	Pretraining *training = NULL;
+	const Dataset *data = dataset_of(reader);
+	uint64_t seed = (uint64_t)s->common.seed;
 	EncoderShape shape = {(size_t)s->dim, (size_t)s->layers, (size_t)s->heads, (size_t)s->max_len,
 	                      s->dropout};
-	Budget budget = {.minutes = s->minutes,
-	                 .steps = (uint64_t)s->steps,
-	                 .epochs = s->epochs,
-	                 .lr = s->lr,
-	                 .decay = s->decay,
-	                 .clip = 1,
-	                 .warmup = 0.02,
-	                 .patience = (size_t)s->patience,
-	                 .seed = (uint64_t)s->common.seed};
-	bool done = reader != NULL && dataset_all(reader, &users, e) &&
-	            (encoder = encoder_new(&shape, dataset_of(reader), budget.seed, e)) != NULL &&
-	            (training = pretraining_new(encoder, dataset_of(reader), users, (size_t)s->batch,
-	                                        s->feature_weight, budget.seed, e)) != NULL;
+	Encoder *encoder = encoder_new(&shape, data, seed, e);
+	Pretraining *training =
+	    encoder ? pretraining_new(encoder, data, users, (size_t)s->batch, s->feature_weight, seed, e)
+	            : NULL;
+	bool done = training != NULL;
 	if (done) {
 		Trainee trainee = pretraining_trainee(training);
-		uint64_t hash = stream_hash(dataset_stream(reader));
-		provenance->inputs = (const char *[]){stream_name(dataset_stream(reader))};
-		provenance->input_hashes = &hash;
-		provenance->input_count = 1;
 		if (!s->common.quiet)
-			tool_say(&tool, "%zu users, %zu events, %zu weights", users->count,
-			         dataset_of(reader)->events, parameters_count(&encoder->parameters, true));
-		done = trainer_run(&trainee, &budget, pool, report, reporting, e) &&
+			tool_say(&tool, "%zu users, %zu events, %zu items, %zu weights", users->count,
+			         data->events, data->items.strings.count - ID_FIRST,
+			         parameters_count(&encoder->parameters, true));
+		done = training_run(&tool, &s->training, &s->common, &trainee, "events", e) &&
 		       encoder_save(encoder, s->output, provenance, e);
 	}
 	pretraining_free(training);
 	encoder_free(encoder);
+	return done;
+}
+
+/* A tokenizer learnt from the texts, and a model around it. */
+static Llm *new_lm(const Settings *s, const Strings *texts, Error *e)
+{
+	TokenizerModel model = {0};
+	Tokenizer *tokenizer =
+	    tokenizer_learn(texts, (size_t)s->vocabulary, &model, e) ? tokenizer_new(&model, e) : NULL;
+	if (tokenizer == NULL)
+		return NULL;
+	size_t C = (size_t)s->dim, heads = (size_t)s->heads;
+	LlmShape shape = {.C = C,
+	                  .layers = (size_t)s->layers,
+	                  .heads = heads,
+	                  .kv_heads = (size_t)s->kv_heads,
+	                  .D = C / heads,
+	                  .F = (8 * C / 3 + 31) / 32 * 32,
+	                  .V = tokenizer_size(tokenizer),
+	                  .context = (size_t)s->max_len,
+	                  .eps = 1e-5f,
+	                  .rope_base = 10000,
+	                  .rope_scaling = 1,
+	                  .tied = true};
+	if (C % heads != 0 || shape.D % 2 != 0 || heads % shape.kv_heads != 0) {
+		tokenizer_free(tokenizer);
+		fail(e, ERROR_USAGE,
+		     "a width of %zu cannot be cut into %zu heads of even width over %zu key heads", C, heads,
+		     shape.kv_heads);
+		return NULL;
+	}
+	return llm_new(&shape, tokenizer, (uint64_t)s->common.seed, e);
+}
+
+static bool pretrain_lm(const Settings *s, DatasetReader *reader, const Users *users, Error *e)
+{
+	Strings texts = {0};
+	Llm *llm = NULL;
+	LlmPretraining *training = NULL;
+	bool done = dataset_texts(dataset_of(reader), users, s->query, &texts, e) &&
+	            (llm = new_lm(s, &texts, e)) != NULL &&
+	            (training = llm_pretraining_new(llm, &texts, (size_t)s->batch, s->holdout,
+	                                            (uint64_t)s->common.seed, e)) != NULL;
+	if (done) {
+		Trainee trainee = llm_pretraining_trainee(training);
+		if (!s->common.quiet)
+			tool_say(&tool, "%zu texts, %zu tokens in the vocabulary, %zu weights", texts.count,
+			         llm->shape.V, parameters_count(&llm->parameters, true));
+		done = training_run(&tool, &s->training, &s->common, &trainee, "tokens", e) &&
+		       llm_save(llm, "ul-pretrain", s->output, e);
+	}
+	llm_pretraining_free(training);
+	llm_free(llm);
+	strings_free(&texts);
+	return done;
+}
+
+static bool pretrain(const Settings *s, const char *path, Provenance *provenance, Error *e)
+{
+	const char *name;
+	uint64_t hash;
+	Users *users = NULL;
+	DatasetReader *reader = dataset_open(path, e);
+	bool done = reader != NULL && dataset_all(reader, &users, e);
+	if (done) {
+		set_input(provenance, reader, &name, &hash);
+		done = strcmp(s->arch, "lm") == 0 ? pretrain_lm(s, reader, users, e)
+		                                  : pretrain_encoder(s, reader, users, provenance, e);
+	}
 	if (users != NULL)
 		users_free(users);
 	memory_free(users);
@@ -105,59 +149,49 @@ static bool pretrain_encoder(const Settings *s, const char *path, Provenance *pr
 int main(int argc, char **argv)
 {
 	Settings s = {.arch = "ar",
-	              .dim = 64,
-	              .layers = 2,
-	              .heads = 2,
-	              .max_len = 200,
-	              .batch = 128,
-	              .patience = 10,
-	              .epochs = 60,
-	              .lr = 1e-3,
-	              .decay = 0.01,
+	              .query = TASK_QUERY,
+	              .layers = -1,
 	              .dropout = 0.2,
-	              .feature_weight = 0.1};
-	Option table[COMMON_OPTIONS + 17] = {
+	              .feature_weight = 0.1,
+	              .vocabulary = 2048,
+	              .training = {.steps = -1, .lr = 1e-3, .decay = 0.01, .patience = 10}};
+	enum { OWN = 13 };
+	Option table[COMMON_OPTIONS + OWN + TRAINING_OPTIONS] = {
 	    [COMMON_OPTIONS] = {"output", 'o', OPTION_STRING, &s.output, "FILE", "write the model to FILE",
 	                        .incidental = true},
 	    {"arch", 0, OPTION_CHOICE, &s.arch, "ar|lm",
-	     "autoregressive user encoder (default), or a language model"},
-	    {"dim", 0, OPTION_INTEGER, &s.dim, "N", "width (default 64)", 2, 65536},
-	    {"layers", 0, OPTION_INTEGER, &s.layers, "N", "Transformer blocks (default 2)", 0, 1024},
-	    {"heads", 0, OPTION_INTEGER, &s.heads, "N", "attention heads (default 2)", 1, 1024},
-	    {"max-len", 0, OPTION_INTEGER, &s.max_len, "N", "events of a history that are read (default 200)",
-	     1, 1e6},
-	    {"epochs", 0, OPTION_REAL, &s.epochs, "X", "budget in passes over the data (default 60)", 0, 1e6},
-	    {"steps", 0, OPTION_INTEGER, &s.steps, "N", "budget in steps, instead", 0, 1e12},
-	    {"minutes", 0, OPTION_REAL, &s.minutes, "X", "budget by the clock, instead", 0, 1e6},
-	    {"batch", 0, OPTION_INTEGER, &s.batch, "N", "histories a step (default 128)", 1, 1e6},
-	    {"lr", 0, OPTION_REAL, &s.lr, "X", "highest learning rate (default 0.001)", 0, 10},
-	    {"weight-decay", 0, OPTION_REAL, &s.decay, "X", "AdamW's decay of matrices (default 0.01)", 0,
-	     10},
-	    {"dropout", 0, OPTION_REAL, &s.dropout, "X", "share of activations dropped (default 0.2)", 0,
+	     "autoregressive user encoder (default), or language model"},
+	    {"dim", 0, OPTION_INTEGER, &s.dim, "N", "width (default 64; lm: 128)", 2, 65536},
+	    {"layers", 0, OPTION_INTEGER, &s.layers, "N", "Transformer blocks (default 2; lm: 4)", 0, 1024},
+	    {"heads", 0, OPTION_INTEGER, &s.heads, "N", "attention heads (default 2; lm: 4)", 1, 1024},
+	    {"max-len", 0, OPTION_INTEGER, &s.max_len, "N",
+	     "events of a history that are read, the last ones (default 200); lm: context in tokens (256)", 1,
+	     1e6},
+	    {"batch", 0, OPTION_INTEGER, &s.batch, "N", "histories a step (default 128); lm: texts (64)", 1,
+	     1e6},
+	    {"dropout", 0, OPTION_REAL, &s.dropout, "X", "ar: share of activations dropped (default 0.2)", 0,
 	     0.9},
 	    {"feature-weight", 0, OPTION_REAL, &s.feature_weight, "X",
-	     "weight of the loss of each feature beside the item's 1 (default 0.1)", 0, 100},
-	    {"patience", 0, OPTION_INTEGER, &s.patience, "N",
-	     "stop after N evaluations without improvement; 0: never (default 10)", 0, 1e6},
-	    {"log", 0, OPTION_STRING, &s.log, "FILE", "write a JSON line an evaluation to FILE",
-	     .incidental = true},
+	     "ar: weight of each feature's loss beside the item's 1 (default 0.1)", 0, 100},
+	    {"kv-heads", 0, OPTION_INTEGER, &s.kv_heads, "N", "lm: heads of keys and values (default: half)",
+	     1, 1024},
+	    {"vocab", 0, OPTION_INTEGER, &s.vocabulary, "N", "lm: tokens to learn at most (default 2048)",
+	     257, 1e6},
+	    {"query", 0, OPTION_STRING, &s.query, "TEXT",
+	     "lm: what an item's name is to follow (default '" TASK_QUERY "')"},
+	    {"holdout", 0, OPTION_REAL, &s.holdout, "X",
+	     "lm: share of the texts kept for validation (default 0: evaluated on training texts)", 0, 0.9},
 	};
-	size_t count = COMMON_OPTIONS + 16;
 	Error e = {0};
 	StringList operands = {0};
 	Buffer record = {0};
+	size_t count = sizeof table / sizeof *table;
+	training_options(table + COMMON_OPTIONS + OWN, &s.training);
 	tool_start(&tool, table, count, &s.common, &operands, argc, argv);
 	gemm_start();
 	Provenance provenance = tool_provenance(&tool, table, count, &s.common, &operands, &record, &e);
-	Reporting reporting = {&s, NULL, &e};
-	Pool *pool = NULL;
-	bool done =
-	    e.code == ERROR_NONE && (pool = pool_new((size_t)s.common.threads, &e)) != NULL &&
-	    (s.log == NULL || (reporting.log = fopen(s.log, "w")) != NULL || fail_errno(&e, "%s", s.log)) &&
-	    pretrain_encoder(&s, tool_operand(&tool, &operands), &provenance, pool, &reporting, &e);
-	if (reporting.log != NULL && fclose(reporting.log) != 0 && done)
-		done = fail_errno(&e, "%s", s.log);
-	pool_free(pool);
+	set_defaults(&s);
+	bool done = e.code == ERROR_NONE && pretrain(&s, tool_operand(&tool, &operands), &provenance, &e);
 	buffer_free(&record);
 	string_list_free(&operands);
 	return tool_finish(&tool, done, &e);

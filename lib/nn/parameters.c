@@ -13,8 +13,7 @@ static void parameter_free(Parameter *p)
 		return;
 	for (size_t lane = 0; lane < LANES; lane++)
 		memory_free(p->gradient[lane]);
-	if (!p->borrowed)
-		memory_free(p->value);
+	memory_free(p->value);
 	memory_free(p->m);
 	memory_free(p->v);
 	memory_free(p->name);
@@ -35,7 +34,7 @@ Parameter *parameters_add(Parameters *set, const char *name, size_t rank, const 
 	Parameter *p = memory_new(1, sizeof *p, e);
 	if (p == NULL)
 		return NULL;
-	*p = (Parameter){.rank = rank, .count = 1, .trains = true, .decays = rank > 1};
+	*p = (Parameter){.rank = rank, .count = 1, .trains = true, .decays = rank > 1, .pace = 1};
 	bool done = (p->name = memory_string(name, e)) != NULL;
 	for (size_t i = 0; i < rank && done; i++) {
 		p->shape[i] = shape[i];
@@ -190,6 +189,7 @@ static void update_slice(void *context, size_t task)
 		return;
 	AdamW adamw = work->adamw;
 	adamw.decay = s->p->decays ? (float)work->decay : 0;
+	adamw.lr *= s->p->pace;
 	if (work->scale != 1)
 		vector_scale(g, work->scale, s->count);
 	adamw_step(&adamw, s->p->value + s->first, g, s->p->m + s->first, s->p->v + s->first, s->count);

@@ -20,7 +20,7 @@ typedef struct {
 	float *gradient[LANES]; /* NULL until a lane needs it */
 	float *m, *v;           /* AdamW's moments; NULL until the first step */
 	bool trains, decays;
-	bool borrowed; /* value belongs to another */
+	float pace; /* its learning rate, times the optimizer's: 1 unless somebody knows better */
 } Parameter;
 
 typedef struct {

@@ -53,8 +53,8 @@ static double progress_of(const Trainer *r, double epoch)
 	double progress;
 	if (b->minutes > 0)
 		progress = (now() - r->started) / (60 * b->minutes);
-	else if (b->steps > 0)
-		progress = (double)r->step / (double)b->steps;
+	else if (b->steps >= 0)
+		progress = b->steps > 0 ? (double)r->step / (double)b->steps : 1;
 	else
 		progress = b->epochs > 0 ? epoch / b->epochs : 1;
 	return progress < 1 ? progress : 1;

@@ -22,9 +22,9 @@ typedef struct {
 } Trainee;
 
 typedef struct {
-	/* The budget: the first that is not 0. */
+	/* The budget: minutes if not 0, else steps if not negative, else epochs. */
 	double minutes; /* by the clock: how far it gets depends on the machine */
-	uint64_t steps;
+	int64_t steps;
 	double epochs;
 	double lr, decay, clip, warmup; /* warmup: share of the budget */
 	uint64_t evaluate_every;        /* steps; 0: at the end of each epoch */

@@ -50,6 +50,7 @@ static bool add_cross(Adapter *a, uint64_t seed, Error *e)
 		a->gates[i] = parameters_add(&a->parameters, name, 1, &one, INIT_ZERO, 0, seed, e);
 		if (a->gates[i] == NULL)
 			return false;
+		a->gates[i]->pace = 30; /* nothing behind a gate learns until it opens */
 	}
 	return true;
 }

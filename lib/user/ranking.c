@@ -94,15 +94,15 @@ static bool make_room(Rankings *r, size_t users, size_t K, Error *e)
 	       (r->scores = memory_new(places, sizeof *r->scores, e)) != NULL;
 }
 
-bool rank_users(const Ranker *ranker, const Dataset *data, const Users *users, int part, size_t K, Pool *pool,
-                Rankings *out, Error *e)
+bool rank_users(const Ranker *ranker, const Dataset *data, const Users *users, int part, size_t K,
+                size_t most, Pool *pool, Rankings *out, Error *e)
 {
 	*out = (Rankings){0};
 	if (!make_room(out, users->count, K, e)) {
 		rankings_free(out);
 		return false;
 	}
-	for (size_t user = 0; user < users->count; user++)
+	for (size_t user = 0; user < users->count && out->count < most; user++)
 		if (query_of(data, users, user, part, &out->queries[out->count])) {
 			out->answers[out->count] = (Ranking){.items = out->items + out->count * K,
 			                                     .scores = out->scores + out->count * K};

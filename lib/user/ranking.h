@@ -37,8 +37,7 @@ typedef struct {
 enum { PART_ALL = PART_TEST + 1 };
 bool query_of(const Dataset *data, const Users *users, size_t user, int part, Query *query);
 
-/* Asks about users [first, end) of the part; answers to *answers, with *queries beside them (both the
- * caller's, freed by rankings_free()); *count is their number. */
+/* Asks about the users of the part, the first `most` of them; the caller frees the answers. */
 typedef struct {
 	Query *queries;
 	Ranking *answers;
@@ -46,8 +45,8 @@ typedef struct {
 	int32_t *items; /* behind the answers */
 	float *scores;
 } Rankings;
-bool rank_users(const Ranker *ranker, const Dataset *data, const Users *users, int part, size_t K, Pool *pool,
-                Rankings *out, Error *e);
+bool rank_users(const Ranker *ranker, const Dataset *data, const Users *users, int part, size_t K,
+                size_t most, Pool *pool, Rankings *out, Error *e);
 void rankings_free(Rankings *r);
 
 /* From a score an item (by the catalogue's ids, -infinity: not to be ranked): leaves out `seen` (its entries

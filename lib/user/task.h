@@ -5,7 +5,7 @@
 #include "data/dataset.h"
 #include "llm/trie.h"
 
-#define TASK_QUERY "What does this user choose next? Answer:"
+#define TASK_QUERY "Next choice:"
 
 /* By item id, what an item is called: its text `title`, else its first text, else its id in the
  * input.  Items that share a name are told apart by their id: "Hamlet (2000) [3598]".  ids below ID_FIRST

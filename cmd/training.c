@@ -1,0 +1,92 @@
+#include "training.h"
+
+#include <stdio.h>
+#include <string.h>
+
+void training_options(Option *table, TrainingOptions *o)
+{
+	const Option options[TRAINING_OPTIONS] = {
+	    {"epochs", 0, OPTION_REAL, &o->epochs, "X", "budget in passes over the training data", 1e-6, 1e6},
+	    {"steps", 0, OPTION_INTEGER, &o->steps, "N", "budget in steps, instead; 0: untrained", 0, 1e12},
+	    {"minutes", 0, OPTION_REAL, &o->minutes, "X",
+	     "budget by the clock, instead (how far it gets, and so the "
+	     "result, depends on the machine)",
+	     1e-4, 1e6},
+	    {"lr", 0, OPTION_REAL, &o->lr, "X", "highest learning rate, after the warm-up (default 0.001)", 0,
+	     10},
+	    {"weight-decay", 0, OPTION_REAL, &o->decay, "X", "AdamW's decay of matrices (default 0.01)", 0,
+	     10},
+	    {"patience", 0, OPTION_INTEGER, &o->patience, "N",
+	     "stop after N evaluations without improvement; 0: never (default 10)", 0, 1e6},
+	    {"evaluate-every", 0, OPTION_INTEGER, &o->evaluate_every, "N",
+	     "steps between evaluations on the validation split; 0: an epoch", 0, 1e9},
+	    {"log", 0, OPTION_STRING, &o->log, "FILE", "write a JSON line an evaluation to FILE",
+	     .incidental = true},
+	};
+	memcpy(table, options, sizeof options);
+}
+
+typedef struct {
+	const Tool *tool;
+	const CommonOptions *common;
+	const TrainingOptions *options;
+	const char *unit;
+	FILE *log;
+	Error *error;
+} Reporting;
+
+static void write_log(const Reporting *r, const TrainerReport *line)
+{
+	if (r->log == NULL || !line->evaluated)
+		return;
+	fprintf(r->log,
+	        "{\"step\": %llu, \"epoch\": %.3f, \"seconds\": %.1f, \"loss\": %.5f, \"lr\": %.6g, "
+	        "\"%s/s\": %.0f, "
+	        "\"validation\": \"%s\", \"best\": %s}\n",
+	        (unsigned long long)line->step, line->epoch, line->seconds, line->loss, line->lr, r->unit,
+	        line->rate, line->words, line->improved ? "true" : "false");
+	if (fflush(r->log) != 0)
+		fail_errno(r->error, "%s", r->options->log);
+}
+
+static void report(void *context, const TrainerReport *line)
+{
+	const Reporting *r = context;
+	write_log(r, line);
+	if (r->common->quiet)
+		return;
+	if (line->evaluated) {
+		tool_progress(r->tool, false, "%s", "");
+		tool_say(r->tool, "step=%llu epoch=%.2f seconds=%.0f loss=%.4f %s/s=%.0f %s%s",
+		         (unsigned long long)line->step, line->epoch, line->seconds, line->loss, r->unit,
+		         line->rate, line->words, line->improved ? " best" : "");
+		return;
+	}
+	int left = line->progress > 0 ? (int)(line->seconds * (1 - line->progress) / line->progress) : 0;
+	tool_progress(r->tool, false, "epoch %.2f  %3.0f %%  loss %.4f  %.0f %s/s  %d:%02d left", line->epoch,
+	              100 * line->progress, line->loss, line->rate, r->unit, left / 60, left % 60);
+}
+
+bool training_run(const Tool *tool, const TrainingOptions *o, const CommonOptions *common,
+                  const Trainee *trainee, const char *unit, Error *e)
+{
+	Budget budget = {.minutes = o->minutes,
+	                 .steps = o->steps,
+	                 .epochs = o->epochs,
+	                 .lr = o->lr,
+	                 .decay = o->decay,
+	                 .clip = 1,
+	                 .warmup = 0.02,
+	                 .evaluate_every = (uint64_t)o->evaluate_every,
+	                 .patience = (size_t)o->patience,
+	                 .seed = (uint64_t)common->seed};
+	Reporting reporting = {tool, common, o, unit, NULL, e};
+	if (o->log != NULL && (reporting.log = fopen(o->log, "w")) == NULL)
+		return fail_errno(e, "%s", o->log);
+	Pool *pool = pool_new((size_t)common->threads, e);
+	bool done = pool != NULL && trainer_run(trainee, &budget, pool, report, &reporting, e);
+	pool_free(pool);
+	if (reporting.log != NULL && fclose(reporting.log) != 0)
+		fail_errno(e, "%s", o->log);
+	return done && e->code == ERROR_NONE;
+}

@@ -1,0 +1,23 @@
+/* What the tools that train share: options of the budget, progress, the log. */
+#ifndef CMD_TRAINING_H
+#define CMD_TRAINING_H
+
+#include "nn/trainer.h"
+#include "tool.h"
+
+typedef struct {
+	double epochs, minutes, lr, decay;
+	int64_t steps, patience, evaluate_every;
+	const char *log;
+} TrainingOptions;
+
+enum { TRAINING_OPTIONS = 8 };
+
+/* Fills table[0 … TRAINING_OPTIONS); the defaults are what is in *o, and the help tells them. */
+void training_options(Option *table, TrainingOptions *o);
+
+/* Trains; a line an evaluation on standard error and in the log.  `unit`: what the rate counts. */
+bool training_run(const Tool *tool, const TrainingOptions *o, const CommonOptions *common,
+                  const Trainee *trainee, const char *unit, Error *e);
+
+#endif

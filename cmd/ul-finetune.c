@@ -1,0 +1,137 @@
+/* ul-finetune: LLM, encoder and dataset in, adapter out. */
+#include "math/gemm.h"
+#include "tool.h"
+#include "training.h"
+#include "user/finetune.h"
+#include "user/task.h"
+
+#include <string.h>
+
+static const Tool tool = {
+    .name = "ul-finetune",
+    .synopsis = "[OPTION]... --llm GGUF -m ENCODER -o ADAPTER [DATA]",
+    .summary = "Teaches an LLM to answer for the user: trains cross-attention from its layers to the\n"
+               "embeddings of a pretrained user encoder, and writes it as an adapter.",
+    .examples = "  ul-finetune --llm lm.gguf -m encoder.ult --minutes 10 -o adapter.ult data.ult\n",
+};
+
+typedef struct {
+	const char *llm, *model, *output, *task, *inject, *tune, *query;
+	int64_t latents, perceiver_layers, batch;
+	CommonOptions common;
+	TrainingOptions training;
+} Settings;
+
+typedef struct {
+	Llm *llm;
+	Encoder *encoder;
+	uint64_t encoder_hash;
+	DatasetReader *reader;
+	Users *users;
+	Adapter *adapter;
+	Finetuning *finetuning;
+} Parts;
+
+static bool open_parts(const Settings *s, const char *path, Parts *p, Error *e)
+{
+	AdapterShape shape = {(size_t)s->latents, (size_t)s->perceiver_layers};
+	uint64_t seed = (uint64_t)s->common.seed;
+	Tuning tuning = strcmp(s->tune, "enc") == 0 ? TUNE_ENC : TUNE_PROJ;
+	if (s->llm == NULL || s->model == NULL || s->output == NULL)
+		return fail(e, ERROR_USAGE, "%s is missing",
+		            s->llm == NULL     ? "--llm GGUF"
+		            : s->model == NULL ? "-m ENCODER"
+		                               : "-o ADAPTER");
+	if ((p->llm = llm_load(s->llm, e)) == NULL ||
+	    (p->encoder = encoder_load(s->model, &p->encoder_hash, e)) == NULL ||
+	    (p->reader = dataset_open(path, e)) == NULL || !dataset_all(p->reader, &p->users, e))
+		return false;
+	parameters_train(&p->llm->parameters, false);
+	if (tuning == TUNE_PROJ)
+		p->encoder->shape.dropout = 0; /* what does not train is not to be disturbed */
+	p->adapter = adapter_new(&shape, p->encoder, p->llm, s->query, seed, e);
+	p->finetuning = p->adapter ? finetuning_new(p->adapter, tuning, dataset_of(p->reader), p->users,
+	                                            (size_t)s->batch, seed, e)
+	                           : NULL;
+	return p->finetuning != NULL;
+}
+
+static void close_parts(Parts *p)
+{
+	finetuning_free(p->finetuning);
+	adapter_free(p->adapter);
+	if (p->users != NULL)
+		users_free(p->users);
+	memory_free(p->users);
+	dataset_close(p->reader);
+	encoder_free(p->encoder);
+	llm_free(p->llm);
+}
+
+static bool finetune(const Settings *s, const char *path, Provenance *provenance, Error *e)
+{
+	Parts p = {0};
+	bool done = open_parts(s, path, &p, e);
+	if (done) {
+		Trainee trainee = finetuning_trainee(p.finetuning);
+		uint64_t hashes[] = {p.llm->hash, p.encoder_hash, stream_hash(dataset_stream(p.reader))};
+		provenance->inputs =
+		    (const char *[]){s->llm, s->model, stream_name(dataset_stream(p.reader))};
+		provenance->input_hashes = hashes;
+		provenance->input_count = 3;
+		if (!s->common.quiet)
+			tool_say(&tool, "%zu weights train beside an LLM of %zu",
+			         parameters_count(trainee.parameters, true),
+			         parameters_count(&p.llm->parameters, false));
+		done = training_run(&tool, &s->training, &s->common, &trainee, "tokens", e) &&
+		       adapter_save(p.adapter, strcmp(s->tune, "enc") == 0 ? TUNE_ENC : TUNE_PROJ,
+		                    p.encoder_hash, s->output, provenance, e);
+	}
+	close_parts(&p);
+	return done;
+}
+
+int main(int argc, char **argv)
+{
+	Settings s = {
+	    .task = "next-item",
+	    .inject = "cross",
+	    .tune = "enc",
+	    .query = TASK_QUERY,
+	    .latents = 16,
+	    .perceiver_layers = 2,
+	    .batch = 64,
+	    .training = {
+	        .steps = -1, .epochs = 3, .lr = 1e-3, .decay = 0.01, .patience = 10, .evaluate_every = 200}};
+	enum { OWN = 10 };
+	Option table[COMMON_OPTIONS + OWN + TRAINING_OPTIONS] = {
+	    [COMMON_OPTIONS] = {"output", 'o', OPTION_STRING, &s.output, "ADAPTER",
+	                        "write the adapter to this file", .incidental = true},
+	    {"llm", 0, OPTION_STRING, &s.llm, "GGUF", "the language model"},
+	    {"model", 'm', OPTION_STRING, &s.model, "ENCODER", "the pretrained user encoder"},
+	    {"task", 0, OPTION_CHOICE, &s.task, "next-item",
+	     "what the LLM is to answer: the next item's name"},
+	    {"query", 0, OPTION_STRING, &s.query, "TEXT", "what the LLM is asked (default '" TASK_QUERY "')"},
+	    {"inject", 0, OPTION_CHOICE, &s.inject, "cross",
+	     "how the user enters the LLM: gated cross-attention"},
+	    {"tune", 0, OPTION_CHOICE, &s.tune, "enc|proj",
+	     "what trains beside the cross-attention: the encoder too (default), or nothing else"},
+	    {"latents", 0, OPTION_INTEGER, &s.latents, "K",
+	     "rows that a Perceiver makes of a history; 0: the encoder's own rows (default 16)", 0, 4096},
+	    {"perceiver-layers", 0, OPTION_INTEGER, &s.perceiver_layers, "N",
+	     "layers of the Perceiver (default 2)", 1, 64},
+	    {"batch", 0, OPTION_INTEGER, &s.batch, "N", "questions a step (default 64)", 1, 1e6},
+	};
+	Error e = {0};
+	StringList operands = {0};
+	Buffer record = {0};
+	size_t count = sizeof table / sizeof *table;
+	training_options(table + COMMON_OPTIONS + OWN, &s.training);
+	tool_start(&tool, table, count, &s.common, &operands, argc, argv);
+	gemm_start();
+	Provenance provenance = tool_provenance(&tool, table, count, &s.common, &operands, &record, &e);
+	bool done = e.code == ERROR_NONE && finetune(&s, tool_operand(&tool, &operands), &provenance, &e);
+	buffer_free(&record);
+	string_list_free(&operands);
+	return tool_finish(&tool, done, &e);
+}

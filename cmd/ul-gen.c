@@ -1,0 +1,298 @@
+/* ul-gen: models and a dataset in, answers out: JSON lines of ranked items, or text. */
+#include "math/gemm.h"
+#include "stream/output.h"
+#include "tool.h"
+#include "user/answer.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const Tool tool = {
+    .name = "ul-gen",
+    .synopsis = "[OPTION]... {-m ENCODER | --llm GGUF | --baseline NAME} [DATA]",
+    .summary =
+        "Answers for each user of a dataset: the K items that come next, ranked by the user encoder (-m),\n"
+        "by an LLM with the user's adapter (--llm -m -a) or without a user (--llm), or by a simple\n"
+        "baseline; or text, continuing --prompt.",
+    .examples = "  ul-gen -m encoder.ult --rank 10 data.ult | ul-eval\n"
+                "  ul-gen --llm lm.gguf -m encoder.ult -a adapter.ult --rank 10 data.ult | ul-eval\n"
+                "  ul-gen --llm lm.gguf --prompt 'Once upon a time'\n",
+};
+
+typedef struct {
+	const char *model, *llm, *adapter, *baseline, *prompt, *query, *split, *output;
+	int64_t rank, beam, limit, predict, top_k;
+	double temperature, top_p;
+	bool keep_seen;
+	CommonOptions common;
+} Settings;
+
+/* All that answers need; what is not used stays empty. */
+typedef struct {
+	Encoder *encoder;
+	Llm *llm;
+	Adapter *adapter;
+	DatasetReader *reader;
+	Users *all; /* read at once where the baseline had to count them */
+	Translation translation;
+	EncoderRanker by_encoder;
+	BaselineRanker by_baseline;
+	Answerer answerer;
+	Strings names; /* of the ranked catalogue */
+	Pool *pool;
+	Output output;
+} Parts;
+
+static int part_of(const char *split)
+{
+	Part part;
+	return part_parse(split, &part) ? (int)part : PART_ALL;
+}
+
+static bool check(const Settings *s, Error *e)
+{
+	int ways = (s->llm != NULL) + (s->baseline != NULL) + (s->model != NULL && s->llm == NULL);
+	if (ways != 1)
+		return fail(e, ERROR_USAGE,
+		            "who answers? one of -m ENCODER, --llm GGUF and --baseline NAME is needed");
+	if (s->adapter != NULL && (s->llm == NULL || s->model == NULL))
+		return fail(e, ERROR_USAGE, "an adapter joins an LLM and an encoder: -a needs --llm and -m");
+	if (s->llm != NULL && s->model != NULL && s->adapter == NULL)
+		return fail(e, ERROR_USAGE,
+		            "an encoder and an LLM need the adapter that joins them: -a ADAPTER");
+	if ((s->rank > 0) == (s->prompt != NULL))
+		return fail(e, ERROR_USAGE, "what is asked? either --rank K or --prompt TEXT is needed");
+	if (s->prompt != NULL && s->llm == NULL)
+		return fail(e, ERROR_USAGE, "only an LLM continues a --prompt: --llm GGUF is missing");
+	return true;
+}
+
+/* The answerer for the LLM's ways; data is NULL where there are no users. */
+static bool open_llm(const Settings *s, Parts *p, Error *e)
+{
+	const Dataset *data = p->reader ? dataset_of(p->reader) : NULL;
+	if (!answerer_new(&p->answerer, p->llm, p->adapter, data, s->prompt ? s->prompt : s->query, e))
+		return false;
+	p->answerer.beam = (size_t)s->beam;
+	p->answerer.keep_seen = s->keep_seen;
+	return true;
+}
+
+static bool open_ranker(const Settings *s, Parts *p, Ranker *ranker, Error *e)
+{
+	const Dataset *data = dataset_of(p->reader);
+	if (s->llm != NULL) {
+		*ranker = answerer_ranker(&p->answerer);
+	} else if (s->baseline != NULL) {
+		if (!dataset_all(p->reader, &p->all, e) ||
+		    !baseline_new(&p->by_baseline, data, p->all, strcmp(s->baseline, "co-occurrence") == 0,
+		                  e))
+			return false;
+		p->by_baseline.keep_seen = s->keep_seen;
+		*ranker = baseline_ranker(&p->by_baseline);
+	} else {
+		if (!translation_new(&p->translation, p->encoder, data, e))
+			return false;
+		p->by_encoder = (EncoderRanker){p->encoder, &p->translation, s->keep_seen};
+		*ranker = encoder_ranker(&p->by_encoder);
+	}
+	return item_names(ranker->catalogue, &p->names, e);
+}
+
+static bool open_parts(const Settings *s, const char *path, Parts *p, Error *e)
+{
+	uint64_t hash = 0;
+	bool users = s->rank > 0 || s->adapter != NULL;
+	return check(s, e) && (s->model == NULL || (p->encoder = encoder_load(s->model, &hash, e)) != NULL) &&
+	       (s->llm == NULL || (p->llm = llm_load(s->llm, e)) != NULL) &&
+	       (s->adapter == NULL ||
+	        (p->adapter = adapter_load(s->adapter, p->encoder, hash, p->llm, e)) != NULL) &&
+	       (!users || (p->reader = dataset_open(path, e)) != NULL) &&
+	       (s->llm == NULL || open_llm(s, p, e)) &&
+	       (p->pool = pool_new((size_t)s->common.threads, e)) != NULL &&
+	       output_open(&p->output, s->output, false, e);
+}
+
+static void close_parts(Parts *p)
+{
+	output_abort(&p->output);
+	pool_free(p->pool);
+	answerer_free(&p->answerer);
+	baseline_free(&p->by_baseline);
+	if (p->translation.encoder != NULL)
+		translation_free(&p->translation);
+	strings_free(&p->names);
+	if (p->all != NULL)
+		users_free(p->all);
+	memory_free(p->all);
+	dataset_close(p->reader);
+	adapter_free(p->adapter);
+	llm_free(p->llm);
+	encoder_free(p->encoder);
+}
+
+static json_t *json_text(Text t)
+{
+	return json_stringn(t.data, t.size);
+}
+
+/* One object a line; takes over the object. */
+static bool write_line(Parts *p, json_t *object, Error *e)
+{
+	char *line = object ? json_dumps(object, JSON_REAL_PRECISION(7)) : NULL;
+	bool done = line != NULL ? output_write(&p->output, line, strlen(line), e) &&
+	                               output_write(&p->output, "\n", 1, e)
+	                         : fail(e, ERROR_FAILURE, "out of memory: no room for an answer");
+	free(line);
+	json_decref(object);
+	return done;
+}
+
+static json_t *ranking_json(const Parts *p, const Dataset *data, const Dataset *catalogue, const Query *q,
+                            const Ranking *r)
+{
+	json_t *items = json_array(), *titles = json_array(), *scores = json_array();
+	for (size_t i = 0; i < r->count; i++) {
+		json_array_append_new(items,
+		                      json_text(strings_at(&catalogue->items.strings, (size_t)r->items[i])));
+		json_array_append_new(titles, json_text(strings_at(&p->names, (size_t)r->items[i])));
+		json_array_append_new(scores, json_real((double)r->scores[i]));
+	}
+	bool target = q->target >= ID_FIRST;
+	return json_pack("{s:o, s:s, s:o, s:o, s:o, s:o, s:o}", "user",
+	                 json_text(strings_at(&q->users->ids, q->user)), "task", "next-item", "target",
+	                 target ? json_text(strings_at(&data->items.strings, (size_t)q->target))
+	                        : json_null(),
+	                 "rank", r->rank != 0 ? json_integer((json_int_t)r->rank) : json_null(), "items",
+	                 items, "titles", titles, "scores", scores);
+}
+
+static bool write_rankings(const Settings *s, Parts *p, const Ranker *ranker, const Users *users,
+                           size_t *written, Error *e)
+{
+	Rankings answers;
+	const Dataset *data = dataset_of(p->reader);
+	size_t left = s->limit > 0 ? (size_t)s->limit - *written : SIZE_MAX;
+	if (!rank_users(ranker, data, users, part_of(s->split), (size_t)s->rank, left, p->pool, &answers, e))
+		return false;
+	bool done = true;
+	for (size_t i = 0; done && i < answers.count; i++)
+		done = write_line(
+		    p, ranking_json(p, data, ranker->catalogue, &answers.queries[i], &answers.answers[i]), e);
+	*written += answers.count;
+	rankings_free(&answers);
+	return done;
+}
+
+static bool write_texts(const Settings *s, Parts *p, const Users *users, size_t *written, Error *e)
+{
+	Sampling sampling = {s->temperature, (size_t)s->top_k, s->top_p, (size_t)s->predict,
+	                     (uint64_t)s->common.seed};
+	bool done = true;
+	for (size_t user = 0; done && user < users->count; user++) {
+		Query q;
+		Buffer text = {0};
+		if ((s->limit > 0 && *written == (size_t)s->limit) ||
+		    !query_of(dataset_of(p->reader), users, user, part_of(s->split), &q))
+			continue;
+		done = answerer_generate(&p->answerer, &q, &sampling, &text, e) &&
+		       write_line(
+		           p,
+		           json_pack("{s:o, s:s, s:o}", "user", json_text(strings_at(&users->ids, user)),
+		                     "task", "prompt", "text",
+		                     json_text((Text){text.data ? (const char *)text.data : "", text.size})),
+		           e);
+		++*written;
+		buffer_free(&text);
+	}
+	return done;
+}
+
+/* Chunk by chunk, in the order of the input. */
+static bool answer_all(const Settings *s, Parts *p, Error *e)
+{
+	Ranker ranker = {0};
+	size_t written = 0;
+	if (s->rank > 0 && !open_ranker(s, p, &ranker, e))
+		return false;
+	for (;;) {
+		Users *users = p->all;
+		p->all = NULL;
+		if (users == NULL && !dataset_next(p->reader, &users, e))
+			return false;
+		if (users == NULL)
+			break;
+		bool done = s->rank > 0 ? write_rankings(s, p, &ranker, users, &written, e)
+		                        : write_texts(s, p, users, &written, e);
+		users_free(users);
+		memory_free(users);
+		if (!done)
+			return false;
+		if (!s->common.quiet)
+			tool_progress(&tool, false, "%zu users", written);
+	}
+	if (!s->common.quiet)
+		tool_say(&tool, "answered for %zu users", written);
+	return true;
+}
+
+static bool generate(const Settings *s, const char *path, Error *e)
+{
+	Parts p = {0};
+	Buffer text = {0};
+	Sampling sampling = {s->temperature, (size_t)s->top_k, s->top_p, (size_t)s->predict,
+	                     (uint64_t)s->common.seed};
+	bool done = open_parts(s, path, &p, e);
+	if (done && p.reader == NULL)
+		done = buffer_append(&text, s->prompt, strlen(s->prompt), e) &&
+		       answerer_generate(&p.answerer, NULL, &sampling, &text, e) &&
+		       buffer_append(&text, "\n", 1, e) && output_write(&p.output, text.data, text.size, e);
+	else if (done)
+		done = answer_all(s, &p, e);
+	done = done && output_close(&p.output, e);
+	buffer_free(&text);
+	close_parts(&p);
+	return done;
+}
+
+int main(int argc, char **argv)
+{
+	Settings s = {.split = "test", .beam = 64, .predict = 64, .temperature = 0, .top_p = 1};
+	Option table[COMMON_OPTIONS + 16] = {
+	    [COMMON_OPTIONS] = {"model", 'm', OPTION_STRING, &s.model, "ENCODER", "the user encoder"},
+	    {"llm", 0, OPTION_STRING, &s.llm, "GGUF", "the language model"},
+	    {"adapter", 'a', OPTION_STRING, &s.adapter, "ADAPTER", "what joins the two, from ul-finetune"},
+	    {"baseline", 0, OPTION_CHOICE, &s.baseline, "most-popular|co-occurrence",
+	     "rank by counts of the training events: of items, or of what follows the user's last item"},
+	    {"rank", 0, OPTION_INTEGER, &s.rank, "K", "the K items that come next", 1, 1e6},
+	    {"prompt", 0, OPTION_STRING, &s.prompt, "TEXT", "text that the LLM continues"},
+	    {"query", 0, OPTION_STRING, &s.query, "TEXT",
+	     "with --rank: ask this (default: what the adapter was trained with)"},
+	    {"split", 0, OPTION_CHOICE, &s.split, "test|val|train|all",
+	     "which event is asked for (default test); all: what comes after the last one"},
+	    {"keep-seen", 0, OPTION_FLAG, &s.keep_seen, NULL, "also rank items that the user has had"},
+	    {"limit", 0, OPTION_INTEGER, &s.limit, "N", "answer for the first N users only", 1, 1e12},
+	    {"beam", 0, OPTION_INTEGER, &s.beam, "N",
+	     "name beginnings that go on at each depth of the trie (default 64); 0: all, which is exact", 0,
+	     1e6},
+	    {"n-predict", 0, OPTION_INTEGER, &s.predict, "N",
+	     "tokens to add to the prompt at most (default 64)", 1, 1e6},
+	    {"temperature", 0, OPTION_REAL, &s.temperature, "X",
+	     "of sampling (default 0: the likeliest token)", 0, 100},
+	    {"top-k", 0, OPTION_INTEGER, &s.top_k, "N", "sample from the N likeliest tokens (default 0: all)",
+	     0, 1e6},
+	    {"top-p", 0, OPTION_REAL, &s.top_p, "X",
+	     "sample from the likeliest that have X together (default 1)", 0, 1},
+	    {"output", 'o', OPTION_STRING, &s.output, "FILE", "write to FILE, not standard output",
+	     .incidental = true},
+	};
+	Error e = {0};
+	StringList operands = {0};
+	size_t count = sizeof table / sizeof *table;
+	tool_start(&tool, table, count, &s.common, &operands, argc, argv);
+	gemm_start();
+	bool done = generate(&s, tool_operand(&tool, &operands), &e);
+	string_list_free(&operands);
+	return tool_finish(&tool, done, &e);
+}
