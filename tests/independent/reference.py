@@ -438,25 +438,25 @@ class Adapter:
 # --- what the tools say ----------------------------------------------------------
 
 
-def check_ranking(answer, scores, catalogue, seen, target, tolerance, whole=True):
+def check_ranking(answer, scores, catalogue, seen, target, tolerance):
     """An answer of ul-gen against scores by item id, of the catalogue that is ranked: the best items but
-    those that were seen, and the target's rank among all or, if not `whole`, among the best."""
+    those that were seen, and the target's rank among all that may be ranked."""
     user = "user " + answer["user"]
     scores = np.array(scores, float)
     scores[[0, 1, 2, *seen]] = -np.inf
     ids = [catalogue.items.index(item) for item in answer["items"]]
     best = np.sort(scores)[::-1][:len(ids)]
-    need(len(set(ids)) == len(ids) == 10, user, "is given the items", answer["items"])
+    need(len(set(ids)) == len(ids) > 0, user, "is given the items", answer["items"])
     need(answer["titles"] == [catalogue.names[i] for i in ids], user, "is given the titles", answer["titles"])
     need(np.abs(answer["scores"] - best).max() <= tolerance, user, "has the scores", answer["scores"], "not", best)
     need(np.abs(answer["scores"] - scores[ids]).max() <= tolerance, user, "is given", answer["items"])
-    low = high = None
     if target is not None and scores[target] > -np.inf:
         low = 1 + int((scores > scores[target] + tolerance).sum())
         high = int((scores >= scores[target] - tolerance).sum())
-        need((whole or high <= 10) <= (answer["rank"] is not None), user, "has no rank, not", low)
-    if answer["rank"] is not None:
-        need(low is not None and low <= answer["rank"] <= high, user, "has the rank", answer["rank"], "not", low)
+        need(answer["rank"] is not None and low <= answer["rank"] <= high, user, "has the rank", answer["rank"],
+             "not", low)
+    else:
+        need(answer["rank"] is None, user, "has a rank, but nothing is there to be ranked")
 
 
 def predictions(*words):
@@ -508,7 +508,7 @@ def write_lines(path, lines):
 
 
 def make_encoder(path="encoder.safetensors", seed=1):
-    run("ul-pretrain", "--dim", "16", "--heads", "2", "--max-len", "20", "--steps", "3", "-o", "encoder.ult",
+    run("ul-pretrain", "--dim", "16", "--heads", "4", "--max-len", "20", "--steps", "3", "-o", "encoder.ult",
         "data.ult")
     (metadata, tensors), = documents("encoder.ult")
     write_document(path, metadata, disturb(tensors, seed))
