@@ -56,7 +56,6 @@ static void report(void *context, const TrainerReport *line)
 	if (r->common->quiet)
 		return;
 	if (line->evaluated) {
-		tool_progress(r->tool, false, "%s", "");
 		tool_say(r->tool, "step=%llu epoch=%.2f seconds=%.0f loss=%.4f %s/s=%.0f %s%s",
 		         (unsigned long long)line->step, line->epoch, line->seconds, line->loss, r->unit,
 		         line->rate, line->words, line->improved ? " best" : "");
