@@ -177,17 +177,20 @@ static bool print_history(const Settings *s, const Query *q, const Strings *name
 		return false;
 	for (size_t event = end - first > most ? end - most : first; event < end; event++) {
 		Text name = strings_at(names, (size_t)q->users->items[event]);
-		if (!buffer_print(b, e, "%s %.*s", event > first && event + most > end ? " |" : "", (int)name.size, name.data))
+		if (!buffer_print(b, e, "%s %.*s", event > first && event + most > end ? " |" : "",
+		                  (int)name.size, name.data))
 			return false;
 	}
 	return true;
 }
 
 /* A user as a paragraph of four lines: had, asked, said, took. */
-static bool write_paragraph(const Settings *s, Parts *p, const Query *q, const Ranking *r, const Strings *own, Error *e)
+static bool write_paragraph(const Settings *s, Parts *p, const Query *q, const Ranking *r, const Strings *own,
+                            Error *e)
 {
 	Buffer b = {0};
-	const char *asked = s->query ? s->query : (p->adapter ? p->adapter->query : (p->llm ? TASK_QUERY : "(ranks alone)"));
+	const char *asked =
+	    s->query ? s->query : (p->adapter ? p->adapter->query : (p->llm ? TASK_QUERY : "(ranks alone)"));
 	bool done = print_history(s, q, own, &b, e) && buffer_print(&b, e, "\n  asked: %s\n  said:", asked);
 	for (size_t i = 0; done && i < r->count; i++) {
 		Text name = strings_at(&p->names, (size_t)r->items[i]);
@@ -216,7 +219,7 @@ static bool write_rankings(const Settings *s, Parts *p, const Ranker *ranker, co
 		const Query *q = &answers.queries[i];
 		const Ranking *r = &answers.answers[i];
 		done = text ? write_paragraph(s, p, q, r, &own, e)
-			    : write_line(p, ranking_json(p, data, ranker->catalogue, q, r), e);
+		            : write_line(p, ranking_json(p, data, ranker->catalogue, q, r), e);
 	}
 	strings_free(&own);
 	*written += answers.count;
@@ -297,7 +300,13 @@ static bool generate(const Settings *s, const char *path, Error *e)
 
 int main(int argc, char **argv)
 {
-	Settings s = {.split = "test", .format = "jsonl", .history = 5, .beam = 64, .predict = 64, .temperature = 0, .top_p = 1};
+	Settings s = {.split = "test",
+	              .format = "jsonl",
+	              .history = 5,
+	              .beam = 64,
+	              .predict = 64,
+	              .temperature = 0,
+	              .top_p = 1};
 	Option table[] = {
 	    [COMMON_OPTIONS] = {"model", 'm', OPTION_STRING, &s.model, "ENCODER", "the user encoder"},
 	    {"llm", 0, OPTION_STRING, &s.llm, "GGUF", "the language model"},
@@ -325,7 +334,8 @@ int main(int argc, char **argv)
 	     "sample from the likeliest that have X together (default 1)", 0, 1},
 	    {"format", 0, OPTION_CHOICE, &s.format, "jsonl|text",
 	     "with --rank: JSON lines (default), or a paragraph a user for people"},
-	    {"history", 0, OPTION_INTEGER, &s.history, "N", "with --format text: show the last N events (default 5)", 0, 1e6},
+	    {"history", 0, OPTION_INTEGER, &s.history, "N",
+	     "with --format text: show the last N events (default 5)", 0, 1e6},
 	    {"output", 'o', OPTION_STRING, &s.output, "FILE", "write to FILE, not standard output",
 	     .incidental = true},
 	};

@@ -1,6 +1,7 @@
 /* ul-pretrain: dataset in, user encoder out, or a small language model as GGUF. */
 #include "llm/pretrain.h"
 #include "math/gemm.h"
+#include "stream/output.h"
 #include "tool.h"
 #include "training.h"
 #include "user/pretrain.h"
@@ -132,7 +133,7 @@ static bool pretrain(const Settings *s, const char *path, Provenance *provenance
 	const char *name;
 	uint64_t hash;
 	Users *users = NULL;
-	DatasetReader *reader = dataset_open(path, e);
+	DatasetReader *reader = output_check(s->output, true, e) ? dataset_open(path, e) : NULL;
 	bool done = reader != NULL && dataset_all(reader, &users, e);
 	if (done) {
 		set_input(provenance, reader, &name, &hash);

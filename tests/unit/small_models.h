@@ -1,0 +1,121 @@
+/* Small models for tests: an LLM with a vocabulary of its own, an encoder for a sample dataset, and what
+ * it takes to run them. */
+#ifndef SMALL_MODELS_H
+#define SMALL_MODELS_H
+
+#include "llm/model.h"
+#include "math/gemm.h"
+#include "sample_dataset.h"
+#include "user/encoder.h"
+
+#include <math.h>
+#include <unistd.h>
+
+#define SMALL __attribute__((unused)) static
+
+SMALL Tokenizer *small_tokenizer(void)
+{
+	static const char *const texts[] = {"Next choice: title no. 1 \xc3\xa9", "title no. 2",
+	                                    "a title, no. 3", "Next choice: title no. 4"};
+	Error e = {0};
+	Strings list = {0};
+	TokenizerModel model = {0};
+	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+		sample_must(strings_append(&list, texts[i], strlen(texts[i]), &e), &e);
+	sample_must(tokenizer_learn(&list, 275, &model, &e), &e);
+	Tokenizer *t = tokenizer_new(&model, &e);
+	sample_must(t != NULL, &e);
+	strings_free(&list);
+	return t;
+}
+
+SMALL Llm *small_llm(bool tied, uint64_t seed)
+{
+	Error e = {0};
+	Tokenizer *tokenizer = small_tokenizer();
+	LlmShape shape = {.C = 16,
+	                  .layers = 2,
+	                  .heads = 4,
+	                  .kv_heads = 2,
+	                  .D = 4,
+	                  .F = 24,
+	                  .V = tokenizer_size(tokenizer),
+	                  .context = 48,
+	                  .eps = 1e-5f,
+	                  .rope_base = 10000,
+	                  .rope_scaling = 1,
+	                  .tied = tied};
+	Llm *m = llm_new(&shape, tokenizer, seed, &e);
+	sample_must(m != NULL, &e);
+	return m;
+}
+
+SMALL Encoder *small_encoder(const Dataset *data, double dropout, uint64_t seed)
+{
+	Error e = {0};
+	EncoderShape shape = {8, 2, 2, 6, dropout};
+	Encoder *m = encoder_new(&shape, data, seed, &e);
+	sample_must(m != NULL, &e);
+	return m;
+}
+
+/* Hidden states of a text alone, by the whole forward pass. */
+SMALL Tensor *small_forward(Tape *t, const Llm *m, const int32_t *tokens, size_t N,
+                            const Injection *injection)
+{
+	int32_t *positions = arena_new(&t->arena, N, sizeof *positions, &t->error);
+	AttentionSegment *segment = arena_new(&t->arena, 1, sizeof *segment, &t->error);
+	sample_must(positions != NULL && segment != NULL, &t->error);
+	for (size_t i = 0; i < N; i++)
+		positions[i] = (int32_t)i;
+	*segment = (AttentionSegment){0, N, 0, N, true};
+	Sequence s = {.positions = positions, .segments = segment, .segment_count = 1};
+	Tensor *h = llm_forward(t, m, tokens, N, &s, injection);
+	sample_must(h != NULL, &t->error);
+	return h;
+}
+
+/* log P(tokens[from …]) after those before. */
+SMALL double small_worth(const Llm *m, const int32_t *tokens, size_t N, size_t from,
+                         const Injection *injection)
+{
+	Error e = {0};
+	Tape t = {0};
+	double sum = 0;
+	float *row = memory_new(m->shape.V, sizeof *row, &e);
+	sample_must(row != NULL, &e);
+	const Tensor *h = small_forward(&t, m, tokens, N, injection);
+	for (size_t i = from; i < N; i++) {
+		llm_log_probabilities(m, h->value + (i - 1) * m->shape.C, 1, row);
+		sum += (double)row[tokens[i]];
+	}
+	memory_free(row);
+	tape_free(&t);
+	return sum;
+}
+
+/* A sum of all weights' bits, to see whether any changed. */
+SMALL uint64_t small_hash(const Parameters *set)
+{
+	uint64_t hash = 1;
+	for (size_t i = 0; i < set->count; i++)
+		for (size_t k = 0; k < set->items[i]->count; k++) {
+			uint32_t bits;
+			memcpy(&bits, &set->items[i]->value[k], sizeof bits);
+			hash = random_bits(hash, bits);
+		}
+	return hash;
+}
+
+/* A path of a file that is not there yet. */
+SMALL void small_path(char path[static 64])
+{
+	snprintf(path, 64, "/tmp/ul-test.XXXXXX");
+	int file = mkstemp(path);
+	if (file < 0 || close(file) != 0)
+		abort();
+}
+
+#define SMALL_PROVENANCE (&(Provenance){"test", "0", "", 1, NULL, NULL, 0})
+
+#endif
