@@ -149,6 +149,7 @@ class Dataset(Catalogue):
     def __init__(self, path):
         first, *chunks = documents(path)
         super().__init__(*first)
+        self.window = int(first[0]["ul.window"])
         self.users, self.histories, self.event_values = [], [], []
         of_event = [f["name"] for f in self.features if f["of"] == "event"]
         for _, tensors in chunks:
@@ -230,10 +231,10 @@ class Encoder:
             parts.append(table[ids].mean(axis=0) if ids else np.zeros(table.shape[1]))
         return np.concatenate(parts)
 
-    def embeddings(self, data, user, end):
-        """E after the first `end` events of a user."""
+    def embeddings(self, data, user, end, first=0):
+        """E after the events [first, end) of a user."""
         w, width = self.w, self.dim // self.heads
-        x = np.array([self.event(data, user, event) for event in range(max(0, end - self.max_len), end)])
+        x = np.array([self.event(data, user, event) for event in range(max(first, end - self.max_len), end)])
         positions = np.arange(len(x))
         x = norm(x @ w["enc.input"].T, w["enc.input_norm"], 1e-5)
         for layer in range(self.layers):
@@ -467,7 +468,7 @@ def predictions(*words):
 
 
 def make_data():
-    """data.ult to train on; other.ult, the same people in another order and with other numbers, items and
+    """data.ult to train on; other.ult, and in windows.ult with another split, the same people in another order and with other numbers, items and
     values that no encoder of data.ult knows, and items without features or with another's title."""
     random = np.random.default_rng(7)
     with open(f"{TESTDATA}/events.csv", encoding="utf-8") as file:
@@ -500,6 +501,8 @@ def make_data():
             few[cell][2] = ""
     write_lines("other.csv", [header, *(",".join(few[i]) for i in random.permutation(len(few)))])
     run("ul-prep", *options, "--items", "other-items.csv", "-o", "other.ult", "other.csv")
+    run("ul-prep", *options, "--items", "other-items.csv", "--split", "window", "--window", "10", "-o", "windows.ult",
+        "other.csv")
 
 
 def write_lines(path, lines):
