@@ -44,15 +44,15 @@ help:
 # The probe of the libraries comes before the first compiler run, and where `deps`
 # is asked for, too, that comes before the probe, with -j as well.
 $(BUILD)/libraries.ok: | $(filter deps,$(MAKECMDGOALS))
-	@CC='$(CC) $(CBLAS_CFLAGS)' scripts/deps check cblas.h csv.h zstd.h jansson.h xxhash.h pcre2.h
+	@CC='$(CC) $(CBLAS_CFLAGS)' tests/deps check cblas.h csv.h zstd.h jansson.h xxhash.h pcre2.h
 	@mkdir -p $(@D) && touch $@
 
 $(BUILD)/test-libraries.ok: | $(filter deps,$(MAKECMDGOALS))
-	@CC='$(CC)' scripts/deps check cmocka.h
+	@CC='$(CC)' tests/deps check cmocka.h
 	@mkdir -p $(@D) && touch $@
 
 deps:
-	@CC='$(CC)' scripts/deps install
+	@CC='$(CC)' tests/deps install
 
 $(BUILD)/%.o: %.c | $(BUILD)/libraries.ok
 	@mkdir -p $(@D)

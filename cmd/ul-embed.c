@@ -204,7 +204,7 @@ static bool embed(const Settings *s, const char *path, Provenance *provenance, E
 int main(int argc, char **argv)
 {
 	Settings s = {.pool = "none", .format = "ult", .dtype = "f32"};
-	Option table[COMMON_OPTIONS + 6] = {
+	Option table[] = {
 	    [COMMON_OPTIONS] = {"model", 'm', OPTION_STRING, &s.model, "ENCODER", "the user encoder"},
 	    {"output", 'o', OPTION_STRING, &s.output, "FILE", "write to FILE, not standard output",
 	     .incidental = true},

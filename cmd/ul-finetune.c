@@ -1,5 +1,6 @@
 /* ul-finetune: LLM, encoder and dataset in, adapter out. */
 #include "math/gemm.h"
+#include "stream/output.h"
 #include "tool.h"
 #include "training.h"
 #include "user/finetune.h"
@@ -37,12 +38,9 @@ static bool open_parts(const Settings *s, const char *path, Parts *p, Error *e)
 	AdapterShape shape = {(size_t)s->latents, (size_t)s->perceiver_layers};
 	uint64_t seed = (uint64_t)s->common.seed;
 	Tuning tuning = strcmp(s->tune, "enc") == 0 ? TUNE_ENC : TUNE_PROJ;
-	if (s->llm == NULL || s->model == NULL || s->output == NULL)
-		return fail(e, ERROR_USAGE, "%s is missing",
-		            s->llm == NULL     ? "--llm GGUF"
-		            : s->model == NULL ? "-m ENCODER"
-		                               : "-o ADAPTER");
-	if ((p->llm = llm_load(s->llm, e)) == NULL ||
+	if (s->llm == NULL || s->model == NULL)
+		return fail(e, ERROR_USAGE, "%s is missing", s->llm == NULL ? "--llm GGUF" : "-m ENCODER");
+	if (!output_check(s->output, true, e) || (p->llm = llm_load(s->llm, e)) == NULL ||
 	    (p->encoder = encoder_load(s->model, &p->encoder_hash, e)) == NULL ||
 	    (p->reader = dataset_open(path, e)) == NULL || !dataset_all(p->reader, &p->users, e))
 		return false;
@@ -102,7 +100,7 @@ int main(int argc, char **argv)
 	    .perceiver_layers = 2,
 	    .batch = 64,
 	    .training = {
-	        .steps = -1, .epochs = 3, .lr = 1e-3, .decay = 0.01, .patience = 10, .evaluate_every = 200}};
+	        .steps = -1, .epochs = 3, .lr = 3e-3, .decay = 0.01, .patience = 10, .evaluate_every = 200}};
 	enum { OWN = 10 };
 	Option table[COMMON_OPTIONS + OWN + TRAINING_OPTIONS] = {
 	    [COMMON_OPTIONS] = {"output", 'o', OPTION_STRING, &s.output, "ADAPTER",

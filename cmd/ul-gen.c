@@ -21,8 +21,8 @@ static const Tool tool = {
 };
 
 typedef struct {
-	const char *model, *llm, *adapter, *baseline, *prompt, *query, *split, *output;
-	int64_t rank, beam, limit, predict, top_k;
+	const char *model, *llm, *adapter, *baseline, *prompt, *query, *split, *format, *output;
+	int64_t history, rank, beam, limit, predict, top_k;
 	double temperature, top_p;
 	bool keep_seen;
 	CommonOptions common;
@@ -168,6 +168,42 @@ static json_t *ranking_json(const Parts *p, const Dataset *data, const Dataset *
 	                 items, "titles", titles, "scores", scores);
 }
 
+/* The last events of a history, for people. */
+static bool print_history(const Settings *s, const Query *q, const Strings *names, Buffer *b, Error *e)
+{
+	size_t first = (size_t)q->users->offsets[q->user], end = q->history.end, most = (size_t)s->history;
+	Text user = strings_at(&q->users->ids, q->user);
+	if (!buffer_print(b, e, "user %.*s had:", (int)user.size, user.data))
+		return false;
+	for (size_t event = end - first > most ? end - most : first; event < end; event++) {
+		Text name = strings_at(names, (size_t)q->users->items[event]);
+		if (!buffer_print(b, e, "%s %.*s", event > first && event + most > end ? " |" : "",
+		                  (int)name.size, name.data))
+			return false;
+	}
+	return true;
+}
+
+/* A user as a paragraph of four lines: had, asked, said, took. */
+static bool write_paragraph(const Settings *s, Parts *p, const Query *q, const Ranking *r, const Strings *own,
+                            Error *e)
+{
+	Buffer b = {0};
+	const char *asked =
+	    s->query ? s->query : (p->adapter ? p->adapter->query : (p->llm ? TASK_QUERY : "(ranks alone)"));
+	bool done = print_history(s, q, own, &b, e) && buffer_print(&b, e, "\n  asked: %s\n  said:", asked);
+	for (size_t i = 0; done && i < r->count; i++) {
+		Text name = strings_at(&p->names, (size_t)r->items[i]);
+		done = buffer_print(&b, e, "%s %.*s", i ? " |" : "", (int)name.size, name.data);
+	}
+	Text target = strings_at(own, (size_t)q->target);
+	if (done && q->target >= ID_FIRST)
+		done = buffer_print(&b, e, "\n  took: %.*s", (int)target.size, target.data);
+	done = done && buffer_print(&b, e, "\n\n") && output_write(&p->output, b.data, b.size, e);
+	buffer_free(&b);
+	return done;
+}
+
 static bool write_rankings(const Settings *s, Parts *p, const Ranker *ranker, const Users *users,
                            size_t *written, Error *e)
 {
@@ -176,10 +212,16 @@ static bool write_rankings(const Settings *s, Parts *p, const Ranker *ranker, co
 	size_t left = s->limit > 0 ? (size_t)s->limit - *written : SIZE_MAX;
 	if (!rank_users(ranker, data, users, part_of(s->split), (size_t)s->rank, left, p->pool, &answers, e))
 		return false;
-	bool done = true;
-	for (size_t i = 0; done && i < answers.count; i++)
-		done = write_line(
-		    p, ranking_json(p, data, ranker->catalogue, &answers.queries[i], &answers.answers[i]), e);
+	bool text = strcmp(s->format, "text") == 0;
+	Strings own = {0}; /* the data's names; the ranker's may be the encoder's */
+	bool done = !text || item_names(data, &own, e);
+	for (size_t i = 0; done && i < answers.count; i++) {
+		const Query *q = &answers.queries[i];
+		const Ranking *r = &answers.answers[i];
+		done = text ? write_paragraph(s, p, q, r, &own, e)
+		            : write_line(p, ranking_json(p, data, ranker->catalogue, q, r), e);
+	}
+	strings_free(&own);
 	*written += answers.count;
 	rankings_free(&answers);
 	return done;
@@ -258,8 +300,14 @@ static bool generate(const Settings *s, const char *path, Error *e)
 
 int main(int argc, char **argv)
 {
-	Settings s = {.split = "test", .beam = 64, .predict = 64, .temperature = 0, .top_p = 1};
-	Option table[COMMON_OPTIONS + 16] = {
+	Settings s = {.split = "test",
+	              .format = "jsonl",
+	              .history = 5,
+	              .beam = 64,
+	              .predict = 64,
+	              .temperature = 0,
+	              .top_p = 1};
+	Option table[] = {
 	    [COMMON_OPTIONS] = {"model", 'm', OPTION_STRING, &s.model, "ENCODER", "the user encoder"},
 	    {"llm", 0, OPTION_STRING, &s.llm, "GGUF", "the language model"},
 	    {"adapter", 'a', OPTION_STRING, &s.adapter, "ADAPTER", "what joins the two, from ul-finetune"},
@@ -284,6 +332,10 @@ int main(int argc, char **argv)
 	     0, 1e6},
 	    {"top-p", 0, OPTION_REAL, &s.top_p, "X",
 	     "sample from the likeliest that have X together (default 1)", 0, 1},
+	    {"format", 0, OPTION_CHOICE, &s.format, "jsonl|text",
+	     "with --rank: JSON lines (default), or a paragraph a user for people"},
+	    {"history", 0, OPTION_INTEGER, &s.history, "N",
+	     "with --format text: show the last N events (default 5)", 0, 1e6},
 	    {"output", 'o', OPTION_STRING, &s.output, "FILE", "write to FILE, not standard output",
 	     .incidental = true},
 	};

@@ -1,6 +1,7 @@
 /* ul-pretrain: dataset in, user encoder out, or a small language model as GGUF. */
 #include "llm/pretrain.h"
 #include "math/gemm.h"
+#include "stream/output.h"
 #include "tool.h"
 #include "training.h"
 #include "user/pretrain.h"
@@ -35,6 +36,7 @@ static void set_defaults(Settings *s)
 	s->kv_heads = s->kv_heads ? s->kv_heads : (lm && s->heads % 2 == 0 ? s->heads / 2 : s->heads);
 	s->max_len = s->max_len ? s->max_len : (lm ? 256 : 200);
 	s->batch = s->batch ? s->batch : (lm ? 64 : 128);
+	s->training.lr = s->training.lr > 0 ? s->training.lr : (lm ? 0.003 : 0.001);
 	s->training.epochs = s->training.epochs > 0 ? s->training.epochs : (lm ? 40 : 60);
 }
 
@@ -132,7 +134,7 @@ static bool pretrain(const Settings *s, const char *path, Provenance *provenance
 	const char *name;
 	uint64_t hash;
 	Users *users = NULL;
-	DatasetReader *reader = dataset_open(path, e);
+	DatasetReader *reader = output_check(s->output, true, e) ? dataset_open(path, e) : NULL;
 	bool done = reader != NULL && dataset_all(reader, &users, e);
 	if (done) {
 		set_input(provenance, reader, &name, &hash);
@@ -154,7 +156,7 @@ int main(int argc, char **argv)
 	              .dropout = 0.2,
 	              .feature_weight = 0.1,
 	              .vocabulary = 2048,
-	              .training = {.steps = -1, .lr = 1e-3, .decay = 0.01, .patience = 10}};
+	              .training = {.steps = -1, .decay = 0.01, .patience = 10}};
 	enum { OWN = 13 };
 	Option table[COMMON_OPTIONS + OWN + TRAINING_OPTIONS] = {
 	    [COMMON_OPTIONS] = {"output", 'o', OPTION_STRING, &s.output, "FILE", "write the model to FILE",

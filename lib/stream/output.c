@@ -67,6 +67,18 @@ bool output_open(Output *o, const char *path, bool binary, Error *e)
 	return done;
 }
 
+bool output_check(const char *path, bool binary, Error *e)
+{
+	Output o;
+	struct stat status;
+	if (path != NULL && stat(path, &status) == 0 && !S_ISREG(status.st_mode))
+		return true; /* opening a pipe means something to its reader */
+	if (!output_open(&o, path, binary, e))
+		return false;
+	output_abort(&o);
+	return true;
+}
+
 bool output_write(Output *o, const void *data, size_t size, Error *e)
 {
 	if (size == 0 || fwrite(data, 1, size, o->file) == size)

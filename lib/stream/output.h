@@ -14,6 +14,8 @@ typedef struct {
 
 /* path NULL or "-" is standard output; with `binary` a terminal is refused. */
 bool output_open(Output *o, const char *path, bool binary, Error *e);
+/* Whether output_open() could do it, for a tool that has something to write only after hours. */
+bool output_check(const char *path, bool binary, Error *e);
 bool output_close(Output *o, Error *e); /* flush, check, rename; on error nothing stays behind */
 void output_abort(Output *o);           /* may be called twice, or on a zeroed struct */
 bool output_write(Output *o, const void *data, size_t size, Error *e);

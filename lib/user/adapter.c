@@ -44,13 +44,13 @@ static bool add_cross(Adapter *a, uint64_t seed, Error *e)
 	for (size_t i = 0; i < layers; i++) {
 		char name[64];
 		snprintf(name, sizeof name, "xattn.%zu", i);
-		if (!attention_layer_new(&a->cross[i], &a->parameters, name, &shape, 1, seed, e))
+		if (!attention_layer_new(&a->cross[i], &a->parameters, name, &shape, 0.1, seed, e))
 			return false;
 		snprintf(name, sizeof name, "xattn.%zu.gate", i);
 		a->gates[i] = parameters_add(&a->parameters, name, 1, &one, INIT_ZERO, 0, seed, e);
 		if (a->gates[i] == NULL)
 			return false;
-		a->gates[i]->pace = 30; /* nothing behind a gate learns until it opens */
+		a->gates[i]->pace = 10; /* nothing behind a gate learns until it opens */
 	}
 	return true;
 }
