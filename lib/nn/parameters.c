@@ -31,6 +31,8 @@ static void initialise(Parameter *p, Init init, double deviation, uint64_t seed)
 Parameter *parameters_add(Parameters *set, const char *name, size_t rank, const size_t *shape, Init init,
                           double deviation, uint64_t seed, Error *e)
 {
+	if (set->source != NULL && document_need(set->source, name, DTYPE_F32, rank, shape, e) == NULL)
+		return NULL;
 	Parameter *p = memory_new(1, sizeof *p, e);
 	if (p == NULL)
 		return NULL;
@@ -48,7 +50,8 @@ Parameter *parameters_add(Parameters *set, const char *name, size_t rank, const 
 		parameter_free(p);
 		return NULL;
 	}
-	initialise(p, init, deviation, seed);
+	if (set->source == NULL)
+		initialise(p, init, deviation, seed);
 	set->items[set->count++] = p;
 	return p;
 }

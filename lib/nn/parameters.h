@@ -26,13 +26,15 @@ typedef struct {
 typedef struct {
 	Parameter **items;
 	size_t count, capacity;
+	const Document *source; /* NULL, or while a model is built from a file: all must be there */
 } Parameters;
 
 typedef enum { INIT_ZERO, INIT_ONE, INIT_NORMAL } Init;
 
 /* A new parameter, owned by the set.  INIT_NORMAL: mean 0, standard deviation
  * `deviation`, from the seed and the name alone, so that adding a parameter does not change another.
- * Matrices decay, vectors do not.  NULL on error. */
+ * Matrices decay, vectors do not.  With a source it stays zero, for parameters_load(), and no room is made
+ * for what the source does not hold.  NULL on error. */
 Parameter *parameters_add(Parameters *set, const char *name, size_t rank, const size_t *shape, Init init,
                           double deviation, uint64_t seed, Error *e);
 void parameters_free(Parameters *set);

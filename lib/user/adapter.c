@@ -55,18 +55,27 @@ static bool add_cross(Adapter *a, uint64_t seed, Error *e)
 	return true;
 }
 
-Adapter *adapter_new(const AdapterShape *shape, Encoder *encoder, const Llm *llm, const char *query,
-                     uint64_t seed, Error *e)
+/* With a source: what is to be loaded from it. */
+static Adapter *build(const AdapterShape *shape, Encoder *encoder, const Llm *llm, const char *query,
+                      const Document *source, uint64_t seed, Error *e)
 {
 	Adapter *a = memory_new(1, sizeof *a, e);
 	if (a == NULL)
 		return NULL;
-	*a = (Adapter){.shape = *shape, .encoder = encoder, .llm = llm};
+	*a = (Adapter){.shape = *shape, .encoder = encoder, .llm = llm, .parameters = {.source = source}};
 	if ((a->query = memory_string(query, e)) != NULL &&
-	    (shape->latents == 0 || add_perceiver(a, seed, e)) && add_cross(a, seed, e))
+	    (shape->latents == 0 || add_perceiver(a, seed, e)) && add_cross(a, seed, e)) {
+		a->parameters.source = NULL;
 		return a;
+	}
 	adapter_free(a);
 	return NULL;
+}
+
+Adapter *adapter_new(const AdapterShape *shape, Encoder *encoder, const Llm *llm, const char *query,
+                     uint64_t seed, Error *e)
+{
+	return build(shape, encoder, llm, query, NULL, seed, e);
 }
 
 void adapter_free(Adapter *a)
@@ -137,7 +146,7 @@ static Adapter *read_adapter(const Document *d, Encoder *encoder, uint64_t encod
 		return NULL;
 	}
 	AdapterShape shape = {(size_t)latents, (size_t)layers};
-	Adapter *a = adapter_new(&shape, encoder, llm, query, 0, e);
+	Adapter *a = build(&shape, encoder, llm, query, d, 0, e);
 	if (a != NULL && parameters_load(&a->parameters, d, e) &&
 	    (strcmp(tune, "enc") != 0 || parameters_load(&encoder->parameters, d, e)))
 		return a;

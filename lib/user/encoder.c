@@ -163,9 +163,12 @@ static Encoder *read_encoder(const Document *d, Error *e)
 	if (m == NULL)
 		return NULL;
 	m->catalogue = &m->own;
+	m->parameters.source = d;
 	if (read_shape(d, &m->shape, e) && catalogue_read(d, &m->own, e) && build(m, 0, e) &&
-	    parameters_load(&m->parameters, d, e))
+	    parameters_load(&m->parameters, d, e)) {
+		m->parameters.source = NULL;
 		return m;
+	}
 	e->code = e->code == ERROR_USAGE ? ERROR_MALFORMED : e->code;
 	encoder_free(m);
 	return NULL;
