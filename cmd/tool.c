@@ -68,11 +68,17 @@ const char *tool_operand(const Tool *tool, const StringList *operands)
 	return operands->count ? operands->items[0] : NULL;
 }
 
+/* A line of progress gives way to what is said. */
+static void clear_line(void)
+{
+	if (isatty(STDERR_FILENO))
+		fputs("\r\033[K", stderr);
+}
+
 int tool_fail(const Tool *tool, const Error *e)
 {
 	fflush(stdout);
-	if (isatty(STDERR_FILENO))
-		fputs("\r\033[K", stderr);
+	clear_line();
 	fprintf(stderr, "%s: %s\n", tool->name, e->text);
 	return e->code == ERROR_NONE ? ERROR_FAILURE : e->code;
 }
@@ -88,6 +94,7 @@ void tool_say(const Tool *tool, const char *format, ...)
 {
 	va_list arguments;
 	va_start(arguments, format);
+	clear_line();
 	fprintf(stderr, "%s: ", tool->name);
 	vfprintf(stderr, format, arguments);
 	fputc('\n', stderr);

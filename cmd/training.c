@@ -12,8 +12,9 @@ void training_options(Option *table, TrainingOptions *o)
 	     "budget by the clock, instead (how far it gets, and so the "
 	     "result, depends on the machine)",
 	     1e-4, 1e6},
-	    {"lr", 0, OPTION_REAL, &o->lr, "X", "highest learning rate, after the warm-up (default 0.001)", 0,
-	     10},
+	    {"lr", 0, OPTION_REAL, &o->lr, "X",
+	     "highest learning rate, after the warm-up (default 0.001; language models and adapters 0.003)",
+	     1e-9, 10},
 	    {"weight-decay", 0, OPTION_REAL, &o->decay, "X", "AdamW's decay of matrices (default 0.01)", 0,
 	     10},
 	    {"patience", 0, OPTION_INTEGER, &o->patience, "N",
@@ -56,7 +57,6 @@ static void report(void *context, const TrainerReport *line)
 	if (r->common->quiet)
 		return;
 	if (line->evaluated) {
-		tool_progress(r->tool, false, "%s", "");
 		tool_say(r->tool, "step=%llu epoch=%.2f seconds=%.0f loss=%.4f %s/s=%.0f %s%s",
 		         (unsigned long long)line->step, line->epoch, line->seconds, line->loss, r->unit,
 		         line->rate, line->words, line->improved ? " best" : "");

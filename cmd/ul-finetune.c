@@ -100,7 +100,7 @@ int main(int argc, char **argv)
 	    .perceiver_layers = 2,
 	    .batch = 64,
 	    .training = {
-	        .steps = -1, .epochs = 3, .lr = 1e-3, .decay = 0.01, .patience = 10, .evaluate_every = 200}};
+	        .steps = -1, .epochs = 3, .lr = 3e-3, .decay = 0.01, .patience = 10, .evaluate_every = 200}};
 	enum { OWN = 10 };
 	Option table[COMMON_OPTIONS + OWN + TRAINING_OPTIONS] = {
 	    [COMMON_OPTIONS] = {"output", 'o', OPTION_STRING, &s.output, "ADAPTER",

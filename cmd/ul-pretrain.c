@@ -36,6 +36,7 @@ static void set_defaults(Settings *s)
 	s->kv_heads = s->kv_heads ? s->kv_heads : (lm && s->heads % 2 == 0 ? s->heads / 2 : s->heads);
 	s->max_len = s->max_len ? s->max_len : (lm ? 256 : 200);
 	s->batch = s->batch ? s->batch : (lm ? 64 : 128);
+	s->training.lr = s->training.lr > 0 ? s->training.lr : (lm ? 0.003 : 0.001);
 	s->training.epochs = s->training.epochs > 0 ? s->training.epochs : (lm ? 40 : 60);
 }
 
@@ -155,7 +156,7 @@ int main(int argc, char **argv)
 	              .dropout = 0.2,
 	              .feature_weight = 0.1,
 	              .vocabulary = 2048,
-	              .training = {.steps = -1, .lr = 1e-3, .decay = 0.01, .patience = 10}};
+	              .training = {.steps = -1, .decay = 0.01, .patience = 10}};
 	enum { OWN = 13 };
 	Option table[COMMON_OPTIONS + OWN + TRAINING_OPTIONS] = {
 	    [COMMON_OPTIONS] = {"output", 'o', OPTION_STRING, &s.output, "FILE", "write the model to FILE",

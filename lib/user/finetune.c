@@ -8,7 +8,7 @@
 
 enum {
 	QUESTIONS_A_HISTORY = 4, /* one pass of the encoder serves them all */
-	SHARD_QUESTIONS = 8,
+	SHARD_QUESTIONS = 16,
 	EVALUATED_USERS = 1000 /* at most, a time */
 };
 

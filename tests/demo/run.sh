@@ -29,10 +29,10 @@ say 'User embeddings, for whatever else they are good for: a vector a user.'
 run 'ul-embed -m encoder.ult --pool last --format csv data.ult | cut -c 1-72 | sed -n 1,4p'
 
 say 'A small language model learns the sentences of the catalogue, and nothing about users.'
-run 'ul-pretrain --arch lm --lr 0.003 --minutes 0.45 --evaluate-every 100 -o lm.gguf data.ult'
+run 'ul-pretrain --arch lm --minutes 0.45 --evaluate-every 100 -o lm.gguf data.ult'
 
 say 'The language model learns to listen: cross-attention to the embeddings, its own weights frozen.'
-run 'ul-finetune --llm lm.gguf -m encoder.ult --batch 32 --lr 0.003 --minutes 1.1 -o adapter.ult data.ult'
+run 'ul-finetune --llm lm.gguf -m encoder.ult --batch 32 --minutes 1.1 -o adapter.ult data.ult'
 
 say 'Everybody answers the same question: which film comes next, of all that the user has not seen?'
 run 'ul-gen -q --llm lm.gguf -m encoder.ult -a adapter.ult --rank 10 -o user-llm.jsonl data.ult'

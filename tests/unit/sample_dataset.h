@@ -94,8 +94,8 @@ static void sample_columns(Sample *s, size_t items)
 	sample_must(users_new(&s->users, d, &e), &e);
 }
 
-static void sample_new(Sample *s, Split split, size_t window, const size_t *lengths, size_t users,
-                       size_t items)
+__attribute__((unused)) static void sample_new(Sample *s, Split split, size_t window, const size_t *lengths,
+                                               size_t users, size_t items)
 {
 	Error e = {0};
 	size_t events = 0;
@@ -127,7 +127,7 @@ static void sample_new(Sample *s, Split split, size_t window, const size_t *leng
 	s->users.texts[1] = sample_texts(events, "review");
 }
 
-static void sample_free(Sample *s)
+__attribute__((unused)) static void sample_free(Sample *s)
 {
 	users_free(&s->users);
 	dataset_free(&s->data);

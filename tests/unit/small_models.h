@@ -9,6 +9,7 @@
 #include "user/encoder.h"
 
 #include <math.h>
+#include <string.h>
 #include <unistd.h>
 
 #define SMALL __attribute__((unused)) static

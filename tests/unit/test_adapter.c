@@ -1,0 +1,318 @@
+/* The adapter: gradients through LLM, cross-attention, Perceiver and encoder; what an untrained one must
+ * not change; what belongs together; what each way of tuning leaves alone. */
+#include "gradient.h"
+
+#include "llm/decode.h"
+#include "small_models.h"
+#include "user/answer.h"
+#include "user/finetune.h"
+
+typedef struct {
+	Sample sample;
+	Llm *llm;
+	Encoder *encoder;
+	Adapter *adapter;
+	Finetuning *finetuning;
+	Trainee trainee;
+	size_t shards;
+} Setting;
+
+static void open_gates(Adapter *a)
+{
+	for (size_t i = 0; i < a->llm->shape.layers; i++)
+		a->gates[i]->value[0] = i % 2 ? -0.4f : 0.7f;
+}
+
+static Setting *setting_new(size_t latents, Tuning tuning, double dropout)
+{
+	static Setting s;
+	Error e = {0};
+	size_t steps = 0;
+	s = (Setting){0};
+	sample_new(&s.sample, SPLIT_LEAVE_ONE_OUT, 0, (size_t[]){7, 6, 9}, 3, 7);
+	s.llm = small_llm(true, 5);
+	s.encoder = small_encoder(&s.sample.data, dropout, 4);
+	AdapterShape shape = {latents, 2};
+	s.adapter = adapter_new(&shape, s.encoder, s.llm, "Next choice:", 8, &e);
+	assert_non_null(s.adapter);
+	parameters_train(&s.llm->parameters, false);
+	s.finetuning = finetuning_new(s.adapter, tuning, &s.sample.data, &s.sample.users, 12, 1, &e);
+	assert_non_null(s.finetuning);
+	s.trainee = finetuning_trainee(s.finetuning);
+	assert_true(s.trainee.epoch(s.trainee.context, 0, &steps, &e));
+	s.shards = s.trainee.step(s.trainee.context, 0);
+	assert_true(steps >= 1 && s.shards == 2); /* three histories, two a shard */
+	return &s;
+}
+
+static void setting_free(Setting *s)
+{
+	finetuning_free(s->finetuning);
+	adapter_free(s->adapter);
+	encoder_free(s->encoder);
+	llm_free(s->llm);
+	sample_free(&s->sample);
+}
+
+/* The first shard, of several questions a history.  Its way back is its own; what is said as the loss
+ * is what the gradient must be of: the mean over the step's questions. */
+static Tensor *build_shard(Tape *t, void *context, double *loss)
+{
+	Setting *s = context;
+	size_t questions = 0, all = 0, events = 0;
+	Tape other = {0};
+	double ignored = 0;
+	for (size_t shard = 1; shard < s->shards; shard++) {
+		tape_reset(&other, false, 0);
+		assert_true(s->trainee.shard(s->trainee.context, &other, shard, &ignored, &all, &events));
+	}
+	tape_free(&other);
+	if (!s->trainee.shard(s->trainee.context, t, 0, loss, &questions, &events))
+		fail_msg("%s", t->error.text);
+	assert_true(questions > 6 && questions <= 8 && all > 0);
+	*loss /= (double)(questions + all);
+	t->last = NULL; /* it has been played back */
+	return NULL;
+}
+
+static void check_gradient(size_t latents, double dropout)
+{
+	Setting *s = setting_new(latents, TUNE_ENC, dropout);
+	open_gates(s->adapter);
+	gradient_check(s->trainee.parameters, build_shard, s, 12, 1e-2);
+	setting_free(s);
+}
+
+static void test_gradient_perceiver(void **state)
+{
+	(void)state;
+	check_gradient(3, 0.2);
+}
+
+static void test_gradient_rows(void **state)
+{
+	(void)state;
+	check_gradient(0, 0);
+}
+
+/* At the start the gates themselves must learn, with nothing behind them. */
+static void test_gate_gradient_when_closed(void **state)
+{
+	(void)state;
+	Setting *s = setting_new(3, TUNE_PROJ, 0);
+	gradient_check(s->trainee.parameters, build_shard, s, 4, 1e-2);
+	setting_free(s);
+}
+
+static const int32_t tokens[] = {5, 9, 120, 5, 31, 70};
+
+/* E of the first user, and what the adapter makes of its first `known` rows. */
+static void remember(const Setting *s, Tape *t, size_t known, AdapterMemory *memory)
+{
+	EventBatch batch;
+	Translation translation;
+	Segment all = {0, 6, false};
+	assert_true(translation_new(&translation, s->encoder, &s->sample.data, &t->error));
+	assert_true(batch_new(&batch, &translation, &s->sample.users, &all, 1, &t->arena, &t->error));
+	size_t *target = arena_new(&t->arena, 2, sizeof *target, &t->error);
+	assert_non_null(target);
+	target[0] = 0;
+	target[1] = known;
+	AdapterTargets targets = {1, target, target + 1, batch.positions};
+	assert_true(adapter_memory(s->adapter, t, encoder_forward(t, s->encoder, &batch), &targets, memory));
+	translation_free(&translation);
+}
+
+static void test_untrained_changes_no_bit(void **state)
+{
+	(void)state;
+	for (size_t latents = 0; latents < 5; latents += 4) {
+		Setting *s = setting_new(latents, TUNE_ENC, 0);
+		Tape t = {0};
+		AdapterMemory memory;
+		remember(s, &t, 6, &memory);
+		Injection injection = adapter_injection(&memory);
+		const Tensor *alone = small_forward(&t, s->llm, tokens, 6, NULL),
+		             *with = small_forward(&t, s->llm, tokens, 6, &injection);
+		assert_memory_equal(alone->value, with->value, 6 * s->llm->shape.C * sizeof(float));
+		open_gates(s->adapter);
+		with = small_forward(&t, s->llm, tokens, 6, &injection);
+		assert_memory_not_equal(alone->value, with->value, s->llm->shape.C * sizeof(float));
+		tape_free(&t);
+		setting_free(s);
+	}
+}
+
+/* A target knows its first `known` rows: a change behind them changes nothing, one among them does. */
+static void test_memory_ends_where_it_should(void **state)
+{
+	(void)state;
+	for (size_t latents = 0; latents < 5; latents += 4) {
+		Setting *s = setting_new(latents, TUNE_ENC, 0);
+		Tape t = {0};
+		AdapterMemory memory;
+		Injection injection = adapter_injection(&memory);
+		open_gates(s->adapter);
+		int32_t *items = s->sample.users.items, old = items[4];
+		remember(s, &t, 4, &memory);
+		const Tensor *before = small_forward(&t, s->llm, tokens, 6, &injection);
+		items[4] = ID_FIRST + (old - ID_FIRST + 2) % 7;
+		remember(s, &t, 4, &memory);
+		const Tensor *same = small_forward(&t, s->llm, tokens, 6, &injection);
+		assert_memory_equal(before->value, same->value, 6 * s->llm->shape.C * sizeof(float));
+		items[4] = old;
+		items[3] = ID_FIRST + (items[3] - ID_FIRST + 2) % 7;
+		remember(s, &t, 4, &memory);
+		const Tensor *changed = small_forward(&t, s->llm, tokens, 6, &injection);
+		assert_memory_not_equal(before->value, changed->value, s->llm->shape.C * sizeof(float));
+		tape_free(&t);
+		setting_free(s);
+	}
+}
+
+/* Decoding with the cache and the memory is worth what the whole pass says. */
+static void test_ranking_with_user(void **state)
+{
+	(void)state;
+	for (size_t latents = 0; latents < 5; latents += 4) {
+		Error e = {0};
+		Setting *s = setting_new(latents, TUNE_ENC, 0);
+		Tape t = {0};
+		AdapterMemory memory;
+		Injection injection = adapter_injection(&memory);
+		Answerer answerer;
+		open_gates(s->adapter);
+		assert_true(answerer_new(&answerer, s->llm, s->adapter, &s->sample.data, NULL, &e));
+		answerer.keep_seen = true;
+		Ranker ranker = answerer_ranker(&answerer);
+		Rankings r;
+		Pool *pool = pool_new(2, &e);
+		assert_true(
+		    rank_users(&ranker, &s->sample.data, &s->sample.users, PART_TEST, 7, 1, pool, &r, &e));
+		assert_true(r.count == 1 && r.answers[0].count == 7 && r.answers[0].rank >= 1);
+		assert_int_equal(r.queries[0].history.end, 6);
+		remember(s, &t, 6, &memory);
+		for (size_t i = 0; i < 7; i++) {
+			Tokens all = {0};
+			assert_true(
+			    tokenizer_encode(s->llm->tokenizer, text_of("Next choice:"), true, &all, &e));
+			size_t from = all.count;
+			Text name = strings_at(&answerer.names, (size_t)r.answers[0].items[i]);
+			assert_true(answer_tokens(s->llm->tokenizer, name, &all, &e));
+			double worth = small_worth(s->llm, all.ids, all.count, from, &injection);
+			assert_true(fabs(worth - (double)r.answers[0].scores[i]) < 1e-3);
+			tokens_free(&all);
+		}
+		rankings_free(&r);
+		pool_free(pool);
+		answerer_free(&answerer);
+		tape_free(&t);
+		setting_free(s);
+	}
+}
+
+static void steps(Setting *s, size_t count)
+{
+	Error e = {0};
+	Tape t = {0};
+	Pool *pool = pool_new(1, &e);
+	double norm = 0;
+	for (uint64_t step = 1; step <= count; step++) {
+		for (size_t shard = 0; shard < s->shards; shard++) {
+			double loss = 0;
+			size_t targets = 0, events = 0;
+			tape_reset(&t, true, step);
+			t.lane = shard;
+			assert_true(
+			    s->trainee.shard(s->trainee.context, &t, shard, &loss, &targets, &events));
+		}
+		assert_true(parameters_step(s->trainee.parameters, &(OptimizerStep){0.01, 0.01, 1, step},
+		                            pool, &norm, &e));
+		assert_true(isfinite(norm) && norm > 0);
+	}
+	pool_free(pool);
+	tape_free(&t);
+}
+
+static void test_tuning_leaves_alone(void **state)
+{
+	(void)state;
+	for (int tuning = TUNE_PROJ; tuning <= TUNE_ENC; tuning++) {
+		Setting *s = setting_new(3, (Tuning)tuning, 0);
+		uint64_t llm = small_hash(&s->llm->parameters), encoder = small_hash(&s->encoder->parameters),
+		         adapter = small_hash(&s->adapter->parameters);
+		steps(s, 3);
+		assert_int_equal(small_hash(&s->llm->parameters), llm);
+		assert_int_equal(small_hash(&s->encoder->parameters) == encoder, tuning == TUNE_PROJ);
+		assert_true(small_hash(&s->adapter->parameters) != adapter);
+		for (size_t i = 0; i < s->llm->shape.layers; i++)
+			assert_true(s->adapter->gates[i]->value[0] != 0);
+		setting_free(s);
+	}
+}
+
+static void test_save_and_load(void **state)
+{
+	(void)state;
+	for (int tuning = TUNE_PROJ; tuning <= TUNE_ENC; tuning++) {
+		Error e = {0};
+		char path[64];
+		Setting *s = setting_new(tuning == TUNE_ENC ? 3 : 0, (Tuning)tuning, 0);
+		Encoder *fresh = small_encoder(&s->sample.data, 0, 4);
+		small_path(path);
+		s->llm->hash = 77;
+		steps(s, 2);
+		assert_true(adapter_save(s->adapter, (Tuning)tuning, 99, path, SMALL_PROVENANCE, &e));
+		Adapter *a = adapter_load(path, fresh, 99, s->llm, &e);
+		assert_non_null(a);
+		assert_string_equal(a->query, "Next choice:");
+		assert_int_equal(a->shape.latents, s->adapter->shape.latents);
+		assert_int_equal(small_hash(&a->parameters), small_hash(&s->adapter->parameters));
+		assert_int_equal(small_hash(&fresh->parameters), small_hash(&s->encoder->parameters));
+		adapter_free(a);
+		assert_null(adapter_load(path, fresh, 98, s->llm, &e));
+		assert_true(e.code == ERROR_USAGE && strstr(e.text, "another encoder") != NULL);
+		e = (Error){0};
+		s->llm->hash = 78;
+		assert_null(adapter_load(path, fresh, 99, s->llm, &e));
+		assert_true(e.code == ERROR_USAGE && strstr(e.text, "another LLM") != NULL);
+		s->llm->hash = 77;
+		static const char *const wrong[][2] = {{"ul.latents", "5"},    {"ul.latents", "-1"},
+		                                       {"ul.inject", "soft"},  {"ul.task", "review"},
+		                                       {"ul.kind", "encoder"}, {"ul.version", "99.0"}};
+		for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+			e = (Error){0};
+			Document *d = stream_read_one(path, "adapter", NULL, &e);
+			const char *old = document_get(d, wrong[i][0]);
+			char kept[64];
+			assert_non_null(old);
+			snprintf(kept, sizeof kept, "%s", old);
+			assert_true(document_set(d, wrong[i][0], wrong[i][1], &e) &&
+			            stream_write_one(path, d, &e));
+			assert_null(adapter_load(path, fresh, 99, s->llm, &e));
+			assert_int_equal(e.code, ERROR_MALFORMED);
+			e = (Error){0};
+			assert_true(document_set(d, wrong[i][0], kept, &e) && stream_write_one(path, d, &e));
+			document_free(d);
+		}
+		unlink(path);
+		encoder_free(fresh);
+		setting_free(s);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_gradient_perceiver),
+	    cmocka_unit_test(test_gradient_rows),
+	    cmocka_unit_test(test_gate_gradient_when_closed),
+	    cmocka_unit_test(test_untrained_changes_no_bit),
+	    cmocka_unit_test(test_memory_ends_where_it_should),
+	    cmocka_unit_test(test_ranking_with_user),
+	    cmocka_unit_test(test_tuning_leaves_alone),
+	    cmocka_unit_test(test_save_and_load),
+	};
+	gemm_start();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,273 @@
+/* Decoding: the trie, ranking against every sequence's worth by the whole forward pass, and sampling. */
+#include "llm/decode.h"
+#include "small_models.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+static void test_trie(void **state)
+{
+	(void)state;
+	Error e = {0};
+	Trie t = {0};
+	assert_true(trie_add(&t, (int32_t[]){4, 5, 6}, 3, 10, &e));
+	assert_true(trie_add(&t, (int32_t[]){4, 5}, 2, 11, &e)); /* a prefix of the other */
+	assert_true(trie_add(&t, (int32_t[]){4, 7}, 2, 12, &e));
+	assert_true(trie_add(&t, (int32_t[]){7}, 1, 13, &e));
+	assert_int_equal(t.count, 6); /* root, 4, 5, 6, 7 below 4, 7 */
+	assert_int_equal(t.depth, 3);
+	assert_false(trie_add(&t, (int32_t[]){4, 5}, 2, 14, &e));
+	assert_int_equal(e.code, ERROR_FAILURE);
+	e = (Error){0};
+	assert_false(trie_add(&t, NULL, 0, 15, &e));
+	assert_int_equal(e.code, ERROR_FAILURE);
+	trie_free(&t);
+}
+
+enum { SEQUENCES = 9, PROMPT = 3 };
+static const int32_t prompt[PROMPT] = {8, 90, 17};
+static const int32_t sequences[SEQUENCES][5] = {/* length first */
+                                                {2, 5, 6},   {3, 5, 6, 9},      {4, 5, 6, 9, 9},
+                                                {1, 7},      {4, 7, 100, 5, 6}, {3, 7, 100, 8},
+                                                {2, 20, 21}, {1, 30},           {4, 31, 5, 6, 9}};
+
+typedef struct {
+	Llm *llm;
+	Trie trie;
+	Decoder decoder;
+	double worth[SEQUENCES];
+} Catalogue;
+
+static Catalogue *catalogue_new(void)
+{
+	static Catalogue c;
+	Error e = {0};
+	c = (Catalogue){.llm = small_llm(true, 9)};
+	for (size_t i = 0; i < SEQUENCES; i++) {
+		int32_t all[PROMPT + 4];
+		size_t length = (size_t)sequences[i][0];
+		memcpy(all, prompt, sizeof prompt);
+		memcpy(all + PROMPT, sequences[i] + 1, length * sizeof *all);
+		assert_true(trie_add(&c.trie, sequences[i] + 1, length, (int32_t)i, &e));
+		c.worth[i] = small_worth(c.llm, all, PROMPT + length, PROMPT, NULL);
+	}
+	assert_true(decoder_new(&c.decoder, c.llm, &e));
+	return &c;
+}
+
+static void catalogue_free(Catalogue *c)
+{
+	decoder_free(&c->decoder);
+	trie_free(&c->trie);
+	llm_free(c->llm);
+}
+
+/* The K best of those that are not left out, by the whole forward pass. */
+static void check_ranking(Catalogue *c, size_t K, const uint8_t *left_out)
+{
+	Error e = {0};
+	int32_t values[SEQUENCES + 5];
+	float scores[SEQUENCES + 5];
+	size_t count, expected = 0;
+	bool taken[SEQUENCES] = {false};
+	TrieSearch search = {&c->trie, prompt, PROMPT, 0, K, left_out};
+	assert_true(decoder_rank(&c->decoder, &search, values, scores, &count, &e));
+	for (; expected < K; expected++) {
+		size_t best = SEQUENCES;
+		for (size_t i = 0; i < SEQUENCES; i++)
+			if (!taken[i] && !(left_out && left_out[i]) &&
+			    (best == SEQUENCES || c->worth[i] > c->worth[best]))
+				best = i;
+		if (best == SEQUENCES)
+			break;
+		taken[best] = true;
+		assert_true(expected < count);
+		assert_int_equal(values[expected], best);
+		assert_true(fabs((double)scores[expected] - c->worth[best]) < 1e-4);
+	}
+	assert_int_equal(count, expected);
+}
+
+static void test_rank_is_exact(void **state)
+{
+	(void)state;
+	Catalogue *c = catalogue_new();
+	for (size_t K = 1; K <= SEQUENCES + 5; K++) /* more than there are: all */
+		check_ranking(c, K, NULL);
+	const uint8_t some[SEQUENCES] = {1, 0, 0, 1, 0, 0, 0, 1, 0},
+	              all[SEQUENCES] = {1, 1, 1, 1, 1, 1, 1, 1, 1};
+	for (size_t K = 1; K <= SEQUENCES; K++)
+		check_ranking(c, K, some);
+	check_ranking(c, 3, all);
+	catalogue_free(c);
+}
+
+/* A wide beam changes nothing, a narrow one finds only what begins well, all of it with its true worth. */
+static void test_beam(void **state)
+{
+	(void)state;
+	Error e = {0};
+	Catalogue *c = catalogue_new();
+	int32_t values[SEQUENCES], wide[SEQUENCES];
+	float scores[SEQUENCES], wide_scores[SEQUENCES];
+	size_t count, wide_count;
+	TrieSearch search = {&c->trie, prompt, PROMPT, 0, SEQUENCES, NULL};
+	assert_true(decoder_rank(&c->decoder, &search, values, scores, &count, &e));
+	search.beam = 100;
+	assert_true(decoder_rank(&c->decoder, &search, wide, wide_scores, &wide_count, &e));
+	assert_int_equal(count, wide_count);
+	assert_memory_equal(values, wide, sizeof wide);
+	assert_memory_equal(scores, wide_scores, sizeof scores);
+	search.beam = 1;
+	assert_true(decoder_rank(&c->decoder, &search, values, scores, &count, &e));
+	assert_true(count > 0 && count < SEQUENCES);
+	for (size_t i = 0; i < count; i++)
+		assert_true(fabs((double)scores[i] - c->worth[values[i]]) < 1e-4);
+	catalogue_free(c);
+}
+
+static void test_rank_needs_a_prompt(void **state)
+{
+	(void)state;
+	Error e = {0};
+	Catalogue *c = catalogue_new();
+	Trie empty = {0};
+	int32_t value;
+	float score;
+	size_t count = 7;
+	TrieSearch search = {&empty, prompt, PROMPT, 0, 1, NULL};
+	assert_true(decoder_rank(&c->decoder, &search, &value, &score, &count, &e));
+	assert_int_equal(count, 0);
+	search = (TrieSearch){&c->trie, prompt, 0, 0, 1, NULL};
+	assert_false(decoder_rank(&c->decoder, &search, &value, &score, &count, &e));
+	assert_int_equal(e.code, ERROR_USAGE);
+	catalogue_free(c);
+}
+
+static Tokens sample(Decoder *d, Sampling s)
+{
+	Error e = {0};
+	Tokens out = {0};
+	if (!decoder_sample(d, prompt, PROMPT, &s, &out, &e))
+		fail_msg("%s", e.text);
+	return out;
+}
+
+static void same(Tokens a, Tokens b, bool expected)
+{
+	bool equal =
+	    a.count == b.count && (a.count == 0 || memcmp(a.ids, b.ids, a.count * sizeof *a.ids) == 0);
+	assert_int_equal(equal, expected);
+	tokens_free(&a);
+	tokens_free(&b);
+}
+
+static void test_greedy(void **state)
+{
+	(void)state;
+	Error e = {0};
+	Llm *m = small_llm(true, 9);
+	Decoder d;
+	Tape t = {0};
+	int32_t all[PROMPT + 20];
+	float *row = memory_new(m->shape.V, sizeof *row, &e);
+	assert_true(decoder_new(&d, m, &e) && row != NULL);
+	Tokens out = sample(&d, (Sampling){0, 0, 1, 20, 1});
+	memcpy(all, prompt, sizeof prompt);
+	for (size_t i = 0; i < 20; i++) {
+		int32_t best = 0;
+		tape_reset(&t, false, 0);
+		const Tensor *h = small_forward(&t, m, all, PROMPT + i, NULL);
+		llm_log_probabilities(m, h->value + (PROMPT + i - 1) * m->shape.C, 1, row);
+		for (size_t v = 1; v < m->shape.V; v++)
+			best = row[v] > row[best] ? (int32_t)v : best;
+		if (best == tokenizer_model(m->tokenizer)->eos) {
+			assert_int_equal(out.count, i);
+			break;
+		}
+		assert_true(i < out.count && out.ids[i] == best);
+		all[PROMPT + i] = best;
+	}
+	same(out, sample(&d, (Sampling){1, 1, 1, 20, 3}), true); /* top-k 1 */
+	same(sample(&d, (Sampling){0, 0, 1, 20, 3}), sample(&d, (Sampling){5, 0, 0, 20, 3}),
+	     true); /* top-p 0 */
+	memory_free(row);
+	tape_free(&t);
+	decoder_free(&d);
+	llm_free(m);
+}
+
+static void test_seeds(void **state)
+{
+	(void)state;
+	Error e = {0};
+	Llm *m = small_llm(true, 9);
+	Decoder d;
+	assert_true(decoder_new(&d, m, &e));
+	same(sample(&d, (Sampling){1, 0, 1, 20, 4}), sample(&d, (Sampling){1, 0, 1, 20, 4}), true);
+	same(sample(&d, (Sampling){1, 0, 1, 20, 4}), sample(&d, (Sampling){1, 0, 1, 20, 5}), false);
+	same(sample(&d, (Sampling){1, 0, 1, 20, 4}), sample(&d, (Sampling){0, 0, 1, 20, 4}), false);
+	Tokens none = sample(&d, (Sampling){1, 0, 1, 0, 4});
+	assert_int_equal(none.count, 0);
+	decoder_free(&d);
+	llm_free(m);
+}
+
+/* How often each token comes first agrees with its probability. */
+static void test_sampling_follows_probabilities(void **state)
+{
+	(void)state;
+	enum { DRAWS = 3000, TOP = 3 };
+	Error e = {0};
+	Llm *m = small_llm(true, 9);
+	Decoder d;
+	Tape t = {0};
+	size_t V = m->shape.V, counts[512] = {0};
+	float *row = memory_new(V, sizeof *row, &e);
+	assert_true(decoder_new(&d, m, &e) && row != NULL && V <= 512);
+	const Tensor *h = small_forward(&t, m, prompt, PROMPT, NULL);
+	llm_log_probabilities(m, h->value + (PROMPT - 1) * m->shape.C, 1, row);
+	for (uint64_t seed = 0; seed < DRAWS; seed++) {
+		Tokens out = sample(&d, (Sampling){0.5, TOP, 1, 1, seed});
+		if (out.count > 0)
+			counts[out.ids[0]]++;
+		tokens_free(&out);
+	}
+	double total = 0;
+	size_t best[TOP];
+	for (size_t k = 0; k < TOP; k++) {
+		best[k] = V;
+		for (size_t v = 0; v < V; v++) {
+			bool taken = (k > 0 && best[0] == v) || (k > 1 && best[1] == v);
+			if (!taken && (best[k] == V || row[v] > row[best[k]]))
+				best[k] = v;
+		}
+		total += exp((double)row[best[k]] / 0.5);
+	}
+	for (size_t k = 0; k < TOP; k++) {
+		double expected = DRAWS * exp((double)row[best[k]] / 0.5) / total;
+		assert_true(fabs((double)counts[best[k]] - expected) < 5 * sqrt(expected) + 1);
+	}
+	memory_free(row);
+	tape_free(&t);
+	decoder_free(&d);
+	llm_free(m);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_trie),
+	    cmocka_unit_test(test_rank_is_exact),
+	    cmocka_unit_test(test_beam),
+	    cmocka_unit_test(test_rank_needs_a_prompt),
+	    cmocka_unit_test(test_greedy),
+	    cmocka_unit_test(test_seeds),
+	    cmocka_unit_test(test_sampling_follows_probabilities),
+	};
+	gemm_start();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

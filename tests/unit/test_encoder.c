@@ -1,0 +1,370 @@
+/* The user encoder: its loss and its way back, what a row may know, packing, its file, translation. */
+#include "gradient.h"
+
+#include "small_models.h"
+#include "user/pretrain.h"
+
+typedef struct {
+	Sample sample;
+	Encoder *encoder;
+	Translation translation;
+	Segment histories[3], next[3];
+	double feature_weight, items; /* items: the loss that encoder_loss() told */
+} Setting;
+
+static Setting *setting_new(double dropout)
+{
+	static Setting s;
+	Error e = {0};
+	s = (Setting){.feature_weight = 0.5};
+	sample_new(&s.sample, SPLIT_LEAVE_ONE_OUT, 0, (size_t[]){6, 4, 9}, 3, 7);
+	s.encoder = small_encoder(&s.sample.data, dropout, 4);
+	assert_true(translation_new(&s.translation, s.encoder, &s.sample.data, &e));
+	for (size_t u = 0; u < 3; u++) {
+		size_t first = (size_t)s.sample.users.offsets[u], end = (size_t)s.sample.users.offsets[u + 1];
+		end = end - first > 6 ? first + 6 : end;
+		s.histories[u] = (Segment){first, end - 1, true};
+		s.next[u] = (Segment){first + 1, end, true};
+	}
+	return &s;
+}
+
+static void setting_free(Setting *s)
+{
+	translation_free(&s->translation);
+	encoder_free(s->encoder);
+	sample_free(&s->sample);
+}
+
+static Tensor *forward(Tape *t, const Setting *s, const Segment *histories, size_t count, EventBatch *b)
+{
+	EventBatch own;
+	b = b ? b : &own;
+	if (!batch_new(b, &s->translation, &s->sample.users, histories, count, &t->arena, &t->error))
+		fail_msg("%s", t->error.text);
+	Tensor *h = encoder_forward(t, s->encoder, b);
+	if (h == NULL)
+		fail_msg("%s", t->error.text);
+	return h;
+}
+
+/* Cross-entropy of column c, in double, from the hidden states. */
+static double column_loss(const Encoder *m, const Tensor *h, const EventBatch *targets, size_t c)
+{
+	const Parameter *table = m->tables[c], *head = m->heads[c];
+	double loss = 0;
+	for (size_t r = 0; r < h->rows; r++) {
+		double y[64] = {0}, sum = 0, right = 0;
+		int64_t first = targets->offsets[c][r], end = targets->offsets[c][r + 1];
+		if (first == end)
+			continue;
+		for (size_t i = 0; i < table->cols; i++)
+			for (size_t k = 0; k < h->cols; k++)
+				y[i] += (head ? (double)head->value[i * h->cols + k] : i == k) *
+				        (double)h->value[r * h->cols + k];
+		for (size_t id = ID_FIRST; id < table->rows; id++) {
+			double z = 0;
+			for (size_t i = 0; i < table->cols; i++)
+				z += y[i] * (double)table->value[id * table->cols + i];
+			sum += exp(z);
+			for (int64_t k = first; k < end; k++)
+				right += (size_t)targets->ids[c][k] + ID_FIRST == id
+				             ? z / (double)(end - first)
+				             : 0;
+		}
+		loss += log(sum) - right;
+	}
+	return loss;
+}
+
+static Tensor *build_loss(Tape *t, void *context, double *loss)
+{
+	Setting *s = context;
+	EventBatch targets;
+	size_t counted = 0;
+	Tensor *h = forward(t, s, s->histories, 3, NULL);
+	assert_true(
+	    batch_targets(&targets, &s->translation, &s->sample.users, s->next, 3, &t->arena, &t->error));
+	s->items = 0;
+	assert_true(encoder_loss(t, s->encoder, h, &targets, 10, s->feature_weight, &s->items, &counted));
+	assert_int_equal(counted, h->rows);
+	for (size_t c = 0; c < s->encoder->columns; c++)
+		*loss += (c == 0 ? 1 : s->feature_weight) * column_loss(s->encoder, h, &targets, c) / 10;
+	assert_true(fabs(s->items - column_loss(s->encoder, h, &targets, 0)) < 1e-4);
+	return NULL;
+}
+
+static void test_gradient(void **state)
+{
+	(void)state;
+	Setting *s = setting_new(0.3);
+	assert_int_equal(s->encoder->columns, 5);
+	gradient_check(&s->encoder->parameters, build_loss, s, 60, 1e-2);
+	setting_free(s);
+}
+
+/* The embeddings are no leaves of their own: without features in the loss their heads get nothing. */
+static void test_feature_weight_zero(void **state)
+{
+	(void)state;
+	Setting *s = setting_new(0);
+	Tape t = {0};
+	double loss = 0;
+	s->feature_weight = 0;
+	tape_reset(&t, true, 1);
+	build_loss(&t, s, &loss);
+	assert_true(tape_backward(&t));
+	for (size_t c = 1; c < s->encoder->columns; c++)
+		assert_null(s->encoder->heads[c]->gradient[0]);
+	assert_non_null(s->encoder->tables[1]->gradient[0]);
+	tape_free(&t);
+	setting_free(s);
+}
+
+static void test_causality(void **state)
+{
+	(void)state;
+	Setting *s = setting_new(0);
+	Tape t = {0};
+	Segment all = {0, 6, false};
+	const Tensor *before = forward(&t, s, &all, 1, NULL);
+	int32_t *items = s->sample.users.items, *ratings = s->sample.users.features[0].values;
+	for (size_t event = 0; event < 6; event++) {
+		int32_t item = items[event], rating = ratings[event];
+		items[event] = ID_FIRST + (item - ID_FIRST + 3) % 7;
+		ratings[event] = ID_FIRST + (rating - ID_FIRST + 1) % 5;
+		const Tensor *after = forward(&t, s, &all, 1, NULL);
+		assert_memory_equal(before->value, after->value, event * 8 * sizeof(float));
+		for (size_t row = event; row < 6; row++)
+			assert_memory_not_equal(before->value + row * 8, after->value + row * 8,
+			                        8 * sizeof(float));
+		items[event] = item;
+		ratings[event] = rating;
+	}
+	tape_free(&t);
+	setting_free(s);
+}
+
+/* Every feature says something. */
+static void test_features_are_read(void **state)
+{
+	(void)state;
+	Setting *s = setting_new(0);
+	Tape t = {0};
+	Segment all = {0, 6, false};
+	const Tensor *before = forward(&t, s, &all, 1, NULL);
+	for (size_t c = 0; c < s->encoder->columns; c++) {
+		Parameter *table = s->encoder->tables[c];
+		for (size_t i = 0; i < table->count; i++)
+			table->value[i] += 0.1f;
+		const Tensor *after = forward(&t, s, &all, 1, NULL);
+		assert_memory_not_equal(before->value, after->value, 6 * 8 * sizeof(float));
+		for (size_t i = 0; i < table->count; i++)
+			table->value[i] -= 0.1f;
+	}
+	tape_free(&t);
+	setting_free(s);
+}
+
+static void test_packing(void **state)
+{
+	(void)state;
+	Setting *s = setting_new(0);
+	Tape t = {0};
+	EventBatch b;
+	const Tensor *together = forward(&t, s, s->histories, 3, &b);
+	assert_int_equal(together->rows, 5 + 3 + 5);
+	for (size_t i = 0; i < 3; i++) {
+		const Tensor *alone = forward(&t, s, &s->histories[i], 1, NULL);
+		assert_int_equal(alone->rows, b.segments[i].queries);
+		for (size_t k = 0; k < alone->rows * 8; k++)
+			assert_true(fabsf(alone->value[k] - together->value[b.segments[i].query * 8 + k]) <
+			            1e-6f);
+	}
+	tape_free(&t);
+	setting_free(s);
+}
+
+/* Of a history longer than max_len the last events are read, and stand at positions from 0. */
+static void test_long_history(void **state)
+{
+	(void)state;
+	Setting *s = setting_new(0);
+	Tape t = {0};
+	EventBatch b;
+	size_t first = (size_t)s->sample.users.offsets[2];
+	Segment nine = {first, first + 9, false}, six = {first + 3, first + 9, false},
+	        none = {first, first, false};
+	const Tensor *a = forward(&t, s, &nine, 1, &b), *c = forward(&t, s, &six, 1, NULL);
+	assert_true(a->rows == 6 && b.positions[0] == 0 && b.positions[5] == 5);
+	assert_memory_equal(a->value, c->value, 6 * 8 * sizeof(float));
+	assert_int_equal(forward(&t, s, &none, 1, NULL)->rows, 0);
+	tape_free(&t);
+	setting_free(s);
+}
+
+static void test_save_and_load(void **state)
+{
+	(void)state;
+	Error e = {0};
+	Setting *s = setting_new(0.3);
+	char path[64], again[64];
+	uint64_t hash = 0, second = 0;
+	Tape t = {0};
+	Translation translation;
+	small_path(path);
+	small_path(again);
+	assert_true(encoder_save(s->encoder, path, SMALL_PROVENANCE, &e));
+	Encoder *m = encoder_load(path, &hash, &e);
+	assert_true(m != NULL && m->shape.dropout == 0.3 && m->shape.max_len == 6);
+	assert_int_equal(small_hash(&m->parameters), small_hash(&s->encoder->parameters));
+	assert_true(translation_new(&translation, m, &s->sample.data, &e));
+	Setting loaded = *s;
+	loaded.encoder = m;
+	loaded.translation = translation;
+	const Tensor *a = forward(&t, s, s->histories, 3, NULL),
+	             *b = forward(&t, &loaded, s->histories, 3, NULL);
+	assert_memory_equal(a->value, b->value, a->rows * 8 * sizeof(float));
+	float scores[2][10];
+	encoder_scores(s->encoder, a->value, 1, scores[0]);
+	encoder_scores(m, b->value, 1, scores[1]);
+	assert_memory_equal(scores[0], scores[1], sizeof scores[0]);
+	assert_true(isinf(scores[0][0]) && isinf(scores[0][ID_MASK]) && isfinite(scores[0][ID_FIRST]));
+	assert_true(encoder_save(m, again, SMALL_PROVENANCE, &e));
+	Encoder *o = encoder_load(again, &second, &e);
+	assert_true(o != NULL && hash == second);
+	encoder_free(o);
+	translation_free(&translation);
+	encoder_free(m);
+	tape_free(&t);
+	unlink(path);
+	unlink(again);
+	setting_free(s);
+}
+
+/* What loading says of a model with other settings or tensors than it should have. */
+static int refusal(const char *key, const char *value, const char *words)
+{
+	Error e = {0};
+	char path[64];
+	Setting *s = setting_new(0);
+	small_path(path);
+	assert_true(encoder_save(s->encoder, path, SMALL_PROVENANCE, &e));
+	Document *d = stream_read_one(path, "encoder", NULL, &e);
+	assert_true(d != NULL && document_set(d, key, value, &e) && stream_write_one(path, d, &e));
+	document_free(d);
+	Encoder *m = encoder_load(path, NULL, &e);
+	if (m == NULL && strstr(e.text, words) == NULL)
+		fail_msg("'%s' does not say '%s'", e.text, words);
+	assert_true((m == NULL) == (e.code != ERROR_NONE));
+	encoder_free(m);
+	unlink(path);
+	setting_free(s);
+	return e.code;
+}
+
+static void test_refused(void **state)
+{
+	(void)state;
+	assert_int_equal(refusal("unimportant", "1", ""), ERROR_NONE);
+	assert_int_equal(refusal("ul.arch", "bert4rec", "bert4rec"), ERROR_MALFORMED);
+	assert_int_equal(refusal("ul.kind", "adapter", "adapter"), ERROR_MALFORMED);
+	assert_int_equal(refusal("ul.dim", "10", ""), ERROR_MALFORMED);
+	assert_int_equal(refusal("ul.dim", "-8", "ul.dim"), ERROR_MALFORMED);
+	assert_int_equal(refusal("ul.heads", "3", "heads"), ERROR_MALFORMED);
+	assert_int_equal(refusal("ul.heads", "8", "heads"), ERROR_MALFORMED);
+	assert_int_equal(refusal("ul.layers", "3", "enc.block.2"), ERROR_MALFORMED);
+	assert_int_equal(refusal("ul.max_len", "x", "ul.max_len"), ERROR_MALFORMED);
+	assert_int_equal(refusal("ul.dropout", "1", "ul.dropout"), ERROR_MALFORMED);
+	assert_int_equal(refusal("ul.version", "99.0", "version"), ERROR_MALFORMED);
+}
+
+/* By name and value, whatever their order; what is not known is <unknown>, and no target. */
+static void test_translation(void **state)
+{
+	(void)state;
+	Error e = {0};
+	Setting *s = setting_new(0);
+	Sample other;
+	Tape t = {0};
+	Translation translation;
+	EventBatch b, targets;
+	sample_new(&other, SPLIT_LEAVE_ONE_OUT, 0, (size_t[]){4}, 1, 9); /* items 7 and 8 are new */
+	Feature f = other.data.features[0];
+	other.data.features[0] = other.data.features[3];
+	other.data.features[3] = f;
+	IdLists lists = other.users.features[0];
+	other.users.features[0] = other.users.features[3];
+	other.users.features[3] = lists;
+	for (int i = 0; i < 4; i++)
+		other.users.items[i] = ID_FIRST + 5 + i; /* 5 6 7 8 */
+	assert_true(translation_new(&translation, s->encoder, &other.data, &e));
+	assert_int_equal(translation.features[1], 3); /* rating */
+	assert_int_equal(translation.ids[0][ID_FIRST + 6], ID_FIRST + 6);
+	assert_int_equal(translation.ids[0][ID_FIRST + 7], ID_UNKNOWN);
+	assert_int_equal(translation.ids[0][ID_PADDING], ID_PADDING);
+	Segment all = {0, 4, false};
+	assert_true(batch_new(&b, &translation, &other.users, &all, 1, &t.arena, &e));
+	assert_true(batch_targets(&targets, &translation, &other.users, &all, 1, &t.arena, &e));
+	assert_true(b.offsets[0][4] == 4 && b.ids[0][1] == ID_FIRST + 6 && b.ids[0][2] == ID_UNKNOWN);
+	assert_true(targets.offsets[0][2] == 2 && targets.offsets[0][4] == 2 && targets.ids[0][1] == 6);
+	assert_non_null(encoder_forward(&t, s->encoder, &b));
+	translation_free(&translation);
+	other.data.features[1].name[0] = 'x'; /* xenre */
+	assert_false(translation_new(&translation, s->encoder, &other.data, &e));
+	assert_int_equal(e.code, ERROR_USAGE);
+	assert_non_null(strstr(e.text, "genre"));
+	translation_free(&translation);
+	other.data.features[1].name[0] = 'g';
+	tape_free(&t);
+	sample_free(&other);
+	setting_free(s);
+}
+
+/* The shards of a step make the gradient of the whole step, however many there are. */
+static void test_pretraining_learns(void **state)
+{
+	(void)state;
+	Error e = {0};
+	Setting *s = setting_new(0);
+	Tape t = {0};
+	Pretraining *p = pretraining_new(s->encoder, &s->sample.data, &s->sample.users, 8, 0.1, 1, &e);
+	assert_non_null(p);
+	Trainee trainee = pretraining_trainee(p);
+	Pool *pool = pool_new(1, &e);
+	double first = 0, last = 0, score = -1, norm;
+	char words[256];
+	for (uint64_t step = 1; step <= 60; step++) {
+		size_t steps = 0, targets = 0, events = 0;
+		double loss = 0;
+		assert_true(trainee.epoch(trainee.context, step, &steps, &e));
+		assert_true(steps == 1 && trainee.step(trainee.context, 0) == 1);
+		tape_reset(&t, true, step);
+		assert_true(trainee.shard(trainee.context, &t, 0, &loss, &targets, &events));
+		assert_int_equal(targets, 3 + 1 + 6); /* training events that follow another */
+		last = loss / (double)targets;
+		first = step == 1 ? last : first;
+		assert_true(parameters_step(&s->encoder->parameters, &(OptimizerStep){0.02, 0, 1, step}, pool,
+		                            &norm, &e));
+	}
+	assert_true(first > 1.5 && last < 0.2);
+	assert_true(trainee.evaluate(trainee.context, pool, &score, words, sizeof words, &e));
+	assert_true(score > 0 && strstr(words, "users=3") != NULL);
+	pool_free(pool);
+	pretraining_free(p);
+	tape_free(&t);
+	setting_free(s);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_gradient),      cmocka_unit_test(test_feature_weight_zero),
+	    cmocka_unit_test(test_causality),     cmocka_unit_test(test_features_are_read),
+	    cmocka_unit_test(test_packing),       cmocka_unit_test(test_long_history),
+	    cmocka_unit_test(test_save_and_load), cmocka_unit_test(test_refused),
+	    cmocka_unit_test(test_translation),   cmocka_unit_test(test_pretraining_learns),
+	};
+	gemm_start();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
