@@ -27,7 +27,7 @@ void options_common(Option *table, CommonOptions *common)
 
 static bool one_of(const char *word, const char *choices)
 {
-	size_t length = strlen(word);
+	size_t length = strchr(word, '|') ? 0 : strlen(word); /* "a|b" is no choice */
 	for (const char *p = choices; p != NULL && length > 0; p = strchr(p, '|') ? strchr(p, '|') + 1 : NULL)
 		if (strncmp(p, word, length) == 0 && (p[length] == '|' || p[length] == '\0'))
 			return true;

@@ -182,7 +182,7 @@ static bool search_trie(Search *s, Error *e)
 	size_t N = search->prompt_count, count = 1;
 	Prefix *beam = NULL;
 	size_t beam_capacity = 0;
-	if (search->trie->count == 0)
+	if (search->trie->count == 0 || search->K == 0)
 		return true;
 	s->width = N + search->trie->depth;
 	if (!memory_grow(&s->path, &s->path_capacity, s->width, sizeof *s->path, e) ||

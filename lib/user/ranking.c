@@ -97,7 +97,9 @@ static bool make_room(Rankings *r, size_t users, size_t K, Error *e)
 bool rank_users(const Ranker *ranker, const Dataset *data, const Users *users, int part, size_t K,
                 size_t most, Pool *pool, Rankings *out, Error *e)
 {
+	size_t items = ranker->catalogue->items.strings.count;
 	*out = (Rankings){0};
+	K = K < items ? K : items;
 	if (!make_room(out, users->count, K, e)) {
 		rankings_free(out);
 		return false;

@@ -141,6 +141,10 @@ static void test_rank_needs_a_prompt(void **state)
 	TrieSearch search = {&empty, prompt, PROMPT, 0, 1, NULL};
 	assert_true(decoder_rank(&c->decoder, &search, &value, &score, &count, &e));
 	assert_int_equal(count, 0);
+	search = (TrieSearch){&c->trie, prompt, PROMPT, 0, 0, NULL}; /* the best none */
+	count = 7;
+	assert_true(decoder_rank(&c->decoder, &search, &value, &score, &count, &e));
+	assert_int_equal(count, 0);
 	search = (TrieSearch){&c->trie, prompt, 0, 0, 1, NULL};
 	assert_false(decoder_rank(&c->decoder, &search, &value, &score, &count, &e));
 	assert_int_equal(e.code, ERROR_USAGE);
