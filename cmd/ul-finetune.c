@@ -10,7 +10,7 @@
 
 static const Tool tool = {
     .name = "ul-finetune",
-    .synopsis = "[OPTION]... --llm GGUF -m ENCODER -o ADAPTER [DATA]",
+    .synopsis = "[OPTION]... --llm GGUF -m ENCODER [DATA]",
     .summary = "Teaches an LLM to answer for the user: trains cross-attention from its layers to the\n"
                "embeddings of a pretrained user encoder, and writes it as an adapter.",
     .examples = "  ul-finetune --llm lm.gguf -m encoder.ult --minutes 10 -o adapter.ult data.ult\n",

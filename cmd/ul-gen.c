@@ -50,6 +50,23 @@ static int part_of(const char *split)
 	return part_parse(split, &part) ? (int)part : PART_ALL;
 }
 
+/* Options that mean something with --rank alone, and with --prompt alone. */
+static bool check_given(const Settings *s, const Option *table, size_t count, Error *e)
+{
+	static const char *const of_rank[] = {"query", "keep-seen", "beam", "format", "history"};
+	static const char *const of_prompt[] = {"n-predict", "temperature", "top-k", "top-p"};
+	for (size_t i = 0; s->rank == 0 && i < sizeof of_rank / sizeof *of_rank; i++)
+		if (option_given(table, count, of_rank[i]))
+			return fail(e, ERROR_USAGE, "--%s goes with --rank", of_rank[i]);
+	for (size_t i = 0; s->rank > 0 && i < sizeof of_prompt / sizeof *of_prompt; i++)
+		if (option_given(table, count, of_prompt[i]))
+			return fail(e, ERROR_USAGE, "--%s goes with --prompt", of_prompt[i]);
+	for (size_t i = 0; s->llm == NULL && i < 2; i++)
+		if (option_given(table, count, i ? "beam" : "query"))
+			return fail(e, ERROR_USAGE, "--%s goes with --llm", i ? "beam" : "query");
+	return true;
+}
+
 static bool check(const Settings *s, Error *e)
 {
 	int ways = (s->llm != NULL) + (s->baseline != NULL) + (s->model != NULL && s->llm == NULL);
@@ -104,7 +121,7 @@ static bool open_parts(const Settings *s, const char *path, Parts *p, Error *e)
 {
 	uint64_t hash = 0;
 	bool users = s->rank > 0 || s->adapter != NULL;
-	return check(s, e) && (s->model == NULL || (p->encoder = encoder_load(s->model, &hash, e)) != NULL) &&
+	return (s->model == NULL || (p->encoder = encoder_load(s->model, &hash, e)) != NULL) &&
 	       (s->llm == NULL || (p->llm = llm_load(s->llm, e)) != NULL) &&
 	       (s->adapter == NULL ||
 	        (p->adapter = adapter_load(s->adapter, p->encoder, hash, p->llm, e)) != NULL) &&
@@ -132,9 +149,23 @@ static void close_parts(Parts *p)
 	encoder_free(p->encoder);
 }
 
+/* JSON is UTF-8; what a model says need not be: bytes that are none become U+FFFD. */
 static json_t *json_text(Text t)
 {
-	return json_stringn(t.data, t.size);
+	Error e = {0};
+	Buffer b = {0};
+	json_t *json = NULL;
+	if (text_is_utf8(t))
+		return json_stringn(t.data ? t.data : "", t.size);
+	if (buffer_append(&b, t.data, t.size, &e) && buffer_append(&b, "", 1, &e)) {
+		for (size_t i = 0; i < t.size; i++)
+			b.data[i] = b.data[i] ? b.data[i] : 0xff;
+		char *text = document_text((const char *)b.data, &e);
+		json = text ? json_string(text) : NULL;
+		memory_free(text);
+	}
+	buffer_free(&b);
+	return json;
 }
 
 /* One object a line; takes over the object. */
@@ -239,12 +270,11 @@ static bool write_texts(const Settings *s, Parts *p, const Users *users, size_t 
 		    !query_of(dataset_of(p->reader), users, user, part_of(s->split), &q))
 			continue;
 		done = answerer_generate(&p->answerer, &q, &sampling, &text, e) &&
-		       write_line(
-		           p,
-		           json_pack("{s:o, s:s, s:o}", "user", json_text(strings_at(&users->ids, user)),
-		                     "task", "prompt", "text",
-		                     json_text((Text){text.data ? (const char *)text.data : "", text.size})),
-		           e);
+		       write_line(p,
+		                  json_pack("{s:o, s:s, s:o}", "user",
+		                            json_text(strings_at(&users->ids, user)), "task", "prompt",
+		                            "text", json_text((Text){(const char *)text.data, text.size})),
+		                  e);
 		++*written;
 		buffer_free(&text);
 	}
@@ -275,7 +305,7 @@ static bool answer_all(const Settings *s, Parts *p, Error *e)
 			tool_progress(&tool, false, "%zu users", written);
 	}
 	if (!s->common.quiet)
-		tool_say(&tool, "answered for %zu users", written);
+		tool_say(&tool, "answered for %zu user%s", written, written == 1 ? "" : "s");
 	return true;
 }
 
@@ -344,7 +374,8 @@ int main(int argc, char **argv)
 	size_t count = sizeof table / sizeof *table;
 	tool_start(&tool, table, count, &s.common, &operands, argc, argv);
 	gemm_start();
-	bool done = generate(&s, tool_operand(&tool, &operands), &e);
+	bool done = check(&s, &e) && check_given(&s, table, count, &e) &&
+	            generate(&s, tool_operand(&tool, &operands), &e);
 	string_list_free(&operands);
 	return tool_finish(&tool, done, &e);
 }

@@ -11,7 +11,7 @@
 
 static const Tool tool = {
     .name = "ul-pretrain",
-    .synopsis = "[OPTION]... -o FILE [DATA]",
+    .synopsis = "[OPTION]... [DATA]",
     .summary = "Trains a user encoder on the histories of a dataset (--arch ar), or a small language\n"
                "model on its texts (--arch lm, written as GGUF).",
     .examples = "  ul-prep --preset ml-1m ml-1m/ratings.dat | ul-pretrain --minutes 30 -o encoder.ult\n"
