@@ -32,8 +32,8 @@ all() {
 	ul-gen -q -m encoder.ult --rank "$1" --keep-seen --limit 1 data.ult | sed 's/"titles.*//' | grep -o '"[0-9]*"' | wc -l
 }
 [[ $(all 1000000) == "$(all 240)" && $(all 240) -gt 230 && $(all 9) == 11 ]]
-# The exact search never finds worse.
+# The exact search never finds worse than a narrow one, which may find nothing.
 best() {
 	ul-gen -q --llm lm.gguf --rank 1 --limit 9 "$@" data.ult | sed 's/.*"scores": \[\(.*\)\]}/\1/'
 }
-paste <(best --beam 0) <(best --beam 2) | awk '$1 < $2 - 1e-4 { exit 1 }'
+paste <(best --beam 0) <(best --beam 2) | awk 'NF == 2 && $1 < $2 - 1e-4 { exit 1 }'
