@@ -151,7 +151,7 @@ static bool parse_shard(const char *text, Shard *shard, Error *e)
 	if (text == NULL)
 		return true;
 	if (sscanf(text, "%zu/%zu%n", &shard->index, &shard->of, &used) != 2 || text[used] != '\0' ||
-	    shard->index < 1 || shard->index > shard->of || text[0] == '-')
+	    shard->index < 1 || shard->index > shard->of || strpbrk(text, " +-") != NULL)
 		return fail(e, ERROR_USAGE, "--shard takes I/N with 1 <= I <= N, not '%s'", text);
 	return true;
 }

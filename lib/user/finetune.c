@@ -59,7 +59,10 @@ static bool tokenize_answers(Finetuning *f, Error *e)
 		f->answer_offsets[id + 1] = f->answers.count;
 	}
 	strings_free(&names);
-	return done && tokenizer_encode(tokenizer, text_of(f->adapter->query), true, &f->query, e);
+	if (!done || !tokenizer_encode(tokenizer, text_of(f->adapter->query), true, &f->query, e))
+		return false;
+	return f->query.count > 0 ||
+	       fail(e, ERROR_USAGE, "the query is empty, and the LLM has no token to begin with");
 }
 
 Finetuning *finetuning_new(Adapter *a, Tuning tuning, const Dataset *data, const Users *users, size_t batch,

@@ -270,6 +270,7 @@ static void test_refused(void **state)
 	assert_int_equal(refusal("ul.arch", "bert4rec", "bert4rec"), ERROR_MALFORMED);
 	assert_int_equal(refusal("ul.kind", "adapter", "adapter"), ERROR_MALFORMED);
 	assert_int_equal(refusal("ul.dim", "10", ""), ERROR_MALFORMED);
+	assert_int_equal(refusal("ul.dim", "65536", "enc."), ERROR_MALFORMED); /* and takes no room for it */
 	assert_int_equal(refusal("ul.dim", "-8", "ul.dim"), ERROR_MALFORMED);
 	assert_int_equal(refusal("ul.heads", "3", "heads"), ERROR_MALFORMED);
 	assert_int_equal(refusal("ul.heads", "8", "heads"), ERROR_MALFORMED);

@@ -1,5 +1,5 @@
 # A pipe that gives a few bytes at a time changes nothing.
-small data.ult encoder.ult
+small data.ult encoder.ult lm.gguf
 head -n 301 "$TESTDATA/events.csv" >some.csv
 dd if=some.csv bs=5 status=none | prep -o short.ult
 prep -o whole.ult <some.csv

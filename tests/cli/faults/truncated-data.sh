@@ -1,6 +1,6 @@
 # A stream that is cut, anywhere, from a file or a pipe: exit 3, one line, no output.
 head -n 101 "$TESTDATA/events.csv" | prep -o data.ult
-small encoder.ult
+small encoder.ult lm.gguf
 size=$(wc -c <data.ult)
 mkdir new
 for tool in $(readers); do

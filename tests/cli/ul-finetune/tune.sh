@@ -1,0 +1,19 @@
+# What is in the file is what was trained: with enc the encoder too.
+small data.ult encoder.ult lm.gguf
+tune --tune proj --llm lm.gguf -m encoder.ult -o proj.ult data.ult
+tune --tune enc --llm lm.gguf -m encoder.ult -o enc.ult data.ult
+ul-cat --list proj.ult >proj
+ul-cat --list enc.ult >enc
+grep -q 'ul.tune *proj' proj
+grep -q 'ul.tune *enc' enc
+! grep -q ' enc\.' proj
+grep -q ' enc\.block\.0\.attn\.q ' enc
+for list in proj enc; do
+	grep -q ' xattn\.1\.gate ' $list
+	grep -q ' perceiver\.latents ' $list
+	! grep -q ' llm\.' $list
+done
+# From pipes, and to one.
+ul-finetune -q --latents 2 --perceiver-layers 1 --batch 16 --steps 2 --llm <(cat lm.gguf) -m <(cat encoder.ult) <data.ult >piped.ult
+ul-gen -q --llm lm.gguf -m encoder.ult -a piped.ult --rank 3 --limit 9 data.ult >a
+ul-gen -q --llm lm.gguf -m encoder.ult -a enc.ult --rank 3 --limit 9 data.ult | cmp a -

@@ -1,0 +1,14 @@
+small data.ult encoder.ult lm.gguf
+words=--llm usage ul-finetune -m encoder.ult -o out data.ult
+words='-m ENCODER' usage ul-finetune --llm lm.gguf -o out data.ult
+words=--tune usage ul-finetune --tune all -o out data.ult
+words=--inject usage ul-finetune --inject warp -o out data.ult
+words=--task usage ul-finetune --task all -o out data.ult
+words=--latents usage ul-finetune --latents -1 -o out data.ult
+words=--batch usage ul-finetune --batch 0 -o out data.ult
+head -n 100 "$TESTDATA/events.csv" | ul-prep -q -o bare.ult
+words="'rating'" usage tune --llm lm.gguf -m encoder.ult -o out bare.ult
+# Names that are longer than the LLM reads.
+ul-pretrain -q --arch lm --dim 8 --layers 1 --heads 2 --vocab 300 --max-len 4 --steps 0 -o short.gguf data.ult
+words=context usage tune --llm short.gguf -m encoder.ult -o out data.ult
+[[ ! -e out ]]

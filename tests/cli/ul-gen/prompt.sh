@@ -1,0 +1,21 @@
+# Text: greedy is the same for any seed, sampling for the same one; one likeliest token is greedy.
+small data.ult lm.gguf encoder.ult adapter.ult
+say() {
+	ul-gen -q --llm lm.gguf --prompt 'Next choice:' --n-predict 20 "$@"
+}
+say >greedy
+grep -q '^Next choice:' greedy
+say --seed 2 | cmp greedy -
+say --temperature 1 --top-k 1 | cmp greedy -
+say --temperature 1 --top-p 0 | cmp greedy -
+say --temperature 2 >one
+say --temperature 2 | cmp one -
+! say --temperature 2 --seed 2 | cmp -s one -
+[[ $(say --n-predict 1 | wc -c) -lt $(wc -c <greedy) ]]
+# With a user, JSON lines, and always UTF-8, whatever bytes the model thinks of.
+say --temperature 50 -m encoder.ult -a adapter.ult --limit 5 data.ult >texts
+[[ $(wc -l <texts) == 5 ]]
+iconv -f UTF-8 -t UTF-8 texts | cmp texts -
+grep -c '^{"user": "[0-9]*", .*"text": "' texts | grep -qx 5
+# Nothing to begin with: the first token is the model's own.
+say --prompt '' >out

@@ -1,0 +1,9 @@
+# A line an evaluation: key=value on stderr, JSON in the log; -q says nothing.
+small data.ult
+ul-pretrain --dim 8 --layers 1 --heads 1 --steps 4 --evaluate-every 2 --log log -o out data.ult 2>err
+[[ $(wc -l <log) == 2 && $(grep -c '^ul-pretrain: step=[24] .*loss=.*ndcg@10=' err) == 2 ]]
+sed -n 2p log | grep -q '^{"step": 4, .*"validation": "hr@10=.*"best": \(true\|false\)}$'
+ul-pretrain -q --dim 8 --layers 1 --heads 1 --steps 2 -o out data.ult 2>err
+[[ ! -s err ]]
+expect 1 ul-pretrain -q --dim 8 --layers 1 --heads 1 --steps 2 --log no/log -o new data.ult 2>err
+[[ $(wc -l <err) == 1 && ! -e new ]] && grep -q no/log err
