@@ -43,21 +43,33 @@ static bool build(Llm *m, uint64_t seed, Error *e)
 	return m->output != NULL && add_blocks(m, seed, e);
 }
 
-Llm *llm_new(const LlmShape *shape, Tokenizer *tokenizer, uint64_t seed, Error *e)
+static Llm *new_llm(const LlmShape *shape, Tokenizer *tokenizer, const ParameterSource *source, uint64_t seed,
+                    Error *e)
 {
 	Llm *m = memory_new(1, sizeof *m, e);
 	if (m == NULL) {
 		tokenizer_free(tokenizer);
 		return NULL;
 	}
-	m->shape = *shape;
-	m->tokenizer = tokenizer;
+	*m = (Llm){.shape = *shape, .tokenizer = tokenizer, .parameters.source = source};
 	size_t positions = shape->context < LLM_POSITIONS ? shape->context : LLM_POSITIONS;
-	if (build(m, seed, e) &&
-	    rotary_new(&m->rotary, shape->D, positions, shape->rope_base, shape->rope_scaling, NULL, e))
+	bool done = build(m, seed, e) && rotary_new(&m->rotary, shape->D, positions, shape->rope_base,
+	                                            shape->rope_scaling, NULL, e);
+	m->parameters.source = NULL;
+	if (done)
 		return m;
 	llm_free(m);
 	return NULL;
+}
+
+Llm *llm_new(const LlmShape *shape, Tokenizer *tokenizer, uint64_t seed, Error *e)
+{
+	return new_llm(shape, tokenizer, NULL, seed, e);
+}
+
+Llm *llm_from(const LlmShape *shape, Tokenizer *tokenizer, const ParameterSource *source, Error *e)
+{
+	return new_llm(shape, tokenizer, source, 0, e);
 }
 
 void llm_free(Llm *m)

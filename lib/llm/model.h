@@ -28,6 +28,8 @@ typedef struct {
 
 /* Random weights; takes over the tokenizer, on error too. */
 Llm *llm_new(const LlmShape *shape, Tokenizer *tokenizer, uint64_t seed, Error *e);
+/* The same with the weights of a source. */
+Llm *llm_from(const LlmShape *shape, Tokenizer *tokenizer, const ParameterSource *source, Error *e);
 void llm_free(Llm *m);
 
 /* GGUF, architecture llama, weights of the types that gguf_expand() knows, expanded to F32.  What the file

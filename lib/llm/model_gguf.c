@@ -103,36 +103,29 @@ static bool read_shape(const Gguf *g, LlmShape *s, Error *e)
 	return read_rope(g, s, e);
 }
 
-/* Before anything is allocated for it: is each tensor of this shape there? */
-static bool check_tensor(const Gguf *g, const char *name, size_t rows, size_t cols, Error *e)
+static bool tensor_fits(const void *context, const Parameter *p, Error *e)
 {
-	const GgufTensor *t = gguf_tensor(g, name);
+	char name[96];
+	gguf_name(p->name, name, sizeof name);
+	const GgufTensor *t = gguf_tensor(context, name);
 	if (t == NULL)
 		return fail(e, ERROR_MALFORMED, "tensor %s is missing", name);
-	bool fits = rows == 0 ? t->rank == 1 && t->shape[0] == cols
-	                      : t->rank == 2 && t->shape[0] == cols && t->shape[1] == rows;
+	bool fits = t->rank == p->rank && t->shape[0] == p->cols && (p->rank == 1 || t->shape[1] == p->rows);
 	return fits ||
 	       fail(e, ERROR_MALFORMED, "tensor %s does not have the shape that the metadata asks for", name);
 }
 
-static bool check_tensors(const Gguf *g, const LlmShape *s, Error *e)
+static void tensor_read(const void *context, Parameter *p)
 {
-	size_t width = s->heads * s->D, kv_width = s->kv_heads * s->D, known = 2 + !s->tied;
-	const size_t shapes[][2] = {{0, s->C},        {width, s->C}, {kv_width, s->C},
-	                            {kv_width, s->C}, {s->C, width}, {0, s->C},
-	                            {s->F, s->C},     {s->F, s->C},  {s->C, s->F}};
-	if (!check_tensor(g, "token_embd.weight", s->V, s->C, e) ||
-	    !check_tensor(g, "output_norm.weight", 0, s->C, e) ||
-	    (!s->tied && !check_tensor(g, "output.weight", s->V, s->C, e)))
-		return false;
-	for (size_t layer = 0; layer < s->layers; layer++)
-		for (size_t i = 0; i < sizeof block_names / sizeof *block_names; i++, known++) {
-			char name[96];
-			snprintf(name, sizeof name, "blk.%zu.%s.weight", layer, block_names[i].theirs);
-			if (!check_tensor(g, name, shapes[i][0], shapes[i][1], e))
-				return false;
-		}
-	known += gguf_tensor(g, "rope_freqs.weight") != NULL;
+	char name[96];
+	gguf_name(p->name, name, sizeof name);
+	gguf_expand(gguf_tensor(context, name), p->value);
+}
+
+/* What the file holds beyond the model (a bias, say) would be left out of the sums. */
+static bool check_rest(const Gguf *g, const Llm *m, Error *e)
+{
+	size_t known = m->parameters.count + (gguf_tensor(g, "rope_freqs.weight") != NULL);
 	return known == gguf_tensor_count(g) ||
 	       fail(e, ERROR_MALFORMED,
 	            "%zu tensors that a Llama model does not have (biases?): not supported",
@@ -163,8 +156,8 @@ static Llm *read_model(const Gguf *g, Error *e)
 {
 	LlmShape shape = {0};
 	Tokenizer *tokenizer;
-	if (!read_shape(g, &shape, e) || !check_tensors(g, &shape, e) ||
-	    (tokenizer = vocabulary_read(g, e)) == NULL)
+	ParameterSource source = {g, tensor_fits, tensor_read};
+	if (!read_shape(g, &shape, e) || (tokenizer = vocabulary_read(g, e)) == NULL)
 		return NULL;
 	if (tokenizer_size(tokenizer) != shape.V) {
 		fail(e, ERROR_MALFORMED, "%zu tokens, but %zu embeddings", tokenizer_size(tokenizer),
@@ -172,16 +165,11 @@ static Llm *read_model(const Gguf *g, Error *e)
 		tokenizer_free(tokenizer);
 		return NULL;
 	}
-	Llm *m = llm_new(&shape, tokenizer, 0, e);
+	Llm *m = llm_from(&shape, tokenizer, &source, e);
 	if (m == NULL)
 		return NULL;
-	for (size_t i = 0; i < m->parameters.count; i++) {
-		char name[96];
-		gguf_name(m->parameters.items[i]->name, name, sizeof name);
-		gguf_expand(gguf_tensor(g, name), m->parameters.items[i]->value);
-	}
 	m->hash = gguf_hash(g);
-	if (read_frequencies(g, m, e))
+	if (check_rest(g, m, e) && read_frequencies(g, m, e))
 		return m;
 	llm_free(m);
 	return NULL;

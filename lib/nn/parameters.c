@@ -28,11 +28,25 @@ static void initialise(Parameter *p, Init init, double deviation, uint64_t seed)
 		                                  : (float)(init == INIT_ONE);
 }
 
-Parameter *parameters_add(Parameters *set, const char *name, size_t rank, const size_t *shape, Init init,
-                          double deviation, uint64_t seed, Error *e)
+static bool document_has(const void *context, const Parameter *p, Error *e)
 {
-	if (set->source != NULL && document_need(set->source, name, DTYPE_F32, rank, shape, e) == NULL)
-		return NULL;
+	return document_need(context, p->name, DTYPE_F32, p->rank, p->shape, e) != NULL;
+}
+
+static void document_fill(const void *context, Parameter *p)
+{
+	const DocumentTensor *t = document_find(context, p->name);
+	memcpy(p->value, t->data, t->bytes);
+}
+
+ParameterSource parameters_in(const Document *d)
+{
+	return (ParameterSource){d, document_has, document_fill};
+}
+
+/* Name and shape; no values yet. */
+static Parameter *describe(const char *name, size_t rank, const size_t *shape, Error *e)
+{
 	Parameter *p = memory_new(1, sizeof *p, e);
 	if (p == NULL)
 		return NULL;
@@ -44,13 +58,27 @@ Parameter *parameters_add(Parameters *set, const char *name, size_t rank, const 
 	}
 	p->rows = rank > 1 ? shape[0] : 1;
 	p->cols = p->rows ? p->count / p->rows : 0;
-	done = done && (p->value = memory_new(p->count, sizeof *p->value, e)) != NULL &&
-	       memory_grow(&set->items, &set->capacity, set->count + 1, sizeof *set->items, e);
-	if (!done) {
+	if (done)
+		return p;
+	parameter_free(p);
+	return NULL;
+}
+
+Parameter *parameters_add(Parameters *set, const char *name, size_t rank, const size_t *shape, Init init,
+                          double deviation, uint64_t seed, Error *e)
+{
+	Parameter *p = describe(name, rank, shape, e);
+	if (p == NULL)
+		return NULL;
+	if ((set->source != NULL && !set->source->check(set->source->context, p, e)) ||
+	    (p->value = memory_new(p->count, sizeof *p->value, e)) == NULL ||
+	    !memory_grow(&set->items, &set->capacity, set->count + 1, sizeof *set->items, e)) {
 		parameter_free(p);
 		return NULL;
 	}
-	if (set->source == NULL)
+	if (set->source != NULL)
+		set->source->read(set->source->context, p);
+	else
 		initialise(p, init, deviation, seed);
 	set->items[set->count++] = p;
 	return p;
@@ -100,11 +128,9 @@ bool parameters_save(const Parameters *set, Document *d, Error *e)
 bool parameters_load(Parameters *set, const Document *d, Error *e)
 {
 	for (size_t i = 0; i < set->count; i++) {
-		Parameter *p = set->items[i];
-		const DocumentTensor *t = document_need(d, p->name, DTYPE_F32, p->rank, p->shape, e);
-		if (t == NULL)
+		if (!document_has(d, set->items[i], e))
 			return false;
-		memcpy(p->value, t->data, t->bytes);
+		document_fill(d, set->items[i]);
 	}
 	return true;
 }

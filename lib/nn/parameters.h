@@ -23,18 +23,28 @@ typedef struct {
 	float pace; /* its learning rate, times the optimizer's: 1 unless somebody knows better */
 } Parameter;
 
+/* Where values come from instead of chance: a file. */
+typedef struct {
+	const void *context;
+	/* Whether the file has a parameter of this name and shape; asked before anything is allocated. */
+	bool (*check)(const void *context, const Parameter *p, Error *e);
+	void (*read)(const void *context, Parameter *p);
+} ParameterSource;
+
 typedef struct {
 	Parameter **items;
 	size_t count, capacity;
-	const Document *source; /* NULL, or while a model is built from a file: all must be there */
+	const ParameterSource *source; /* NULL: parameters_add() initialises as it is told */
 } Parameters;
+
+/* F32 tensors of the parameters' names in a document, which must outlive the source. */
+ParameterSource parameters_in(const Document *d);
 
 typedef enum { INIT_ZERO, INIT_ONE, INIT_NORMAL } Init;
 
-/* A new parameter, owned by the set.  INIT_NORMAL: mean 0, standard deviation
- * `deviation`, from the seed and the name alone, so that adding a parameter does not change another.
- * Matrices decay, vectors do not.  With a source it stays zero, for parameters_load(), and no room is made
- * for what the source does not hold.  NULL on error. */
+/* A new parameter, owned by the set; its values come from the source where there is one.  INIT_NORMAL: mean
+ * 0, standard deviation `deviation`, from the seed and the name alone, so that adding a parameter does not
+ * change another. Matrices decay, vectors do not.  NULL on error. */
 Parameter *parameters_add(Parameters *set, const char *name, size_t rank, const size_t *shape, Init init,
                           double deviation, uint64_t seed, Error *e);
 void parameters_free(Parameters *set);

@@ -55,19 +55,18 @@ static bool add_cross(Adapter *a, uint64_t seed, Error *e)
 	return true;
 }
 
-/* With a source: what is to be loaded from it. */
-static Adapter *build(const AdapterShape *shape, Encoder *encoder, const Llm *llm, const char *query,
-                      const Document *source, uint64_t seed, Error *e)
+static Adapter *new_adapter(const AdapterShape *shape, Encoder *encoder, const Llm *llm, const char *query,
+                            const ParameterSource *source, uint64_t seed, Error *e)
 {
 	Adapter *a = memory_new(1, sizeof *a, e);
 	if (a == NULL)
 		return NULL;
-	*a = (Adapter){.shape = *shape, .encoder = encoder, .llm = llm, .parameters = {.source = source}};
-	if ((a->query = memory_string(query, e)) != NULL &&
-	    (shape->latents == 0 || add_perceiver(a, seed, e)) && add_cross(a, seed, e)) {
-		a->parameters.source = NULL;
+	*a = (Adapter){.shape = *shape, .encoder = encoder, .llm = llm, .parameters.source = source};
+	bool done = (a->query = memory_string(query, e)) != NULL &&
+	            (shape->latents == 0 || add_perceiver(a, seed, e)) && add_cross(a, seed, e);
+	a->parameters.source = NULL;
+	if (done)
 		return a;
-	}
 	adapter_free(a);
 	return NULL;
 }
@@ -75,7 +74,7 @@ static Adapter *build(const AdapterShape *shape, Encoder *encoder, const Llm *ll
 Adapter *adapter_new(const AdapterShape *shape, Encoder *encoder, const Llm *llm, const char *query,
                      uint64_t seed, Error *e)
 {
-	return build(shape, encoder, llm, query, NULL, seed, e);
+	return new_adapter(shape, encoder, llm, query, NULL, seed, e);
 }
 
 void adapter_free(Adapter *a)
@@ -146,9 +145,9 @@ static Adapter *read_adapter(const Document *d, Encoder *encoder, uint64_t encod
 		return NULL;
 	}
 	AdapterShape shape = {(size_t)latents, (size_t)layers};
-	Adapter *a = build(&shape, encoder, llm, query, d, 0, e);
-	if (a != NULL && parameters_load(&a->parameters, d, e) &&
-	    (strcmp(tune, "enc") != 0 || parameters_load(&encoder->parameters, d, e)))
+	ParameterSource source = parameters_in(d);
+	Adapter *a = new_adapter(&shape, encoder, llm, query, &source, 0, e);
+	if (a != NULL && (strcmp(tune, "enc") != 0 || parameters_load(&encoder->parameters, d, e)))
 		return a;
 	adapter_free(a);
 	return NULL;

@@ -34,7 +34,8 @@ static bool add_column(Encoder *m, size_t c, uint64_t seed, Error *e)
 	if (m->tables[c] == NULL)
 		return false;
 	/* What has no value of its own says nothing. */
-	memset(m->tables[c]->value, 0, (size_t)ID_FIRST * width * sizeof(float));
+	if (m->parameters.source == NULL)
+		memset(m->tables[c]->value, 0, (size_t)ID_FIRST * width * sizeof(float));
 	if (c == 0)
 		return true;
 	snprintf(name, sizeof name, "enc.head.%s", of);
@@ -144,7 +145,7 @@ static bool read_shape(const Document *d, EncoderShape *s, Error *e)
 	    !document_get_integer(d, "ul.dim", 2, 1 << 16, &dim, e) ||
 	    !document_get_integer(d, "ul.layers", 0, 1024, &layers, e) ||
 	    !document_get_integer(d, "ul.heads", 1, 1 << 15, &heads, e) ||
-	    !document_get_integer(d, "ul.max_len", 1, 1 << 20, &max_len, e) ||
+	    !document_get_integer(d, "ul.max_len", 1, MAX_LEN, &max_len, e) ||
 	    !document_get_real(d, "ul.dropout", 0, 0.99, &s->dropout, e))
 		return false;
 	if (strcmp(arch, "ar") != 0)
@@ -162,10 +163,10 @@ static Encoder *read_encoder(const Document *d, Error *e)
 	Encoder *m = memory_new(1, sizeof *m, e);
 	if (m == NULL)
 		return NULL;
+	ParameterSource source = parameters_in(d);
 	m->catalogue = &m->own;
-	m->parameters.source = d;
-	if (read_shape(d, &m->shape, e) && catalogue_read(d, &m->own, e) && build(m, 0, e) &&
-	    parameters_load(&m->parameters, d, e)) {
+	m->parameters.source = &source;
+	if (read_shape(d, &m->shape, e) && catalogue_read(d, &m->own, e) && build(m, 0, e)) {
 		m->parameters.source = NULL;
 		return m;
 	}
