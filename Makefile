@@ -36,6 +36,7 @@ help:
 	@echo 'make deps       install what is missing to build and test'
 	@echo 'make demo       the whole road on testdata/: from a CSV to personal answers'
 	@echo 'make check      all tests (make unit: build the unit tests alone)'
+	@echo 'make check-models MODELS=FOLDER   against real models (default: ../shared/models)'
 	@echo 'make install    to PREFIX=$(PREFIX), below DESTDIR; make uninstall takes it away'
 	@echo 'make lint       clang-format and cppcheck; make format'
 	@echo 'make clean      remove build/'
@@ -81,6 +82,9 @@ unit: $(UNIT_TESTS) $(MODEL_CHECKS)
 check: all unit
 	@BUILD=$(BUILD) tests/run.sh
 
+check-models: unit
+	@BUILD=$(BUILD) tests/run.sh models
+
 demo: all
 	@BUILD=$(BUILD) tests/demo/run.sh
 
@@ -108,6 +112,6 @@ lint:
 clean:
 	rm -rf build
 
-.PHONY: all help deps unit check demo install uninstall format lint clean
+.PHONY: all help deps unit check check-models demo install uninstall format lint clean
 .SECONDARY:
 -include $(wildcard $(BUILD)/*/*.d $(BUILD)/*/*/*.d)
