@@ -285,7 +285,7 @@ static bool write_texts(const Settings *s, Parts *p, const Users *users, size_t 
 static bool answer_all(const Settings *s, Parts *p, Error *e)
 {
 	Ranker ranker = {0};
-	size_t written = 0;
+	size_t written = 0, users_read = 0;
 	if (s->rank > 0 && !open_ranker(s, p, &ranker, e))
 		return false;
 	for (;;) {
@@ -297,6 +297,7 @@ static bool answer_all(const Settings *s, Parts *p, Error *e)
 			break;
 		bool done = s->rank > 0 ? write_rankings(s, p, &ranker, users, &written, e)
 		                        : write_texts(s, p, users, &written, e);
+		users_read += users->count;
 		users_free(users);
 		memory_free(users);
 		if (!done)
@@ -306,6 +307,8 @@ static bool answer_all(const Settings *s, Parts *p, Error *e)
 	}
 	if (!s->common.quiet)
 		tool_say(&tool, "answered for %zu user%s", written, written == 1 ? "" : "s");
+	if (!s->common.quiet && s->limit == 0 && written < users_read)
+		tool_say(&tool, "%zu users have too few events for --split %s", users_read - written, s->split);
 	return true;
 }
 
