@@ -47,10 +47,10 @@ static void command_free(Command *c)
 	string_list_free(&c->operands);
 }
 
-/* Parses the words, at most eight, after a first one. */
+/* Parses the words, at most fourteen, after a first one. */
 static int parse(Command *c, const char *const *words, Error *e)
 {
-	char name[] = "tool", *argv[10] = {name};
+	char name[] = "tool", *argv[16] = {name};
 	int argc = 1;
 	*e = (Error){0};
 	command_new(c);
