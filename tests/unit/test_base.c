@@ -256,7 +256,7 @@ static void test_arena(void **state)
 	(void)state;
 	Error e = {0};
 	Arena a = {0};
-	char *places[200];
+	char *places[200] = {NULL};
 	ArenaMark start = arena_mark(&a); /* of an empty arena */
 	for (size_t round = 0; round < 3; round++) {
 		for (size_t i = 0; i < 200; i++) {

@@ -38,7 +38,7 @@ static void setting_free(Setting *s)
 
 static Tensor *forward(Tape *t, const Setting *s, const Segment *histories, size_t count, EventBatch *b)
 {
-	EventBatch own;
+	EventBatch own = {0};
 	b = b ? b : &own;
 	if (!batch_new(b, &s->translation, &s->sample.users, histories, count, &t->arena, &t->error))
 		fail_msg("%s", t->error.text);

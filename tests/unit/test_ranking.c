@@ -13,7 +13,7 @@ enum { V = 30 };
 static void check_fill(uint64_t key, size_t K, size_t seen_count)
 {
 	float scores[V], kept[V + 5];
-	int32_t seen[V], items[V + 5], sorted[V], target = (int32_t)(random_bits(key, 1000) % V);
+	int32_t seen[V], items[V + 5], sorted[V] = {0}, target = (int32_t)(random_bits(key, 1000) % V);
 	size_t count = 0;
 	Ranking r = {.items = items, .scores = kept};
 	for (size_t i = 0; i < V; i++)
