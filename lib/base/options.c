@@ -153,6 +153,17 @@ bool option_given(const Option *table, size_t count, const char *name)
 	return false;
 }
 
+bool options_refuse(const Option *table, size_t count, const char *names, const char *what, Error *e)
+{
+	for (size_t length; *names != '\0'; names += length + (names[length] == ' ')) {
+		length = strcspn(names, " ");
+		for (const Option *o = table; o < table + count; o++)
+			if (o->given && strlen(o->name) == length && strncmp(o->name, names, length) == 0)
+				return fail(e, ERROR_USAGE, "--%s goes with %s", o->name, what);
+	}
+	return true;
+}
+
 /* One option: its names in a column of 26, its help wrapped beside it. */
 static bool help_line(const Option *o, Buffer *out, Error *e)
 {

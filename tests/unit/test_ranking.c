@@ -70,7 +70,7 @@ static void by_hand(Sample *s)
 	memcpy(s->users.items, items, sizeof items);
 }
 
-static void check_baseline(bool co_occurrence, bool keep_seen, int part, size_t user, size_t count,
+static void check_baseline(bool co_occurrence, bool keep_seen, Part part, size_t user, size_t count,
                            const int32_t *expected, uint64_t rank)
 {
 	Error e = {0};
