@@ -40,6 +40,7 @@ typedef struct {
 	BaselineRanker by_baseline;
 	Answerer answerer;
 	Strings names; /* of the ranked catalogue */
+	Strings own;   /* of the data's, for people */
 	Pool *pool;
 	Output output;
 } Parts;
@@ -114,7 +115,7 @@ static bool open_ranker(const Settings *s, Parts *p, Ranker *ranker, Error *e)
 		p->by_encoder = (EncoderRanker){p->encoder, &p->translation, s->keep_seen};
 		*ranker = encoder_ranker(&p->by_encoder);
 	}
-	return item_names(ranker->catalogue, &p->names, e);
+	return item_names(ranker->catalogue, &p->names, e) && item_names(data, &p->own, e);
 }
 
 static bool open_parts(const Settings *s, const char *path, Parts *p, Error *e)
@@ -140,6 +141,7 @@ static void close_parts(Parts *p)
 	if (p->translation.encoder != NULL)
 		translation_free(&p->translation);
 	strings_free(&p->names);
+	strings_free(&p->own);
 	if (p->all != NULL)
 		users_free(p->all);
 	memory_free(p->all);
@@ -216,18 +218,18 @@ static bool print_history(const Settings *s, const Query *q, const Strings *name
 }
 
 /* A user as a paragraph of four lines: had, asked, said, took. */
-static bool write_paragraph(const Settings *s, Parts *p, const Query *q, const Ranking *r, const Strings *own,
-                            Error *e)
+static bool write_paragraph(const Settings *s, Parts *p, const Query *q, const Ranking *r, Error *e)
 {
 	Buffer b = {0};
 	const char *asked =
 	    s->query ? s->query : (p->adapter ? p->adapter->query : (p->llm ? TASK_QUERY : "(ranks alone)"));
-	bool done = print_history(s, q, own, &b, e) && buffer_print(&b, e, "\n  asked: %s\n  said:", asked);
+	bool done =
+	    print_history(s, q, &p->own, &b, e) && buffer_print(&b, e, "\n  asked: %s\n  said:", asked);
 	for (size_t i = 0; done && i < r->count; i++) {
 		Text name = strings_at(&p->names, (size_t)r->items[i]);
 		done = buffer_print(&b, e, "%s %.*s", i ? " |" : "", (int)name.size, name.data);
 	}
-	Text target = strings_at(own, (size_t)q->target);
+	Text target = strings_at(&p->own, (size_t)q->target);
 	if (done && q->target >= ID_FIRST)
 		done = buffer_print(&b, e, "\n  took: %.*s", (int)target.size, target.data);
 	done = done && buffer_print(&b, e, "\n\n") && output_write(&p->output, b.data, b.size, e);
@@ -235,27 +237,42 @@ static bool write_paragraph(const Settings *s, Parts *p, const Query *q, const R
 	return done;
 }
 
-static bool write_rankings(const Settings *s, Parts *p, const Ranker *ranker, const Users *users,
-                           size_t *written, Error *e)
+/* Answers for some users from number *next on, and writes them. */
+static bool write_some(const Settings *s, Parts *p, const Ranker *ranker, const Users *users, size_t most,
+                       size_t *next, size_t *written, Error *e)
 {
 	Rankings answers;
 	const Dataset *data = dataset_of(p->reader);
-	size_t left = s->limit > 0 ? (size_t)s->limit - *written : SIZE_MAX;
-	if (!rank_users(ranker, data, users, part_of(s->split), (size_t)s->rank, left, p->pool, &answers, e))
+	if (!rank_users(ranker, data, users, part_of(s->split), (size_t)s->rank, most, next, p->pool,
+	                &answers, e))
 		return false;
-	bool text = strcmp(s->format, "text") == 0;
-	Strings own = {0}; /* the data's names; the ranker's may be the encoder's */
-	bool done = !text || item_names(data, &own, e);
+	bool done = true, text = strcmp(s->format, "text") == 0;
 	for (size_t i = 0; done && i < answers.count; i++) {
 		const Query *q = &answers.queries[i];
 		const Ranking *r = &answers.answers[i];
-		done = text ? write_paragraph(s, p, q, r, &own, e)
+		done = text ? write_paragraph(s, p, q, r, e)
 		            : write_line(p, ranking_json(p, data, ranker->catalogue, q, r), e);
 	}
-	strings_free(&own);
 	*written += answers.count;
 	rankings_free(&answers);
 	return done;
+}
+
+static bool write_rankings(const Settings *s, Parts *p, const Ranker *ranker, const Users *users,
+                           size_t *written, Error *e)
+{
+	enum { SOME = 256 };
+	for (size_t next = 0; next < users->count;) {
+		size_t left = s->limit > 0 ? (size_t)s->limit - *written : SOME;
+		if (left == 0)
+			break;
+		if (!write_some(s, p, ranker, users, left < SOME ? left : SOME, &next, written, e))
+			return false;
+		if (!s->common.quiet)
+			tool_progress(&tool, false, "%zu of %zu users", *written,
+			              dataset_of(p->reader)->users);
+	}
+	return true;
 }
 
 static bool write_texts(const Settings *s, Parts *p, const Users *users, size_t *written, Error *e)
@@ -302,13 +319,12 @@ static bool answer_all(const Settings *s, Parts *p, Error *e)
 		memory_free(users);
 		if (!done)
 			return false;
-		if (!s->common.quiet)
-			tool_progress(&tool, false, "%zu users", written);
 	}
 	if (!s->common.quiet)
 		tool_say(&tool, "answered for %zu user%s", written, written == 1 ? "" : "s");
 	if (!s->common.quiet && s->limit == 0 && written < users_read)
-		tool_say(&tool, "%zu users have too few events for --split %s", users_read - written, s->split);
+		tool_say(&tool, "%zu users have too few events for --split %s", users_read - written,
+		         s->split);
 	return true;
 }
 

@@ -111,8 +111,9 @@ bool encoder_evaluate(const Encoder *m, const Translation *t, const Dataset *dat
 	EncoderRanker context = {m, t, false};
 	Ranker ranker = encoder_ranker(&context);
 	Rankings answers;
+	size_t next = 0;
 	*score = (RankingScore){0};
-	if (!rank_users(&ranker, data, users, (int)part, 0, SIZE_MAX, pool, &answers, e))
+	if (!rank_users(&ranker, data, users, (int)part, 0, users->count, &next, pool, &answers, e))
 		return false;
 	for (size_t i = 0; i < answers.count; i++) {
 		score->hr10 += metric_value((Metric){METRIC_HR, 10}, answers.answers[i].rank);

@@ -95,17 +95,18 @@ static bool make_room(Rankings *r, size_t users, size_t K, Error *e)
 }
 
 bool rank_users(const Ranker *ranker, const Dataset *data, const Users *users, int part, size_t K,
-                size_t most, Pool *pool, Rankings *out, Error *e)
+                size_t most, size_t *next, Pool *pool, Rankings *out, Error *e)
 {
 	size_t items = ranker->catalogue->items.strings.count;
 	*out = (Rankings){0};
 	K = K < items ? K : items;
-	if (!make_room(out, users->count, K, e)) {
+	size_t left = users->count - *next;
+	if (!make_room(out, left < most ? left : most, K, e)) {
 		rankings_free(out);
 		return false;
 	}
-	for (size_t user = 0; user < users->count && out->count < most; user++)
-		if (query_of(data, users, user, part, &out->queries[out->count])) {
+	for (; *next < users->count && out->count < most; ++*next)
+		if (query_of(data, users, *next, part, &out->queries[out->count])) {
 			out->answers[out->count] = (Ranking){.items = out->items + out->count * K,
 			                                     .scores = out->scores + out->count * K};
 			out->count++;

@@ -37,7 +37,8 @@ typedef struct {
 enum { PART_ALL = PART_TEST + 1 };
 bool query_of(const Dataset *data, const Users *users, size_t user, int part, Query *query);
 
-/* Asks about the users of the part, the first `most` of them; the caller frees the answers. */
+/* Asks about users of the part from number *next on, at most `most` of them, and leaves in *next where to go
+ * on; the caller frees the answers. */
 typedef struct {
 	Query *queries;
 	Ranking *answers;
@@ -46,7 +47,7 @@ typedef struct {
 	float *scores;
 } Rankings;
 bool rank_users(const Ranker *ranker, const Dataset *data, const Users *users, int part, size_t K,
-                size_t most, Pool *pool, Rankings *out, Error *e);
+                size_t most, size_t *next, Pool *pool, Rankings *out, Error *e);
 void rankings_free(Rankings *r);
 
 /* From a score an item (by the catalogue's ids, -infinity: not to be ranked): leaves out `seen` (its entries

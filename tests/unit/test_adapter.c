@@ -228,8 +228,8 @@ static void test_ranking_with_user(void **state)
 		Ranker ranker = answerer_ranker(&answerer);
 		Rankings r;
 		Pool *pool = pool_new(2, &e);
-		assert_true(
-		    rank_users(&ranker, &s->sample.data, &s->sample.users, PART_TEST, 7, 1, pool, &r, &e));
+		assert_true(rank_users(&ranker, &s->sample.data, &s->sample.users, PART_TEST, 7, 1,
+		                       &(size_t){0}, pool, &r, &e));
 		assert_true(r.count == 1 && r.answers[0].count == 7 && r.answers[0].rank >= 1);
 		assert_int_equal(r.queries[0].history.end, 6);
 		remember(s, &t, 6, &memory);

@@ -82,7 +82,8 @@ static void check_baseline(bool co_occurrence, bool keep_seen, int part, size_t 
 	b.keep_seen = keep_seen;
 	Ranker ranker = baseline_ranker(&b);
 	Pool *pool = pool_new(2, &e);
-	assert_true(rank_users(&ranker, &s.data, &s.users, part, 5, SIZE_MAX, pool, &r, &e));
+	assert_true(
+	    rank_users(&ranker, &s.data, &s.users, part, 5, s.users.count, &(size_t){0}, pool, &r, &e));
 	bool found = false;
 	for (size_t i = 0; i < r.count; i++) {
 		if (r.queries[i].user != user)
@@ -169,7 +170,7 @@ static void test_encoder_ranker(void **state)
 	EncoderRanker context = {m, &translation, false};
 	Ranker ranker = encoder_ranker(&context);
 	Pool *pool = pool_new(3, &e);
-	assert_true(rank_users(&ranker, &s.data, &s.users, PART_TEST, 4, 35, pool, &r, &e));
+	assert_true(rank_users(&ranker, &s.data, &s.users, PART_TEST, 4, 35, &(size_t){0}, pool, &r, &e));
 	assert_int_equal(r.count, 35);
 	for (size_t i = 0; i < r.count; i++) {
 		const Query *q = &r.queries[i];
@@ -190,7 +191,8 @@ static void test_encoder_ranker(void **state)
 	}
 	rankings_free(&r);
 	/* More places than items: no more room is taken than they can fill. */
-	assert_true(rank_users(&ranker, &s.data, &s.users, PART_TEST, SIZE_MAX / 8, 1, pool, &r, &e));
+	assert_true(
+	    rank_users(&ranker, &s.data, &s.users, PART_TEST, SIZE_MAX / 8, 1, &(size_t){0}, pool, &r, &e));
 	assert_true(r.count == 1 && r.answers[0].count == 12 - r.queries[0].history.end);
 	rankings_free(&r);
 	pool_free(pool);
