@@ -5,7 +5,7 @@
 #include <string.h>
 
 enum {
-	SHARD_TOKENS = 512,   /* texts are put together to about this many tokens */
+	SHARD_TOKENS = 256,   /* texts are put together to about this many tokens */
 	EVALUATED_TEXTS = 256 /* at most, a time */
 };
 

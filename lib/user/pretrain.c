@@ -8,7 +8,9 @@
 #include <stdio.h>
 
 enum {
-	SHARD_EVENTS = 1024 /* histories are put together to about this many events */
+	/* Histories are put together to a lane's share of the step's events, within these. */
+	LEAST_EVENTS = 256,
+	MOST_EVENTS = 1024
 };
 
 struct Pretraining {
@@ -76,13 +78,18 @@ static size_t start_step(void *context, size_t step)
 	p->history_count = left < p->batch ? left : p->batch;
 	p->targets = p->shard_count = 0;
 	for (size_t i = 0; i < p->history_count; i++) {
-		Segment s = p->histories[i] = p->cut.items[p->cut.order[first + i]];
-		if (i == 0 || events + (s.end - s.first) > SHARD_EVENTS) {
+		p->histories[i] = p->cut.items[p->cut.order[first + i]];
+		p->targets += p->histories[i].end - p->histories[i].first;
+	}
+	size_t share = p->targets / LANES;
+	share = share < LEAST_EVENTS ? LEAST_EVENTS : (share > MOST_EVENTS ? MOST_EVENTS : share);
+	for (size_t i = 0; i < p->history_count; i++) {
+		size_t length = p->histories[i].end - p->histories[i].first;
+		if (i == 0 || events + length > share) {
 			p->shards[p->shard_count++] = i;
 			events = 0;
 		}
-		events += s.end - s.first;
-		p->targets += s.end - s.first;
+		events += length;
 	}
 	p->shards[p->shard_count] = p->history_count;
 	return p->shard_count;
