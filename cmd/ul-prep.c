@@ -203,6 +203,7 @@ static void say_table(const Arguments *a, const PrepareReport *r)
 static void say_report(const Arguments *a, const Dataset *d, const PrepareReport *r, double seconds)
 {
 	tool_say(&tool, "read %zu events of %zu users and %zu items", r->rows, r->users, r->items);
+	tool_say(&tool, "columns: %s", r->columns);
 	say_dropped(a, d, r);
 	say_table(a, r);
 	say_fields(d);

@@ -47,6 +47,17 @@ bool id_valid(Text id)
 	return true;
 }
 
+static void note_columns(const Preparation *p, const Rows *rows)
+{
+	char user[COLUMN_NAME_SIZE], item[COLUMN_NAME_SIZE], time[COLUMN_NAME_SIZE];
+	rows_column_name(rows, p->user_source, user);
+	rows_column_name(rows, p->item_source, item);
+	if (p->has_time)
+		rows_column_name(rows, p->time_source, time);
+	snprintf(p->report->columns, sizeof p->report->columns, "user=%s item=%s time=%s", user, item,
+	         p->has_time ? time : "none: the order of the rows is time");
+}
+
 /* Finds user, item and time; the first file tells whether there is a time. */
 static bool bind_events(Preparation *p, Rows *rows, bool first, Error *e)
 {
@@ -56,7 +67,11 @@ static bool bind_events(Preparation *p, Rows *rows, bool first, Error *e)
 		return false;
 	if (first)
 		p->has_time = s->time != NULL || find_column(rows, NULL, usual_times, &p->time_source);
-	return !p->has_time || bind_column(rows, "--time", s->time, usual_times, &p->time_source, e);
+	if (p->has_time && !bind_column(rows, "--time", s->time, usual_times, &p->time_source, e))
+		return false;
+	if (first)
+		note_columns(p, rows);
+	return true;
 }
 
 static bool fail_field(const FieldSpec *spec, const Rows *rows, const Rows *table, Error *e)

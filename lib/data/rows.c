@@ -71,6 +71,16 @@ const char *bad_reason_name(BadReason reason)
 	return names[reason];
 }
 
+void text_printable(Text t, char *out, size_t size)
+{
+	size_t count = t.size < size ? t.size : size - 1;
+	while (count < t.size && count > 0 && ((uint8_t)t.data[count] & 0xc0) == 0x80)
+		count--; /* a character stays whole */
+	for (size_t i = 0; i < count; i++)
+		out[i] = (uint8_t)t.data[i] < ' ' || t.data[i] == 0x7f ? '?' : t.data[i];
+	out[count] = '\0';
+}
+
 /* Bytes and lines */
 
 /* Reads more behind data[row … end), which moves to the front. */
@@ -583,6 +593,16 @@ bool rows_find(const Rows *r, Text column, size_t *index)
 	}
 	*index = number - 1;
 	return r->columns.count == 0 && number >= 1 && number <= r->column_count;
+}
+
+void rows_column_name(const Rows *r, size_t column, char name[COLUMN_NAME_SIZE])
+{
+	if (r->columns.count == 0) {
+		snprintf(name, COLUMN_NAME_SIZE, "%zu", column + 1);
+		return;
+	}
+	Text text = strings_at(&r->columns, column);
+	text_printable(text_of(text.data), name, COLUMN_NAME_SIZE);
 }
 
 bool rows_fail_column(const Rows *r, const char *what, Text column, Error *e)
