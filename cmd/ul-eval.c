@@ -84,7 +84,11 @@ static bool check_settings(const Settings *s, Work *w, Error *e)
 	for (size_t i = 0; i < s->require.count; i++)
 		if (!parse_requirement(s->require.items[i], &metric, &bound, e))
 			return false;
-	return choose_metrics(s->k, w, e);
+	for (size_t i = 0; i < s->files.count; i++)
+		if (!output_differs(s->output, s->files.items[i], e))
+			return false;
+	return (s->baseline == NULL || output_differs(s->output, s->baseline, e)) &&
+	       choose_metrics(s->k, w, e);
 }
 
 static bool is_standard_input(const char *path)
