@@ -106,14 +106,13 @@ static void test_gate_gradient_when_closed(void **state)
 
 static const int32_t tokens[] = {5, 9, 120, 5, 31, 70};
 
-/* E of the first user, and what the adapter makes of its first `known` rows. */
-static void remember(const Setting *s, Tape *t, size_t known, AdapterMemory *memory)
+/* E of a history, and what the adapter makes of its first `known` rows. */
+static void remember_history(const Setting *s, Tape *t, Segment history, size_t known, AdapterMemory *memory)
 {
 	EventBatch batch;
 	Translation translation;
-	Segment all = {0, 6, false};
 	assert_true(translation_new(&translation, s->encoder, &s->sample.data, &t->error));
-	assert_true(batch_new(&batch, &translation, &s->sample.users, &all, 1, &t->arena, &t->error));
+	assert_true(batch_new(&batch, &translation, &s->sample.users, &history, 1, &t->arena, &t->error));
 	size_t *target = arena_new(&t->arena, 2, sizeof *target, &t->error);
 	assert_non_null(target);
 	target[0] = 0;
@@ -121,6 +120,48 @@ static void remember(const Setting *s, Tape *t, size_t known, AdapterMemory *mem
 	AdapterTargets targets = {1, target, target + 1, batch.positions};
 	assert_true(adapter_memory(s->adapter, t, encoder_forward(t, s->encoder, &batch), &targets, memory));
 	translation_free(&translation);
+}
+
+static void remember(const Setting *s, Tape *t, size_t known, AdapterMemory *memory)
+{
+	remember_history(s, t, (Segment){0, 6, false}, known, memory);
+}
+
+/* The loss on the validation split is what the true answers are worth, each by a pass of its own. */
+static void test_evaluation(void **state)
+{
+	(void)state;
+	for (size_t latents = 0; latents < 5; latents += 4) {
+		Error e = {0};
+		Setting *s = setting_new(latents, TUNE_PROJ, 0);
+		Strings names = {0};
+		Tape t = {0};
+		AdapterMemory memory;
+		Injection injection = adapter_injection(&memory);
+		double expected = 0, score = 0;
+		char words[256];
+		open_gates(s->adapter);
+		assert_true(item_names(&s->sample.data, &names, &e));
+		for (size_t user = 0; user < 6; user++) {
+			Tokens all = {0};
+			Segment v = dataset_segment(&s->sample.data, &s->sample.users, user, PART_VALIDATION);
+			Text name = strings_at(&names, (size_t)s->sample.users.items[v.end]);
+			assert_true(
+			    tokenizer_encode(s->llm->tokenizer, text_of("Next choice:"), true, &all, &e));
+			size_t from = all.count, length = v.end - v.first;
+			assert_true(answer_tokens(s->llm->tokenizer, name, &all, &e));
+			remember_history(s, &t, v, length < 6 ? length : 6, &memory);
+			expected += small_worth(s->llm, all.ids, all.count, from, &injection) / 6;
+			tokens_free(&all);
+		}
+		Pool *pool = pool_new(2, &e);
+		assert_true(s->trainee.evaluate(s->trainee.context, pool, &score, words, sizeof words, &e));
+		assert_true(fabs(score - expected) < 1e-3 && strstr(words, "users=6") != NULL);
+		pool_free(pool);
+		strings_free(&names);
+		tape_free(&t);
+		setting_free(s);
+	}
 }
 
 static void test_untrained_changes_no_bit(void **state)
@@ -241,6 +282,8 @@ static void test_tuning_leaves_alone(void **state)
 		Setting *s = setting_new(3, (Tuning)tuning, 0);
 		uint64_t llm = small_hash(&s->llm->parameters), encoder = small_hash(&s->encoder->parameters),
 		         adapter = small_hash(&s->adapter->parameters);
+		for (size_t i = 0; i < s->encoder->parameters.count; i++)
+			assert_int_equal(s->encoder->parameters.items[i]->trains, tuning == TUNE_ENC);
 		steps(s, 3);
 		assert_int_equal(small_hash(&s->llm->parameters), llm);
 		assert_int_equal(small_hash(&s->encoder->parameters) == encoder, tuning == TUNE_PROJ);
@@ -329,6 +372,7 @@ int main(void)
 	    cmocka_unit_test(test_gradient_perceiver),
 	    cmocka_unit_test(test_gradient_rows),
 	    cmocka_unit_test(test_gate_gradient_when_closed),
+	    cmocka_unit_test(test_evaluation),
 	    cmocka_unit_test(test_untrained_changes_no_bit),
 	    cmocka_unit_test(test_memory_ends_where_it_should),
 	    cmocka_unit_test(test_ranking_with_user),

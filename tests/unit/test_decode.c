@@ -41,11 +41,14 @@ typedef struct {
 	double worth[SEQUENCES];
 } Catalogue;
 
-static Catalogue *catalogue_new(void)
+static Catalogue *catalogue_new(uint64_t seed)
 {
 	static Catalogue c;
 	Error e = {0};
-	c = (Catalogue){.llm = small_llm(true, 9)};
+	c = (Catalogue){.llm = small_llm(true, seed)};
+	/* A model that is sure of itself: tokens that cost next to nothing, and others that cost much. */
+	for (size_t i = 0; i < c.llm->output->count; i++)
+		c.llm->output->value[i] *= 6;
 	for (size_t i = 0; i < SEQUENCES; i++) {
 		int32_t all[PROMPT + 4];
 		size_t length = (size_t)sequences[i][0];
@@ -86,7 +89,7 @@ static void check_ranking(Catalogue *c, size_t K, const uint8_t *left_out)
 		taken[best] = true;
 		assert_true(expected < count);
 		assert_int_equal(values[expected], best);
-		assert_true(fabs((double)scores[expected] - c->worth[best]) < 1e-4);
+		assert_true(fabs((double)scores[expected] - c->worth[best]) < 1e-3);
 	}
 	assert_int_equal(count, expected);
 }
@@ -94,15 +97,17 @@ static void check_ranking(Catalogue *c, size_t K, const uint8_t *left_out)
 static void test_rank_is_exact(void **state)
 {
 	(void)state;
-	Catalogue *c = catalogue_new();
-	for (size_t K = 1; K <= SEQUENCES + 5; K++) /* more than there are: all */
-		check_ranking(c, K, NULL);
 	const uint8_t some[SEQUENCES] = {1, 0, 0, 1, 0, 0, 0, 1, 0},
 	              all[SEQUENCES] = {1, 1, 1, 1, 1, 1, 1, 1, 1};
-	for (size_t K = 1; K <= SEQUENCES; K++)
-		check_ranking(c, K, some);
-	check_ranking(c, 3, all);
-	catalogue_free(c);
+	for (uint64_t seed = 0; seed < 20; seed++) {
+		Catalogue *c = catalogue_new(seed);
+		for (size_t K = 1; K <= SEQUENCES + 5; K++) /* more than there are: all */
+			check_ranking(c, K, NULL);
+		for (size_t K = 1; K <= SEQUENCES; K++)
+			check_ranking(c, K, some);
+		check_ranking(c, 3, all);
+		catalogue_free(c);
+	}
 }
 
 /* A wide beam changes nothing, a narrow one finds only what begins well, all of it with its true worth. */
@@ -110,7 +115,7 @@ static void test_beam(void **state)
 {
 	(void)state;
 	Error e = {0};
-	Catalogue *c = catalogue_new();
+	Catalogue *c = catalogue_new(9);
 	int32_t values[SEQUENCES], wide[SEQUENCES];
 	float scores[SEQUENCES], wide_scores[SEQUENCES];
 	size_t count, wide_count;
@@ -125,7 +130,7 @@ static void test_beam(void **state)
 	assert_true(decoder_rank(&c->decoder, &search, values, scores, &count, &e));
 	assert_true(count > 0 && count < SEQUENCES);
 	for (size_t i = 0; i < count; i++)
-		assert_true(fabs((double)scores[i] - c->worth[values[i]]) < 1e-4);
+		assert_true(fabs((double)scores[i] - c->worth[values[i]]) < 1e-3);
 	catalogue_free(c);
 }
 
@@ -133,7 +138,7 @@ static void test_rank_needs_a_prompt(void **state)
 {
 	(void)state;
 	Error e = {0};
-	Catalogue *c = catalogue_new();
+	Catalogue *c = catalogue_new(9);
 	Trie empty = {0};
 	int32_t value;
 	float score;

@@ -121,6 +121,30 @@ static void test_feature_weight_zero(void **state)
 	setting_free(s);
 }
 
+/* What is dropped of the input alone, without blocks, differs from key to key. */
+static void test_input_dropout(void **state)
+{
+	(void)state;
+	Error e = {0};
+	Setting *s = setting_new(0);
+	Tape t = {0};
+	EncoderShape shape = {8, 0, 2, 6, 0.5};
+	Encoder *deep = s->encoder;
+	float outputs[3][5 * 8];
+	s->encoder = encoder_new(&shape, &s->sample.data, 4, &e);
+	assert_non_null(s->encoder);
+	for (uint64_t key = 0; key < 3; key++) {
+		tape_reset(&t, key < 2, key);
+		memcpy(outputs[key], forward(&t, s, s->histories, 1, NULL)->value, sizeof outputs[key]);
+	}
+	assert_memory_not_equal(outputs[0], outputs[1], sizeof outputs[0]);
+	assert_memory_not_equal(outputs[0], outputs[2], sizeof outputs[0]);
+	tape_free(&t);
+	encoder_free(s->encoder);
+	s->encoder = deep;
+	setting_free(s);
+}
+
 static void test_causality(void **state)
 {
 	(void)state;
@@ -350,7 +374,7 @@ static void test_pretraining_learns(void **state)
 	}
 	assert_true(first > 1.5 && last < 0.2);
 	assert_true(trainee.evaluate(trainee.context, pool, &score, words, sizeof words, &e));
-	assert_true(score > 0 && strstr(words, "users=3") != NULL);
+	assert_true(score > 0.6 && strstr(words, "users=3") != NULL); /* the third had its target before */
 	pool_free(pool);
 	pretraining_free(p);
 	tape_free(&t);
@@ -360,11 +384,17 @@ static void test_pretraining_learns(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_gradient),      cmocka_unit_test(test_feature_weight_zero),
-	    cmocka_unit_test(test_causality),     cmocka_unit_test(test_features_are_read),
-	    cmocka_unit_test(test_packing),       cmocka_unit_test(test_long_history),
-	    cmocka_unit_test(test_save_and_load), cmocka_unit_test(test_refused),
-	    cmocka_unit_test(test_translation),   cmocka_unit_test(test_pretraining_learns),
+	    cmocka_unit_test(test_gradient),
+	    cmocka_unit_test(test_feature_weight_zero),
+	    cmocka_unit_test(test_input_dropout),
+	    cmocka_unit_test(test_causality),
+	    cmocka_unit_test(test_features_are_read),
+	    cmocka_unit_test(test_packing),
+	    cmocka_unit_test(test_long_history),
+	    cmocka_unit_test(test_save_and_load),
+	    cmocka_unit_test(test_refused),
+	    cmocka_unit_test(test_translation),
+	    cmocka_unit_test(test_pretraining_learns),
 	};
 	gemm_start();
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -253,6 +253,15 @@ static void test_pretraining_learns(void **state)
 		    parameters_step(&m->parameters, &(OptimizerStep){0.02, 0, 1, step}, pool, &norm, &e));
 	}
 	assert_true(first > 4 && last < 0.5);
+	/* By heart: the text is likely, from its first token to its end. */
+	Tokens all = {0};
+	const TokenizerModel *model = tokenizer_model(m->tokenizer);
+	assert_true(tokenizer_encode(m->tokenizer, text_of("title no. 2"), true, &all, &e));
+	assert_true(memory_grow(&all.ids, &all.capacity, all.count + 1, sizeof *all.ids, &e));
+	all.ids[all.count++] = model->eos;
+	assert_int_equal(all.ids[0], model->bos);
+	assert_true(small_worth(m, all.ids, all.count, 1, NULL) > -0.6 * (double)all.count);
+	tokens_free(&all);
 	pool_free(pool);
 	llm_pretraining_free(p);
 	llm_free(m);

@@ -15,6 +15,7 @@ typedef struct {
 	uint64_t broken_from;       /* step from which the loss is no number; 0: never */
 	uint64_t step_count;
 	bool fails;
+	uint64_t keys[512]; /* of dropout, by step and shard; not kept beyond */
 	float at_evaluation[REPORTS];
 	TrainerReport reports[REPORTS];
 	size_t report_count;
@@ -55,6 +56,9 @@ static bool run_shard(void *context, Tape *t, size_t shard, double *loss, size_t
 	}
 	if (b->broken_from > 0 && b->step_count >= b->broken_from)
 		g[0] = NAN;
+	size_t place = (b->step_count - 1) * b->shards + shard;
+	if (place < sizeof b->keys / sizeof *b->keys)
+		b->keys[place] = t->random_key;
 	*targets += 1;
 	*events += 3;
 	return true;
@@ -296,6 +300,27 @@ static void test_threads_change_nothing(void **state)
 	}
 }
 
+/* Each shard of each step drops out by a key of its own, which the seed decides. */
+static void test_keys(void **state)
+{
+	(void)state;
+	Error e;
+	Bowl b, c;
+	Budget budget = usual;
+	bowl_new(&b, 7, 19);
+	bowl_new(&c, 7, 19);
+	assert_true(run(&b, budget, 2, &e));
+	budget.seed = 2;
+	assert_true(run(&c, budget, 2, &e));
+	for (size_t i = 0; i < 10 * 19; i++) {
+		assert_true(b.keys[i] != c.keys[i]);
+		for (size_t k = 0; k < i; k++)
+			assert_true(b.keys[i] != b.keys[k]);
+	}
+	parameters_free(&b.set);
+	parameters_free(&c.set);
+}
+
 /* A step by hand: lanes are added up, clipping scales all, paces and decay are each parameter's own. */
 static void test_optimizer_step(void **state)
 {
@@ -333,11 +358,17 @@ static void test_optimizer_step(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_reaches_the_bottom), cmocka_unit_test(test_budget),
-	    cmocka_unit_test(test_evaluate_every),     cmocka_unit_test(test_schedule),
-	    cmocka_unit_test(test_best_weights),       cmocka_unit_test(test_no_validation),
-	    cmocka_unit_test(test_score_not_a_number), cmocka_unit_test(test_patience),
-	    cmocka_unit_test(test_divergence),         cmocka_unit_test(test_threads_change_nothing),
+	    cmocka_unit_test(test_reaches_the_bottom),
+	    cmocka_unit_test(test_budget),
+	    cmocka_unit_test(test_evaluate_every),
+	    cmocka_unit_test(test_schedule),
+	    cmocka_unit_test(test_best_weights),
+	    cmocka_unit_test(test_no_validation),
+	    cmocka_unit_test(test_score_not_a_number),
+	    cmocka_unit_test(test_patience),
+	    cmocka_unit_test(test_divergence),
+	    cmocka_unit_test(test_threads_change_nothing),
+	    cmocka_unit_test(test_keys),
 	    cmocka_unit_test(test_optimizer_step),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
