@@ -29,6 +29,7 @@ typedef struct {
 typedef struct {
 	Metric metrics[MAX_METRICS];
 	size_t metric_count;
+	uint64_t most_k;      /* that a metric or a requirement asks for */
 	Predictions *systems; /* one a file */
 	size_t system_count;
 	Predictions baseline;
@@ -60,6 +61,7 @@ static bool choose_metrics(const char *text, Work *w, Error *e)
 			break;
 	}
 	w->metrics[w->metric_count++] = (Metric){METRIC_MRR, 0};
+	w->most_k = last > w->most_k ? last : w->most_k;
 	return true;
 }
 
@@ -82,9 +84,15 @@ static bool check_settings(const Settings *s, Work *w, Error *e)
 		return fail(e, ERROR_USAGE, "%zu names for %zu files: give --name once for each",
 		            s->names.count, s->files.count);
 	for (size_t i = 0; i < s->require.count; i++)
-		if (!parse_requirement(s->require.items[i], &metric, &bound, e))
+		if (parse_requirement(s->require.items[i], &metric, &bound, e))
+			w->most_k = metric.k > w->most_k ? metric.k : w->most_k;
+		else
 			return false;
-	return choose_metrics(s->k, w, e);
+	for (size_t i = 0; i < s->files.count; i++)
+		if (!output_differs(s->output, s->files.items[i], e))
+			return false;
+	return (s->baseline == NULL || output_differs(s->output, s->baseline, e)) &&
+	       choose_metrics(s->k, w, e);
 }
 
 static bool is_standard_input(const char *path)
@@ -92,22 +100,32 @@ static bool is_standard_input(const char *path)
 	return strcmp(path, "-") == 0;
 }
 
-static bool read_file(const Settings *s, const char *path, Predictions *p, Error *e)
+static void say_unscored(const Predictions *p, const char *name, uint64_t k)
+{
+	if (p->without_target > 0)
+		tool_say(&tool, "%s: %zu of %zu lines have no target: not scored", name, p->without_target,
+		         p->lines);
+	if (p->text_only > 0)
+		tool_say(&tool, "%s: %zu of %zu lines have a text and no rank: not scored", name,
+		         p->text_only, p->lines);
+	if (p->short_lists > 0)
+		tool_say(&tool,
+		         "%zu lists of %s are shorter than k=%llu: what they do not reach counts as missed",
+		         p->short_lists, name, (unsigned long long)k);
+}
+
+static bool read_file(const Settings *s, const char *path, uint64_t k, Predictions *p, Error *e)
 {
 	bool standard = is_standard_input(path);
 	const char *name = standard ? "standard input" : path;
 	FILE *file = standard ? stdin : fopen(path, "r");
 	if (file == NULL)
 		return fail_errno(e, "%s", name);
-	bool done = predictions_read(p, file, name, e);
+	bool done = predictions_read(p, file, name, k, e);
 	if (!standard && fclose(file) != 0 && done)
 		done = fail_errno(e, "%s", name);
-	if (done && p->without_target > 0 && !s->common.quiet)
-		tool_say(&tool, "%s: %zu of %zu lines have no target: not scored", name, p->without_target,
-		         p->lines);
-	if (done && p->text_only > 0 && !s->common.quiet)
-		tool_say(&tool, "%s: %zu of %zu lines have a text and no rank: not scored", name,
-		         p->text_only, p->lines);
+	if (done && !s->common.quiet)
+		say_unscored(p, name, k);
 	if (done && p->task_count == 0)
 		done =
 		    fail(e, ERROR_MALFORMED, "%s: nothing to score: no line has a target and its rank", name);
@@ -117,13 +135,14 @@ static bool read_file(const Settings *s, const char *path, Predictions *p, Error
 static bool read_all(const Settings *s, Work *w, Error *e)
 {
 	if (s->baseline != NULL && ((w->baseline_name = score_printable(s->baseline, e)) == NULL ||
-	                            !read_file(s, s->baseline, &w->baseline, e)))
+	                            !read_file(s, s->baseline, w->most_k, &w->baseline, e)))
 		return false;
 	w->systems = memory_new(s->files.count, sizeof *w->systems, e);
 	if (w->systems == NULL)
 		return false;
 	for (; w->system_count < s->files.count; w->system_count++)
-		if (!read_file(s, s->files.items[w->system_count], &w->systems[w->system_count], e)) {
+		if (!read_file(s, s->files.items[w->system_count], w->most_k, &w->systems[w->system_count],
+		               e)) {
 			w->system_count++; /* what was read of it is to be freed, too */
 			return false;
 		}

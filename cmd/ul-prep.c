@@ -2,6 +2,7 @@
 #include "tool.h"
 
 #include "data/prepare.h"
+#include "stream/output.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -156,6 +157,14 @@ static bool fill_schema(Arguments *a, Schema *s, Error *e)
 	return standard <= 1 || fail(e, ERROR_USAGE, "standard input can be read only once");
 }
 
+static bool check_output(const Arguments *a, Error *e)
+{
+	for (size_t i = 0; i < a->inputs.count; i++)
+		if (!output_differs(a->output, a->inputs.items[i], e))
+			return false;
+	return a->items == NULL || output_differs(a->output, a->items, e);
+}
+
 static void say_fields(const Dataset *d)
 {
 	for (const Feature *f = d->features; f < d->features + d->feature_count; f++)
@@ -203,6 +212,7 @@ static void say_table(const Arguments *a, const PrepareReport *r)
 static void say_report(const Arguments *a, const Dataset *d, const PrepareReport *r, double seconds)
 {
 	tool_say(&tool, "read %zu events of %zu users and %zu items", r->rows, r->users, r->items);
+	tool_say(&tool, "columns: %s", r->columns);
 	say_dropped(a, d, r);
 	say_table(a, r);
 	say_fields(d);
@@ -245,7 +255,7 @@ static bool run(Arguments *a, const Option *table, const StringList *operands, E
 	Users u = {0};
 	PrepareReport report = {0};
 	uint64_t *hashes = memory_new(a->inputs.count + 1, sizeof *hashes, e);
-	bool done = hashes != NULL && fill_schema(a, &schema, e);
+	bool done = hashes != NULL && fill_schema(a, &schema, e) && check_output(a, e);
 	if (done) {
 		const PrepareOptions options = {
 		    .schema = &schema,

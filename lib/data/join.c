@@ -62,6 +62,22 @@ static bool read_table(Preparation *p, Rows *table, size_t key, const Vocabulary
 	}
 }
 
+/* An item table in which no item is found has another column for them. */
+static bool check_joined(const Preparation *p, const Rows *table, size_t key, const uint32_t *row_of,
+                         size_t count, Error *e)
+{
+	char name[COLUMN_NAME_SIZE];
+	for (size_t i = ID_FIRST; i < count; i++)
+		p->report->unknown_items += row_of[i] == ROW_UNKNOWN;
+	if (p->report->unknown_items < count - ID_FIRST)
+		return true;
+	rows_column_name(table, key, name);
+	return fail(e, ERROR_USAGE,
+	            "%s: column '%s' has none of the %zu items of the interactions: say with --item-key "
+	            "which column does",
+	            rows_name(table), name, count - ID_FIRST);
+}
+
 bool join_items(Preparation *p, Rows *table, const Vocabulary *items, uint64_t *hash, Error *e)
 {
 	size_t key, count = items->strings.count;
@@ -73,12 +89,11 @@ bool join_items(Preparation *p, Rows *table, const Vocabulary *items, uint64_t *
 	for (size_t i = 0; i < count; i++)
 		row_of[i] = i < ID_FIRST ? (uint32_t)i : ROW_UNKNOWN;
 	bool done = find_key(p->schema, table, &key, e) && append_special_rows(p, e) &&
-	            read_table(p, table, key, items, row_of, e);
+	            read_table(p, table, key, items, row_of, e) &&
+	            check_joined(p, table, key, row_of, count, e);
 	*hash = rows_hash(table);
 	for (size_t i = 0; done && i < p->schema->field_count; i++)
 		done = !p->fields[i].of_item || column_reorder(&p->fields[i].column, row_of, count, e);
-	for (size_t i = ID_FIRST; i < count; i++)
-		p->report->unknown_items += row_of[i] == ROW_UNKNOWN;
 	memory_free(row_of);
 	return done;
 }

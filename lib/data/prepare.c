@@ -47,6 +47,17 @@ bool id_valid(Text id)
 	return true;
 }
 
+static void note_columns(const Preparation *p, const Rows *rows)
+{
+	char user[COLUMN_NAME_SIZE], item[COLUMN_NAME_SIZE], time[COLUMN_NAME_SIZE];
+	rows_column_name(rows, p->user_source, user);
+	rows_column_name(rows, p->item_source, item);
+	if (p->has_time)
+		rows_column_name(rows, p->time_source, time);
+	snprintf(p->report->columns, sizeof p->report->columns, "user=%s item=%s time=%s", user, item,
+	         p->has_time ? time : "none: the order of the rows is time");
+}
+
 /* Finds user, item and time; the first file tells whether there is a time. */
 static bool bind_events(Preparation *p, Rows *rows, bool first, Error *e)
 {
@@ -56,7 +67,11 @@ static bool bind_events(Preparation *p, Rows *rows, bool first, Error *e)
 		return false;
 	if (first)
 		p->has_time = s->time != NULL || find_column(rows, NULL, usual_times, &p->time_source);
-	return !p->has_time || bind_column(rows, "--time", s->time, usual_times, &p->time_source, e);
+	if (p->has_time && !bind_column(rows, "--time", s->time, usual_times, &p->time_source, e))
+		return false;
+	if (first)
+		note_columns(p, rows);
+	return true;
 }
 
 static bool fail_field(const FieldSpec *spec, const Rows *rows, const Rows *table, Error *e)
@@ -168,6 +183,15 @@ static bool append_event(Preparation *p, const Rows *rows, const Text *fields, i
 	return true;
 }
 
+/* Rejects the row for a field, which the message shows. */
+static bool reject_field(Rows *rows, BadReason reason, Text field, const char *wanted, Error *e)
+{
+	char value[64], detail[256];
+	text_printable(field, value, sizeof value);
+	snprintf(detail, sizeof detail, "%s: '%s' (%s)", bad_reason_name(reason), value, wanted);
+	return rows_reject(rows, reason, detail, e);
+}
+
 /* Everything is looked at before anything is kept: a row counts whole or not at all. */
 static bool take_row(Preparation *p, Rows *rows, const Text *fields, Error *e)
 {
@@ -175,11 +199,13 @@ static bool take_row(Preparation *p, Rows *rows, const Text *fields, Error *e)
 	if (!id_valid(fields[p->user_source]) || !id_valid(fields[p->item_source]))
 		return rows_reject(rows, BAD_ID, NULL, e);
 	if (p->has_time && !scalar_time(fields[p->time_source], &time))
-		return rows_reject(rows, BAD_TIME, NULL, e);
+		return reject_field(rows, BAD_TIME, fields[p->time_source],
+		                    "seconds, or YYYY-MM-DD[ HH:MM[:SS]]", e);
 	for (size_t i = 0; i < p->schema->field_count; i++)
 		if (!p->fields[i].of_item &&
 		    !column_accepts(&p->fields[i].column, fields[p->fields[i].source]))
-			return rows_reject(rows, BAD_NUMBER, NULL, e);
+			return reject_field(rows, BAD_NUMBER, fields[p->fields[i].source], "a decimal number",
+			                    e);
 	return append_event(p, rows, fields, time, e);
 }
 

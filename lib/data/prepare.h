@@ -20,6 +20,7 @@ typedef struct {
 
 /* What came of it. */
 typedef struct {
+	char columns[256];                /* of the first file: "user=NAME item=NAME time=NAME" */
 	size_t rows;                      /* good ones */
 	size_t bad[BAD_REASONS];          /* in the interactions and the item table */
 	size_t users, items;              /* met in the rows */

@@ -71,6 +71,16 @@ const char *bad_reason_name(BadReason reason)
 	return names[reason];
 }
 
+void text_printable(Text t, char *out, size_t size)
+{
+	size_t count = t.size < size ? t.size : size - 1;
+	while (count < t.size && count > 0 && ((uint8_t)t.data[count] & 0xc0) == 0x80)
+		count--; /* a character stays whole */
+	for (size_t i = 0; i < count; i++)
+		out[i] = (uint8_t)t.data[i] < ' ' || t.data[i] == 0x7f ? '?' : t.data[i];
+	out[count] = '\0';
+}
+
 /* Bytes and lines */
 
 /* Reads more behind data[row … end), which moves to the front. */
@@ -506,11 +516,34 @@ static bool find_columns(Rows *r, Error *e)
 
 static bool skip_byte_order_mark(Rows *r, Error *e)
 {
-	while (r->end < 3 && !r->at_end)
+	while (r->end < 5 && !r->at_end) /* check_magic() looks at them, too */
 		if (!fill(r, e))
 			return false;
 	if (r->end >= 3 && memcmp(r->data, "\xef\xbb\xbf", 3) == 0)
 		r->row = r->at = 3;
+	return true;
+}
+
+/* What is no text can be made text by another program, which is named. */
+static bool check_magic(const Rows *r, Error *e)
+{
+	static const struct {
+		const char *magic;
+		size_t size;
+		const char *kind, *unpack;
+	} kinds[] = {
+	    {"\x1f\x8b", 2, "compressed with gzip", "zcat"},
+	    {"\x28\xb5\x2f\xfd", 4, "compressed with zstd", "zstdcat"},
+	    {"\xfd\x37zXZ", 5, "compressed with xz", "xzcat"},
+	    {"PK\x03\x04", 4, "a ZIP archive", "unzip -p"},
+	    {"\xff\xfe", 2, "UTF-16", "iconv -f UTF-16 -t UTF-8"},
+	    {"\xfe\xff", 2, "UTF-16", "iconv -f UTF-16 -t UTF-8"},
+	};
+	bool standard = r->file == STDIN_FILENO;
+	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+		if (r->end >= kinds[i].size && memcmp(r->data, kinds[i].magic, kinds[i].size) == 0)
+			return fail(e, ERROR_MALFORMED, "%s: this is %s: %s %s | ul-prep ...", r->name,
+			            kinds[i].kind, kinds[i].unpack, standard ? "FILE" : r->name);
 	return true;
 }
 
@@ -531,7 +564,8 @@ Rows *rows_open(const char *path, const RowFormat *format, BadRows *bad, Error *
 	bool quotes = format->separator != NULL && format->separator[1] == '\0';
 	if (r->file < 0 || (quotes && !start_csv(r, e)) ||
 	    (r->data = memory_new(BLOCK + ROW_MAX, 1, e)) == NULL || !skip_byte_order_mark(r, e) ||
-	    !find_columns(r, e) || (r->wanted = memory_new(r->column_count, 1, e)) == NULL) {
+	    !check_magic(r, e) || !find_columns(r, e) ||
+	    (r->wanted = memory_new(r->column_count, 1, e)) == NULL) {
 		rows_close(r);
 		return NULL;
 	}
@@ -583,6 +617,16 @@ bool rows_find(const Rows *r, Text column, size_t *index)
 	}
 	*index = number - 1;
 	return r->columns.count == 0 && number >= 1 && number <= r->column_count;
+}
+
+void rows_column_name(const Rows *r, size_t column, char name[COLUMN_NAME_SIZE])
+{
+	if (r->columns.count == 0) {
+		snprintf(name, COLUMN_NAME_SIZE, "%zu", column + 1);
+		return;
+	}
+	Text text = strings_at(&r->columns, column);
+	text_printable(text_of(text.data), name, COLUMN_NAME_SIZE);
 }
 
 bool rows_fail_column(const Rows *r, const char *what, Text column, Error *e)

@@ -6,6 +6,9 @@
 
 #include "base/strings.h"
 
+/* For a message, which is one line: the text without control characters, cut to `size`. */
+void text_printable(Text t, char *out, size_t size);
+
 enum { ROW_MAX = 1 << 20 }; /* bytes; a longer row is a bad one */
 
 /* What stands between the elements of a JSON list, which make one field. */
@@ -58,6 +61,9 @@ const char *rows_name(const Rows *r);
  * For JSON lines a column is a key; those of the first MiB are known. */
 bool rows_find(const Rows *r, Text column, size_t *index);
 size_t rows_columns(const Rows *r);
+/* For a message: its name, cut where it is long, or without a header its number. */
+enum { COLUMN_NAME_SIZE = 64 };
+void rows_column_name(const Rows *r, size_t column, char name[COLUMN_NAME_SIZE]);
 /* An ERROR_USAGE that says that there is no such column, and what there is. */
 bool rows_fail_column(const Rows *r, const char *what, Text column, Error *e);
 

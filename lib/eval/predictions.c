@@ -81,7 +81,13 @@ static bool add_rank(TaskRanks *t, const char *user, const char *target, uint64_
 	return true;
 }
 
-static bool add_line(Predictions *p, const json_t *line, Error *e)
+/* Whether it is unknown if the target stands at rank k or better: the list ends before. */
+static bool ends_before(const json_t *items, uint64_t rank, uint64_t k)
+{
+	return rank == RANK_NONE && items != NULL && json_array_size(items) < k;
+}
+
+static bool add_line(Predictions *p, const json_t *line, uint64_t k, Error *e)
 {
 	const char *user = NULL, *task = NULL, *target = NULL;
 	uint64_t rank;
@@ -104,25 +110,27 @@ static bool add_line(Predictions *p, const json_t *line, Error *e)
 		return json_is_string(json_object_get(line, "text")) ||
 		       fail(e, ERROR_MALFORMED, "a \"target\", but neither \"rank\" nor \"text\"");
 	}
-	if (!get_rank(found_rank, &rank, e) || !check_items(json_object_get(line, "items"), target, rank, e))
+	const json_t *items = json_object_get(line, "items");
+	if (!get_rank(found_rank, &rank, e) || !check_items(items, target, rank, e))
 		return false;
+	p->short_lists += ends_before(items, rank, k);
 	TaskRanks *t = find_or_add_task(p, task, e);
 	return t != NULL && add_rank(t, user, target, rank, e);
 }
 
-static bool read_line(Predictions *p, const char *text, size_t size, Error *e)
+static bool read_line(Predictions *p, const char *text, size_t size, uint64_t k, Error *e)
 {
 	json_error_t json_error;
 	json_t *line = json_loadb(text, size, JSON_REJECT_DUPLICATES, &json_error);
 	if (line == NULL)
 		return fail(e, ERROR_MALFORMED, "no JSON: %s (column %d)", json_error.text,
 		            json_error.column);
-	bool done = add_line(p, line, e);
+	bool done = add_line(p, line, k, e);
 	json_decref(line);
 	return done;
 }
 
-bool predictions_read(Predictions *p, FILE *file, const char *name, Error *e)
+bool predictions_read(Predictions *p, FILE *file, const char *name, uint64_t k, Error *e)
 {
 	char *text = NULL;
 	size_t capacity = 0;
@@ -131,7 +139,7 @@ bool predictions_read(Predictions *p, FILE *file, const char *name, Error *e)
 	*p = (Predictions){0};
 	while (done && (size = getline(&text, &capacity, file)) > 0) {
 		p->lines++;
-		done = read_line(p, text, (size_t)size, e) || fail_in(e, "%s: line %zu", name, p->lines);
+		done = read_line(p, text, (size_t)size, k, e) || fail_in(e, "%s: line %zu", name, p->lines);
 	}
 	if (done && !feof(file))
 		done = fail_errno(e, "%s", name);

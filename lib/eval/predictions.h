@@ -22,11 +22,13 @@ typedef struct {
 	size_t lines;
 	size_t without_target; /* lines not scored: nobody knows the answer */
 	size_t text_only;      /* lines not scored: a text, no rank */
+	size_t short_lists;    /* lines whose target was not reached in less than k items */
 } Predictions;
 
-/* Reads lines to the end, of any length but one at a time.  Errors name `name`
- * and the line.  Both on error and at last the caller calls predictions_free(). */
-bool predictions_read(Predictions *p, FILE *file, const char *name, Error *e);
+/* Reads lines to the end, of any length but one at a time; k is the largest cut-off that will
+ * be asked for.  Errors name `name` and the line.  Both on error and at last the caller calls
+ * predictions_free(). */
+bool predictions_read(Predictions *p, FILE *file, const char *name, uint64_t k, Error *e);
 
 const TaskRanks *predictions_task(const Predictions *p, const char *name); /* NULL: not there */
 

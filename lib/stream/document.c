@@ -477,11 +477,24 @@ static json_t *parse_header(const uint8_t *bytes, size_t header, Error *e)
 	return json;
 }
 
+static bool looks_like_text(const uint8_t *bytes, size_t size)
+{
+	size_t i = size >= 3 && memcmp(bytes, "\xef\xbb\xbf", 3) == 0 ? 3 : 0; /* byte order mark */
+	while (i < size && ((bytes[i] >= ' ' && bytes[i] < 0x7f) || (bytes[i] >= '\t' && bytes[i] <= '\r')))
+		i++;
+	return i == size;
+}
+
 bool document_header(const uint8_t prefix[DOCUMENT_PREFIX], size_t *header, Error *e)
 {
 	uint64_t length = 0;
 	for (size_t i = 0; i < DOCUMENT_PREFIX; i++)
 		length |= (uint64_t)prefix[i] << (8 * i);
+	if (memcmp(prefix, "GGUF", 4) == 0)
+		return fail(e, ERROR_MALFORMED, "this is GGUF, a language model: give it to --llm");
+	if (looks_like_text(prefix, DOCUMENT_PREFIX))
+		return fail(e, ERROR_MALFORMED,
+		            "this looks like text, and is no stream: make a dataset of it with ul-prep");
 	if (length < 2 || length > DOCUMENT_MAX_HEADER)
 		return fail(
 		    e, ERROR_MALFORMED,

@@ -18,19 +18,23 @@ static char *resolve(const char *path, Error *e)
 	return copy;
 }
 
-static bool open_temporary(Output *o, Error *e)
+/* `replaced`: the file that is there already, whose permissions the new one has from the
+ * start; or NULL. */
+static bool open_temporary(Output *o, const struct stat *replaced, Error *e)
 {
 	size_t size = strlen(o->path) + 32;
 	o->temporary = memory_new(size, 1, e);
 	if (o->temporary == NULL)
 		return false;
 	int fd;
+	mode_t mode = replaced ? replaced->st_mode & 0777 : 0666;
 	unsigned attempt = 0;
 	do {
 		snprintf(o->temporary, size, "%s.tmp%ld.%u", o->path, (long)getpid(), attempt);
-		fd = open(o->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+		fd = open(o->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
 	} while (fd < 0 && errno == EEXIST && attempt++ < 1000);
-	if (fd >= 0 && (o->file = fdopen(fd, "wb")) != NULL)
+	bool done = fd >= 0 && (replaced == NULL || fchmod(fd, mode) == 0); /* the umask is not asked again */
+	if (done && (o->file = fdopen(fd, "wb")) != NULL)
 		return true;
 	fail_errno(e, "cannot write '%s'", o->path);
 	if (fd >= 0) {
@@ -61,10 +65,21 @@ bool output_open(Output *o, const char *path, bool binary, Error *e)
 	if (exists && !S_ISREG(status.st_mode)) /* a device or a pipe is written to, not replaced */
 		done = (o->file = fopen(o->path, "wbe")) != NULL || fail_errno(e, "cannot write '%s'", path);
 	else
-		done = open_temporary(o, e);
+		done = open_temporary(o, exists ? &status : NULL, e);
 	if (!done)
 		output_abort(o);
 	return done;
+}
+
+bool output_differs(const char *path, const char *input, Error *e)
+{
+	struct stat out, in;
+	bool standard = input == NULL || strcmp(input, "-") == 0;
+	if (path == NULL || strcmp(path, "-") == 0 || stat(path, &out) != 0 || !S_ISREG(out.st_mode) ||
+	    (standard ? fstat(STDIN_FILENO, &in) : stat(input, &in)) != 0)
+		return true;
+	return out.st_dev != in.st_dev || out.st_ino != in.st_ino ||
+	       fail(e, ERROR_USAGE, "the output '%s' is an input, too: it would be lost", path);
 }
 
 bool output_check(const char *path, bool binary, Error *e)

@@ -118,7 +118,7 @@ static bool read_text(Predictions *p, const char *text, Error *e)
 {
 	FILE *file = fmemopen((void *)(uintptr_t)text, strlen(text), "r");
 	assert_non_null(file);
-	bool done = predictions_read(p, file, "some.jsonl", e);
+	bool done = predictions_read(p, file, "some.jsonl", 10, e);
 	assert_int_equal(fclose(file), 0);
 	return done;
 }

@@ -24,3 +24,12 @@ for wrong in encoder.ult adapter.ult lm.gguf events.csv /dev/null; do
 	check ul-gen -q --rank 1 -m encoder.ult $wrong
 	check tune --llm lm.gguf -m encoder.ult $wrong
 done
+
+# What is easily confused is said by its name.
+check ul-embed -q -m encoder.ult lm.gguf
+grep -q 'lm.gguf: .*this is GGUF.*--llm' err
+check ul-embed -q -m encoder.ult events.csv
+grep -q 'events.csv: .*this looks like text.*ul-prep' err
+printf '\xef\xbb\xbfuser,item\n1,2\n' >marked.csv
+check ul-pretrain -q --steps 1 marked.csv
+grep -q 'looks like text' err

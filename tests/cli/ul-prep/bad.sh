@@ -17,6 +17,12 @@ bad 3 NUL 'u,a,4,1\nu,b\0000,4,1\n'
 bad 2 quote 'u,"b,4,1\nu,a,4,1\n'
 bad 2 'no time' 'u,b,4,soon\nu,a,4,1\n'
 bad 2 'no item' 'u,,4,1\nu,a,4,1\n'
+# The message shows the field.
+printf 'user,item,rating,time\nu,a,4 stars,1\nu,b,3,01/02/2013\n' >rows.csv
+expect 3 ul-prep -o out rows.csv 2>err
+grep -qF "line 3: a time that is no time: '01/02/2013' (seconds, or YYYY-MM-DD[ HH:MM[:SS]])" err
+expect 3 prep -o out rows.csv 2>err
+grep -qF "line 2: a rating that is no number: '4 stars' (a decimal number)" err
 
 # In an item table, too.
 printf 'item,title\n1001,A\n1002\n' >items.csv

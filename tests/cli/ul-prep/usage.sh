@@ -17,6 +17,9 @@ wrong "'a b' is no name" --feature 'a b=rating' "$e"
 wrong 'NAME=COLUMN' --feature rating "$e"
 wrong "two features or texts with the name 'a'" --feature a=rating --text a=user "$e"
 wrong 'no user of [0-9]* stays' --min-events 1000000 "$e"
+printf 'row,film,title\n1,1001,A\n' >other.csv
+wrong "other.csv: column 'row' has none of the .* items .*--item-key" --items other.csv --text t=title "$e"
+ul-prep -q --items other.csv --item-key film --text t=title -o joined "$e"
 wrong 'standard input can be read only once' --items - -
 wrong 'where is movies.dat' --preset ml-1m -
 wrong 'preset is one of ml-1m|ml-20m' --preset amazon "$e"

@@ -1,0 +1,17 @@
+# Which columns were taken is said, as the files name them.
+# columns WORDS FILE [OPTION]...
+columns() {
+	ul-prep "${@:3}" -o out.ult "$2" 2>err
+	grep -qxF "ul-prep: columns: $1" err || { cat err >&2; exit 1; }
+}
+none='none: the order of the rows is time'
+printf 'date,who,user_id,item\n5,x,u,a\n' >dated.csv
+printf '{"item":"a","user":"u"}\n' >rows.jsonl
+printf 'u\ta\n' >bare.tsv
+columns 'user=user item=item time=time' "$TESTDATA/events.csv"
+columns 'user=user_id item=item time=date' dated.csv
+columns 'user=who item=item time=date' dated.csv --user who
+columns "user=user item=item time=$none" rows.jsonl
+columns "user=1 item=2 time=$none" bare.tsv --no-header --user 1 --item 2
+ul-prep -q -o out.ult dated.csv 2>err
+[[ ! -s err ]]
