@@ -15,4 +15,5 @@ expect 3 ul-pretrain -q --dim 8 --heads 1 --steps 1 -o out one.ult 2>err
 [[ $(wc -l <err) == 1 && ! -e out ]]
 # Training that diverges is a failure, and leaves no model.
 expect 1 ul-pretrain -q --dim 8 --layers 1 --heads 1 --lr 10 --weight-decay 10 --steps 300 -o out data.ult 2>err
-[[ $(wc -l <err) == 1 && ! -e out ]] && grep -q diverged err
+[[ $(wc -l <err) == 1 && ! -e out ]]
+grep -q diverged err
