@@ -78,9 +78,9 @@ usage() {
 
 # The tensors of a model without its record of how it came about.
 numbers() {
-	ul-cat -q --to safetensors -o whole.safetensors "$1"
-	tail -c "+$((9 + $(od -An -tu8 -N 8 whole.safetensors)))" whole.safetensors
-	rm whole.safetensors
+	ul-cat -q --to safetensors -o "whole.$BASHPID" "$1"
+	tail -c "+$((9 + $(od -An -tu8 -N 8 "whole.$BASHPID")))" "whole.$BASHPID"
+	rm "whole.$BASHPID"
 }
 
 # A real model of ../shared, or of $MODELS; without it the case is skipped.
