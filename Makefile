@@ -12,9 +12,9 @@ LIBS    = -lopenblas -lcsv -lzstd -ljansson -lxxhash -lpcre2-8 -lpthread -lm
 WARNINGS = -Wall -Wextra -Wshadow -Wconversion -Wsign-conversion -Wstrict-prototypes \
 	-Wmissing-prototypes -Wvla -Wformat=2 -Wcast-align -Wpointer-arith -Wwrite-strings \
 	-Wno-missing-field-initializers -Wundef -Wunused-result -Wdouble-promotion $(WERROR)
-STANDARD = -std=c17 -D_GNU_SOURCE -DUL_VERSION='"$(VERSION)"' -Ilib -Icmd -Ibuild
+STANDARD = -std=c17 -D_GNU_SOURCE -DUL_VERSION='"$(VERSION)"' -Ilib -Icmd
 ifdef SANITIZE
-BUILD   := build/sanitize
+override BUILD := build/sanitize
 SANITIZER = -fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer
 endif
 # Some systems keep cblas.h in a folder of its own; asked when it is needed, since

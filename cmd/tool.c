@@ -1,6 +1,7 @@
 #include "tool.h"
 
 #include "math/gemm.h"
+#include "math/vector.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -39,8 +40,8 @@ static _Noreturn void print_version(const Tool *tool)
 	Error e = {0};
 	char path[256];
 	gemm_describe(path, sizeof path);
-	printf("%s (User-LLM in C) %s\n%s\nmatrix products: %s\nzstd %s\n", tool->name, UL_VERSION, COMPILER,
-	       path, ZSTD_versionString());
+	printf("%s (User-LLM in C) %s\n%s\nmatrix products: %s\nvector code: %s\nzstd %s\n", tool->name,
+	       UL_VERSION, COMPILER, path, vector_path(), ZSTD_versionString());
 	exit(tool_finish(tool, true, &e));
 }
 
@@ -56,6 +57,12 @@ void tool_start(const Tool *tool, Option *table, size_t count, CommonOptions *co
 		print_version(tool);
 	if (!done)
 		exit(tool_fail(tool, &e));
+	if (common->verbose) {
+		char path[256];
+		gemm_describe(path, sizeof path);
+		tool_say(tool, "version %s, %lld threads, vector code: %s, matrix products: %s", UL_VERSION,
+		         (long long)common->threads, vector_path(), path);
+	}
 }
 
 const char *tool_operand(const Tool *tool, const StringList *operands)
@@ -79,7 +86,10 @@ int tool_fail(const Tool *tool, const Error *e)
 {
 	fflush(stdout);
 	clear_line();
-	fprintf(stderr, "%s: %s\n", tool->name, e->text);
+	fprintf(stderr, "%s: ", tool->name);
+	for (const char *p = e->text; *p != '\0'; p++) /* one line, whatever a file is called */
+		fputc((unsigned char)*p < ' ' ? '?' : *p, stderr);
+	fputc('\n', stderr);
 	return e->code == ERROR_NONE ? ERROR_FAILURE : e->code;
 }
 

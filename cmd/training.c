@@ -1,5 +1,6 @@
 #include "training.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -30,16 +31,23 @@ void training_options(Option *table, TrainingOptions *o)
 	memcpy(table, options, sizeof options);
 }
 
+bool training_check(const Option *table, size_t count, Error *e)
+{
+	bool minutes = option_given(table, count, "minutes"), steps = option_given(table, count, "steps");
+	if (minutes + steps + option_given(table, count, "epochs") > 1)
+		return fail(e, ERROR_USAGE, "one budget at most: --epochs, --steps or --minutes");
+	return true;
+}
+
 typedef struct {
 	const Tool *tool;
 	const CommonOptions *common;
 	const TrainingOptions *options;
 	const char *unit;
 	FILE *log;
-	Error *error;
 } Reporting;
 
-static void write_log(const Reporting *r, const TrainerReport *line)
+static void write_log(Reporting *r, const TrainerReport *line)
 {
 	if (r->log == NULL || !line->evaluated)
 		return;
@@ -49,13 +57,17 @@ static void write_log(const Reporting *r, const TrainerReport *line)
 	        "\"validation\": \"%s\", \"best\": %s}\n",
 	        (unsigned long long)line->step, line->epoch, line->seconds, line->loss, line->lr, r->unit,
 	        line->rate, line->words, line->improved ? "true" : "false");
-	if (fflush(r->log) != 0)
-		fail_errno(r->error, "%s", r->options->log);
+	if (fflush(r->log) == 0)
+		return;
+	/* The model is worth more than its log. */
+	tool_say(r->tool, "%s: %s; going on without a log", r->options->log, strerror(errno));
+	fclose(r->log);
+	r->log = NULL;
 }
 
 static void report(void *context, const TrainerReport *line)
 {
-	const Reporting *r = context;
+	Reporting *r = context;
 	write_log(r, line);
 	if (r->common->quiet)
 		return;
@@ -65,7 +77,9 @@ static void report(void *context, const TrainerReport *line)
 		         line->rate, line->words, line->improved ? " best" : "");
 		return;
 	}
-	int left = line->progress > 0 ? (int)(line->seconds * (1 - line->progress) / line->progress) : 0;
+	double most = 359999,
+	       left_for = line->progress > 0 ? line->seconds * (1 - line->progress) / line->progress : 0;
+	int left = (int)(left_for < most ? left_for : most);
 	tool_progress(r->tool, false, "epoch %.2f  %3.0f %%  loss %.4f  %.0f %s/s  %d:%02d left", line->epoch,
 	              100 * line->progress, line->loss, line->rate, r->unit, left / 60, left % 60);
 }
@@ -83,13 +97,13 @@ bool training_run(const Tool *tool, const TrainingOptions *o, const CommonOption
 	                 .evaluate_every = (uint64_t)o->evaluate_every,
 	                 .patience = (size_t)o->patience,
 	                 .seed = (uint64_t)common->seed};
-	Reporting reporting = {tool, common, o, unit, NULL, e};
+	Reporting reporting = {tool, common, o, unit, NULL};
 	if (o->log != NULL && (reporting.log = fopen(o->log, "w")) == NULL)
 		return fail_errno(e, "%s", o->log);
 	Pool *pool = pool_new((size_t)common->threads, e);
 	bool done = pool != NULL && trainer_run(trainee, &budget, pool, report, &reporting, e);
 	pool_free(pool);
 	if (reporting.log != NULL && fclose(reporting.log) != 0)
-		fail_errno(e, "%s", o->log);
-	return done && e->code == ERROR_NONE;
+		tool_say(tool, "%s: %s; the log is not whole", o->log, strerror(errno));
+	return done;
 }

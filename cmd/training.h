@@ -16,6 +16,9 @@ enum { TRAINING_OPTIONS = 8 };
 /* Fills table[0 … TRAINING_OPTIONS); the defaults are what is in *o, and the help tells them. */
 void training_options(Option *table, TrainingOptions *o);
 
+/* ERROR_USAGE for more than one of --epochs, --steps and --minutes. */
+bool training_check(const Option *table, size_t count, Error *e);
+
 /* Trains; a line an evaluation on standard error and in the log.  `unit`: what the rate counts. */
 bool training_run(const Tool *tool, const TrainingOptions *o, const CommonOptions *common,
                   const Trainee *trainee, const char *unit, Error *e);

@@ -57,7 +57,7 @@ static bool check_document(Census *c, const Document *d, Error *e)
 	       embeddings_chunk(&c->embeddings, d, &chunk, e);
 }
 
-/* Control characters could make a terminal lie. */
+/* Control characters could make a terminal lie, and two lines of one. */
 static void print_text(const char *text)
 {
 	for (; *text != '\0'; text++) {
@@ -139,8 +139,8 @@ static bool list_or_check(const char *path, const Settings *s, Error *e)
 	StreamReader *r = stream_reader_open(path, e);
 	bool done = r != NULL && read_all(r, &c, s->list, e);
 	if (done && !s->common.quiet) {
-		printf("%s: ok, %" PRIu64 " document%s, ", stream_name(r), c.documents,
-		       c.documents == 1 ? "" : "s");
+		print_text(stream_name(r));
+		printf(": ok, %" PRIu64 " document%s, ", c.documents, c.documents == 1 ? "" : "s");
 		if (c.announced >= 0)
 			printf("%" PRIu64 " users, ", c.users);
 		printf("%" PRIu64 " bytes, xxh64 %016" PRIx64 "\n", c.bytes, stream_hash(r));

@@ -37,10 +37,10 @@ typedef struct {
 } Work;
 
 /* The rows of one user: each event's, the last, or their mean. */
-static bool pool_rows(const Work *w, const Tensor *h, const AttentionSegment *s, size_t i, Error *e)
+static bool pool_rows(const Work *w, const Tensor *h, size_t i, Error *e)
 {
-	size_t d = h->cols, T = s->queries;
-	const float *value = h->value + s->query * d;
+	size_t d = h->cols, T = h->rows;
+	const float *value = h->value;
 	w->row_counts[i] = strcmp(w->pool, "none") == 0 ? T : 1;
 	float *out = w->rows[i] = memory_new(w->row_counts[i] * d, sizeof *out, e);
 	if (out == NULL)
@@ -56,31 +56,30 @@ static bool pool_rows(const Work *w, const Tensor *h, const AttentionSegment *s,
 	return true;
 }
 
+/* One history a pass: a user's numbers must not depend on who else is in the data. */
+static bool embed_user(const Work *w, Tape *t, size_t i, Error *e)
+{
+	EventBatch batch;
+	const Users *users = w->users;
+	size_t user = w->which[i];
+	Segment history = {(size_t)users->offsets[user], (size_t)users->offsets[user + 1], false};
+	tape_reset(t, false, 0);
+	if (!batch_new(&batch, w->translation, users, &history, 1, &t->arena, e))
+		return false;
+	const Tensor *h = encoder_forward(t, w->translation->encoder, &batch);
+	if (h != NULL)
+		return pool_rows(w, h, i, e);
+	*e = t->error;
+	return false;
+}
+
 static void embed_lane(void *context, size_t lane)
 {
-	enum { GROUP = 8 };
 	Work *w = context;
 	Tape t = {0};
-	Error *e = &w->errors[lane];
-	for (size_t first = lane * GROUP; first < w->count && e->code == ERROR_NONE; first += LANES * GROUP) {
-		size_t count = w->count - first < GROUP ? w->count - first : GROUP;
-		Segment histories[GROUP];
-		EventBatch batch;
-		for (size_t i = 0; i < count; i++) {
-			size_t user = w->which[first + i];
-			histories[i] = (Segment){(size_t)w->users->offsets[user],
-			                         (size_t)w->users->offsets[user + 1], false};
-		}
-		tape_reset(&t, false, 0);
-		if (!batch_new(&batch, w->translation, w->users, histories, count, &t.arena, e))
+	for (size_t i = lane; i < w->count; i += LANES)
+		if (!embed_user(w, &t, i, &w->errors[lane]))
 			break;
-		const Tensor *h = encoder_forward(&t, w->translation->encoder, &batch);
-		if (h == NULL)
-			*e = t.error;
-		for (size_t i = 0; h != NULL && i < count; i++)
-			if (!pool_rows(w, h, &batch.segments[i], first + i, e))
-				break;
-	}
 	tape_free(&t);
 }
 

@@ -128,7 +128,8 @@ int main(int argc, char **argv)
 	tool_start(&tool, table, count, &s.common, &operands, argc, argv);
 	gemm_start();
 	Provenance provenance = tool_provenance(&tool, table, count, &s.common, &operands, &record, &e);
-	bool done = e.code == ERROR_NONE && finetune(&s, tool_operand(&tool, &operands), &provenance, &e);
+	bool done = e.code == ERROR_NONE && training_check(table, count, &e) &&
+	            finetune(&s, tool_operand(&tool, &operands), &provenance, &e);
 	buffer_free(&record);
 	string_list_free(&operands);
 	return tool_finish(&tool, done, &e);

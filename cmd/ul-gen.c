@@ -45,27 +45,31 @@ typedef struct {
 	Output output;
 } Parts;
 
-static int part_of(const char *split)
+static Part part_of(const char *split)
 {
-	Part part;
-	return part_parse(split, &part) ? (int)part : PART_ALL;
+	Part part = PART_TEST;
+	(void)part_parse(split, &part); /* one of the words that the option takes */
+	return part;
 }
 
-/* Options that mean something with --rank alone, and with --prompt alone. */
-static bool check_given(const Settings *s, const Option *table, size_t count, Error *e)
+/* What was given and means nothing to what is asked. */
+static bool check_given(const Settings *s, const Option *table, size_t count, const StringList *operands,
+                        Error *e)
 {
-	static const char *const of_rank[] = {"query", "keep-seen", "beam", "format", "history"};
-	static const char *const of_prompt[] = {"n-predict", "temperature", "top-k", "top-p"};
-	for (size_t i = 0; s->rank == 0 && i < sizeof of_rank / sizeof *of_rank; i++)
-		if (option_given(table, count, of_rank[i]))
-			return fail(e, ERROR_USAGE, "--%s goes with --rank", of_rank[i]);
-	for (size_t i = 0; s->rank > 0 && i < sizeof of_prompt / sizeof *of_prompt; i++)
-		if (option_given(table, count, of_prompt[i]))
-			return fail(e, ERROR_USAGE, "--%s goes with --prompt", of_prompt[i]);
-	for (size_t i = 0; s->llm == NULL && i < 2; i++)
-		if (option_given(table, count, i ? "beam" : "query"))
-			return fail(e, ERROR_USAGE, "--%s goes with --llm", i ? "beam" : "query");
-	return true;
+	if (s->rank == 0 && !options_refuse(table, count, "query keep-seen beam format history", "--rank", e))
+		return false;
+	if (s->rank > 0 && !options_refuse(table, count, "n-predict temperature top-k top-p", "--prompt", e))
+		return false;
+	if (s->llm == NULL && !options_refuse(table, count, "query beam", "--llm", e))
+		return false;
+	if (s->prompt == NULL || s->adapter != NULL)
+		return true;
+	if (operands->count > 0)
+		return fail(e, ERROR_USAGE,
+		            "'%s' is not read: a --prompt knows users through an adapter alone (-m, -a)",
+		            operands->items[0]);
+	return options_refuse(table, count, "split limit",
+	                      "users: with --prompt these come through an adapter (-m, -a)", e);
 }
 
 static bool check(const Settings *s, Error *e)
@@ -201,19 +205,28 @@ static json_t *ranking_json(const Parts *p, const Dataset *data, const Dataset *
 	                 items, "titles", titles, "scores", scores);
 }
 
+/* A name on one line of a terminal: control characters become spaces. */
+static bool print_name(Buffer *b, const char *before, Text name, Error *e)
+{
+	size_t from = b->size + strlen(before);
+	if (!buffer_append(b, before, strlen(before), e) || !buffer_append(b, name.data, name.size, e))
+		return false;
+	for (size_t i = from; i < b->size; i++)
+		b->data[i] = b->data[i] < ' ' || b->data[i] == 0x7f ? ' ' : b->data[i];
+	return true;
+}
+
 /* The last events of a history, for people. */
 static bool print_history(const Settings *s, const Query *q, const Strings *names, Buffer *b, Error *e)
 {
 	size_t first = (size_t)q->users->offsets[q->user], end = q->history.end, most = (size_t)s->history;
-	Text user = strings_at(&q->users->ids, q->user);
-	if (!buffer_print(b, e, "user %.*s had:", (int)user.size, user.data))
+	size_t shown = end - first > most ? end - most : first;
+	if (!print_name(b, "user ", strings_at(&q->users->ids, q->user), e) || !buffer_print(b, e, " had:"))
 		return false;
-	for (size_t event = end - first > most ? end - most : first; event < end; event++) {
-		Text name = strings_at(names, (size_t)q->users->items[event]);
-		if (!buffer_print(b, e, "%s %.*s", event > first && event + most > end ? " |" : "",
-		                  (int)name.size, name.data))
+	for (size_t event = shown; event < end; event++)
+		if (!print_name(b, event > shown ? " | " : " ",
+		                strings_at(names, (size_t)q->users->items[event]), e))
 			return false;
-	}
 	return true;
 }
 
@@ -226,12 +239,10 @@ static bool write_paragraph(const Settings *s, Parts *p, const Query *q, const R
 	bool done =
 	    print_history(s, q, &p->own, &b, e) && buffer_print(&b, e, "\n  asked: %s\n  said:", asked);
 	for (size_t i = 0; done && i < r->count; i++) {
-		Text name = strings_at(&p->names, (size_t)r->items[i]);
-		done = buffer_print(&b, e, "%s %.*s", i ? " |" : "", (int)name.size, name.data);
+		done = print_name(&b, i ? " | " : " ", strings_at(&p->names, (size_t)r->items[i]), e);
 	}
-	Text target = strings_at(&p->own, (size_t)q->target);
 	if (done && q->target >= ID_FIRST)
-		done = buffer_print(&b, e, "\n  took: %.*s", (int)target.size, target.data);
+		done = print_name(&b, "\n  took: ", strings_at(&p->own, (size_t)q->target), e);
 	done = done && buffer_print(&b, e, "\n\n") && output_write(&p->output, b.data, b.size, e);
 	buffer_free(&b);
 	return done;
@@ -393,7 +404,7 @@ int main(int argc, char **argv)
 	size_t count = sizeof table / sizeof *table;
 	tool_start(&tool, table, count, &s.common, &operands, argc, argv);
 	gemm_start();
-	bool done = check(&s, &e) && check_given(&s, table, count, &e) &&
+	bool done = check(&s, &e) && check_given(&s, table, count, &operands, &e) &&
 	            generate(&s, tool_operand(&tool, &operands), &e);
 	string_list_free(&operands);
 	return tool_finish(&tool, done, &e);

@@ -22,9 +22,20 @@ typedef struct {
 	const char *arch, *output, *query;
 	int64_t dim, layers, heads, kv_heads, max_len, batch, vocabulary;
 	double dropout, feature_weight, holdout;
+	bool keep_seen;
 	CommonOptions common;
 	TrainingOptions training;
 } Settings;
+
+/* What was given and means nothing to the architecture, or is too much for it. */
+static bool check_given(const Settings *s, const Option *table, size_t count, Error *e)
+{
+	if (strcmp(s->arch, "lm") != 0)
+		return options_refuse(table, count, "kv-heads vocab query holdout", "--arch lm", e);
+	if (s->max_len > LLM_POSITIONS)
+		return fail(e, ERROR_USAGE, "--max-len of a language model is at most %d", LLM_POSITIONS);
+	return options_refuse(table, count, "dropout feature-weight keep-seen", "--arch ar", e);
+}
 
 /* Defaults that differ between the architectures: what was not given is 0. */
 static void set_defaults(Settings *s)
@@ -57,9 +68,9 @@ static bool pretrain_encoder(const Settings *s, DatasetReader *reader, const Use
 	EncoderShape shape = {(size_t)s->dim, (size_t)s->layers, (size_t)s->heads, (size_t)s->max_len,
 	                      s->dropout};
 	Encoder *encoder = encoder_new(&shape, data, seed, e);
-	Pretraining *training =
-	    encoder ? pretraining_new(encoder, data, users, (size_t)s->batch, s->feature_weight, seed, e)
-	            : NULL;
+	Pretraining *training = encoder ? pretraining_new(encoder, data, users, (size_t)s->batch,
+	                                                  s->feature_weight, s->keep_seen, seed, e)
+	                                : NULL;
 	bool done = training != NULL;
 	if (done) {
 		Trainee trainee = pretraining_trainee(training);
@@ -157,7 +168,7 @@ int main(int argc, char **argv)
 	              .feature_weight = 0.1,
 	              .vocabulary = 2048,
 	              .training = {.steps = -1, .decay = 0.01, .patience = 10}};
-	enum { OWN = 13 };
+	enum { OWN = 14 };
 	Option table[COMMON_OPTIONS + OWN + TRAINING_OPTIONS] = {
 	    [COMMON_OPTIONS] = {"output", 'o', OPTION_STRING, &s.output, "FILE", "write the model to FILE",
 	                        .incidental = true},
@@ -168,13 +179,15 @@ int main(int argc, char **argv)
 	    {"heads", 0, OPTION_INTEGER, &s.heads, "N", "attention heads (default 2; lm: 4)", 1, 1024},
 	    {"max-len", 0, OPTION_INTEGER, &s.max_len, "N",
 	     "events of a history that are read, the last ones (default 200); lm: context in tokens (256)", 1,
-	     1e6},
+	     ENCODER_MAX_LEN},
 	    {"batch", 0, OPTION_INTEGER, &s.batch, "N", "histories a step (default 128); lm: texts (64)", 1,
 	     1e6},
 	    {"dropout", 0, OPTION_REAL, &s.dropout, "X", "ar: share of activations dropped (default 0.2)", 0,
 	     0.9},
 	    {"feature-weight", 0, OPTION_REAL, &s.feature_weight, "X",
 	     "ar: weight of each feature's loss beside the item's 1 (default 0.1)", 0, 100},
+	    {"keep-seen", 0, OPTION_FLAG, &s.keep_seen, NULL,
+	     "ar: validation also ranks items that the user has had, for data with repeats"},
 	    {"kv-heads", 0, OPTION_INTEGER, &s.kv_heads, "N", "lm: heads of keys and values (default: half)",
 	     1, 1024},
 	    {"vocab", 0, OPTION_INTEGER, &s.vocabulary, "N", "lm: tokens to learn at most (default 2048)",
@@ -193,7 +206,9 @@ int main(int argc, char **argv)
 	gemm_start();
 	Provenance provenance = tool_provenance(&tool, table, count, &s.common, &operands, &record, &e);
 	set_defaults(&s);
-	bool done = e.code == ERROR_NONE && pretrain(&s, tool_operand(&tool, &operands), &provenance, &e);
+	bool done = e.code == ERROR_NONE && check_given(&s, table, count, &e) &&
+	            training_check(table, count, &e) &&
+	            pretrain(&s, tool_operand(&tool, &operands), &provenance, &e);
 	buffer_free(&record);
 	string_list_free(&operands);
 	return tool_finish(&tool, done, &e);

@@ -1,5 +1,7 @@
 #include "base/options.h"
 
+#include "base/strings.h"
+
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -25,15 +27,6 @@ void options_common(Option *table, CommonOptions *common)
 	memcpy(table, options, sizeof options);
 }
 
-static bool one_of(const char *word, const char *choices)
-{
-	size_t length = strchr(word, '|') ? 0 : strlen(word); /* "a|b" is no choice */
-	for (const char *p = choices; p != NULL && length > 0; p = strchr(p, '|') ? strchr(p, '|') + 1 : NULL)
-		if (strncmp(p, word, length) == 0 && (p[length] == '|' || p[length] == '\0'))
-			return true;
-	return false;
-}
-
 static bool list_append(StringList *list, const char *item, Error *e)
 {
 	if (!memory_grow(&list->items, &list->capacity, list->count + 1, sizeof *list->items, e))
@@ -57,7 +50,7 @@ static bool store(Option *o, const char *text, Error *e)
 	case OPTION_LIST:
 		return list_append(o->value, text, e);
 	case OPTION_CHOICE:
-		if (!one_of(text, o->argument))
+		if (!word_among(text, o->argument))
 			return fail(e, ERROR_USAGE, "--%s is one of %s, not '%s'", o->name, o->argument,
 			            text);
 		*(const char **)o->value = text;
@@ -151,6 +144,17 @@ bool option_given(const Option *table, size_t count, const char *name)
 		if (strcmp(o->name, name) == 0)
 			return o->given;
 	return false;
+}
+
+bool options_refuse(const Option *table, size_t count, const char *names, const char *what, Error *e)
+{
+	for (size_t length; *names != '\0'; names += length + (names[length] == ' ')) {
+		length = strcspn(names, " ");
+		for (const Option *o = table; o < table + count; o++)
+			if (o->given && strlen(o->name) == length && strncmp(o->name, names, length) == 0)
+				return fail(e, ERROR_USAGE, "--%s goes with %s", o->name, what);
+	}
+	return true;
 }
 
 /* One option: its names in a column of 26, its help wrapped beside it. */

@@ -56,6 +56,9 @@ bool options_parse(Option *table, size_t count, int argc, char **argv, StringLis
 /* Whether the option called `name` was given. */
 bool option_given(const Option *table, size_t count, const char *name);
 
+/* ERROR_USAGE "--NAME goes with WHAT" for the first of the names, separated by spaces, that was given. */
+bool options_refuse(const Option *table, size_t count, const char *names, const char *what, Error *e);
+
 /* The help's lines for the table, wrapped for a terminal of 80 columns. */
 bool options_help(const Option *table, size_t count, Buffer *out, Error *e);
 

@@ -44,38 +44,41 @@ bool text_equal(Text a, Text b)
 	return a.size == b.size && (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
 }
 
-/* Length of the well-formed UTF-8 sequence at p, 0 where there is none. */
-static size_t utf8_sequence(const uint8_t *p, size_t left)
+size_t utf8_decode(const char *p, size_t left, uint32_t *code)
 {
-	static const struct {
-		uint8_t first, last, second_low, second_high, length;
-	} forms[] = {
-	    {0x01, 0x7f, 0, 0, 1},       {0xc2, 0xdf, 0x80, 0xbf, 2}, {0xe0, 0xe0, 0xa0, 0xbf, 3},
-	    {0xe1, 0xec, 0x80, 0xbf, 3}, {0xed, 0xed, 0x80, 0x9f, 3}, {0xee, 0xef, 0x80, 0xbf, 3},
-	    {0xf0, 0xf0, 0x90, 0xbf, 4}, {0xf1, 0xf3, 0x80, 0xbf, 4}, {0xf4, 0xf4, 0x80, 0x8f, 4},
-	};
-	for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
-		size_t length = forms[i].length;
-		if (*p < forms[i].first || *p > forms[i].last)
-			continue;
-		if (length > left ||
-		    (length > 1 && (p[1] < forms[i].second_low || p[1] > forms[i].second_high)))
+	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+	uint8_t first = (uint8_t)*p;
+	size_t length = first < 0x80 ? 1 : first < 0xc0 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+	if (length == 0 || length > left || first > 0xf4)
+		return 0;
+	uint32_t value = length == 1 ? first : first & (0x7fu >> length);
+	for (size_t i = 1; i < length; i++) {
+		if (((uint8_t)p[i] & 0xc0) != 0x80)
 			return 0;
-		for (size_t k = 2; k < length; k++)
-			if ((p[k] & 0xc0) != 0x80)
-				return 0;
-		return length;
+		value = value << 6 | ((uint8_t)p[i] & 0x3f);
 	}
-	return 0;
+	if (value < least[length] || value > 0x10ffff || (value >= 0xd800 && value < 0xe000))
+		return 0;
+	*code = value;
+	return length;
 }
 
 bool text_is_utf8(Text t)
 {
-	const uint8_t *p = (const uint8_t *)t.data;
+	uint32_t code;
 	for (size_t i = 0, length; i < t.size; i += length)
-		if ((length = utf8_sequence(p + i, t.size - i)) == 0)
+		if ((length = utf8_decode(t.data + i, t.size - i, &code)) == 0 || code == 0)
 			return false;
 	return true;
+}
+
+bool word_among(const char *word, const char *words)
+{
+	size_t length = strchr(word, '|') ? 0 : strlen(word); /* "a|b" is no word */
+	for (const char *p = words; p != NULL && length > 0; p = strchr(p, '|') ? strchr(p, '|') + 1 : NULL)
+		if (strncmp(p, word, length) == 0 && (p[length] == '|' || p[length] == '\0'))
+			return true;
+	return false;
 }
 
 /* The slot where `text` is, or the free one where it would go. */

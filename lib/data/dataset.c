@@ -20,7 +20,7 @@ Ids event_feature(const Dataset *d, const Users *users, size_t f, size_t event)
 Segment dataset_segment(const Dataset *d, const Users *users, size_t user, Part part)
 {
 	size_t first = (size_t)users->offsets[user], end = (size_t)users->offsets[user + 1];
-	if (end - first < 3)
+	if (end - first < 3 || part == PART_ALL)
 		return (Segment){first, end, false};
 	if (part == PART_TRAIN)
 		return (Segment){first, end - 2, false};
@@ -32,7 +32,7 @@ Segment dataset_segment(const Dataset *d, const Users *users, size_t user, Part 
 
 bool part_parse(const char *name, Part *part)
 {
-	static const char *const names[] = {"train", "val", "test"};
+	static const char *const names[] = {"train", "val", "test", "all"};
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
 		if (strcmp(name, names[i]) == 0) {
 			*part = (Part)i;

@@ -14,7 +14,8 @@
 enum { ID_PADDING = 0, ID_UNKNOWN = 1, ID_MASK = 2, ID_FIRST = 3 };
 
 typedef enum { SPLIT_LEAVE_ONE_OUT, SPLIT_WINDOW } Split;
-typedef enum { PART_TRAIN, PART_VALIDATION, PART_TEST } Part;
+/* PART_ALL: what comes after all the events, which nobody knows yet. */
+typedef enum { PART_TRAIN, PART_VALIDATION, PART_TEST, PART_ALL } Part;
 
 /* Lists of ids, one list a row (an item, an event).  offsets NULL: every list
  * has exactly one element. */
@@ -92,7 +93,7 @@ typedef struct {
 
 Segment dataset_segment(const Dataset *d, const Users *users, size_t user, Part part);
 
-bool part_parse(const char *name, Part *part); /* train, val, test */
+bool part_parse(const char *name, Part *part); /* train, val, test, all */
 
 /* A name for a feature or a text: 1 to FEATURE_NAME_MAX of A-Z a-z 0-9 _ -, and not
  * "item". */

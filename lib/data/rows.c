@@ -463,8 +463,12 @@ static bool find_keys(Rows *r, Error *e)
 		if (!fill(r, e))
 			return false;
 	bool done = true;
-	const uint8_t *p = r->data + r->at, *next;
-	for (; done && (next = memchr(p, '\n', (size_t)(r->data + r->end - p))) != NULL; p = next + 1) {
+	const uint8_t *p = r->data + r->at, *end = r->data + r->end, *next;
+	for (; done && p < end; p = next + 1) {
+		next = memchr(p, '\n', (size_t)(end - p));
+		if (next == NULL && !r->at_end) /* the block cuts it */
+			break;
+		next = next ? next : end;
 		json_t *object = json_loadb((const char *)p, (size_t)(next - p), 0, NULL);
 		const char *key;
 		json_t *value;

@@ -163,8 +163,7 @@ static bool advance(Search *s, size_t count, size_t depth, Error *e)
 		seen_count[i] = before + 1;
 	}
 	const Tensor *h = done ? run(s->decoder, tokens, count, positions, seen, seen_count, e) : NULL;
-	if (h != NULL)
-		llm_log_probabilities(llm, h->value, count, s->log_probabilities);
+	done = h != NULL && llm_log_probabilities(llm, h->value, count, s->log_probabilities, e);
 	arena_free(&arena);
 	int32_t *path = s->path;
 	size_t capacity = s->path_capacity;
@@ -172,7 +171,7 @@ static bool advance(Search *s, size_t count, size_t depth, Error *e)
 	s->path_capacity = s->next_capacity;
 	s->next_path = path;
 	s->next_capacity = capacity;
-	return h != NULL;
+	return done;
 }
 
 static bool search_trie(Search *s, Error *e)
@@ -192,9 +191,8 @@ static bool search_trie(Search *s, Error *e)
 	for (size_t i = 0; i < N; i++)
 		s->path[i] = (int32_t)i;
 	const Tensor *h = run_prompt(s->decoder, search->prompt, N, s->path, e);
-	bool done = h != NULL;
-	if (done)
-		llm_log_probabilities(llm, h->value + (N - 1) * llm->shape.C, 1, s->log_probabilities);
+	bool done = h != NULL &&
+	            llm_log_probabilities(llm, h->value + (N - 1) * llm->shape.C, 1, s->log_probabilities, e);
 	beam[0] = (Prefix){0, 0, 0};
 	for (size_t depth = 1; done && count > 0; depth++) {
 		done = expand(s, beam, count, e);
@@ -241,11 +239,14 @@ static int32_t sample_token(const Sampling *s, const float *row, size_t V, Candi
                             Random *random)
 {
 	double sum = 0, total = 0;
-	for (size_t v = 0; v < V; v++)
+	size_t best = 0;
+	for (size_t v = 0; v < V; v++) {
 		candidates[v] = (Candidate){(int32_t)v, row[v]};
-	qsort(candidates, V, sizeof *candidates, by_candidate);
+		best = row[v] > row[best] ? v : best;
+	}
 	if (s->temperature <= 0)
-		return candidates[0].token;
+		return (int32_t)best;
+	qsort(candidates, V, sizeof *candidates, by_candidate);
 	size_t count = s->top_k > 0 && s->top_k < V ? s->top_k : V;
 	for (size_t i = 0; i < count; i++)
 		total += exp((double)(candidates[i].score - candidates[0].score) / s->temperature);
@@ -270,7 +271,8 @@ static bool sample_all(Decoder *d, const int32_t *prompt, size_t N, const Sampli
 	Random random = {random_key(s->seed, 0x5a3), 0};
 	const Tensor *h = run_prompt(d, prompt, N, identity, e);
 	for (size_t i = 0; h != NULL && i < s->most; i++) {
-		llm_log_probabilities(llm, h->value + (h->rows - 1) * llm->shape.C, 1, row);
+		if (!llm_log_probabilities(llm, h->value + (h->rows - 1) * llm->shape.C, 1, row, e))
+			return false;
 		int32_t token = sample_token(s, row, llm->shape.V, candidates, &random);
 		if (token == tokenizer_model(llm->tokenizer)->eos)
 			return true;
@@ -280,6 +282,8 @@ static bool sample_all(Decoder *d, const int32_t *prompt, size_t N, const Sampli
 		int32_t position = (int32_t)(N + i);
 		const int32_t *seen[] = {identity};
 		size_t seen_count[] = {N + i + 1};
+		if (N + i >= llm->rotary.positions)
+			return true; /* the context is full */
 		if (i + 1 < s->most)
 			h = run(d, &token, 1, &position, seen, seen_count, e);
 	}

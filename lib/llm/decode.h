@@ -30,7 +30,8 @@ typedef struct {
 bool decoder_rank(Decoder *d, const TrieSearch *search, int32_t *values, float *scores, size_t *count,
                   Error *e);
 
-/* Continues a prompt: *out gets the new tokens, without the EOS that ended them. */
+/* Continues a prompt until EOS, `most` tokens or the context is full: *out gets the new tokens, without the
+ * EOS. */
 typedef struct {
 	double temperature; /* 0: always the most likely token */
 	size_t top_k;       /* 0: all */

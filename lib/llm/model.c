@@ -117,13 +117,16 @@ Tensor *llm_forward(Tape *t, const Llm *m, const int32_t *tokens, size_t N, cons
 	return tape_rmsnorm(t, x, m->norm, m->shape.eps);
 }
 
-void llm_log_probabilities(const Llm *m, const float *h, size_t N, float *out)
+bool llm_log_probabilities(const Llm *m, const float *h, size_t N, float *out, Error *e)
 {
 	size_t V = m->shape.V, C = m->shape.C;
 	gemm(false, true, N, V, C, 1, h, C, m->output->value, C, 0, out, V);
 	for (size_t i = 0; i < N; i++) {
 		float *row = out + i * V, sum = vector_logsumexp(row, V);
+		if (!isfinite(sum))
+			return fail(e, ERROR_FAILURE, "the LLM gives no numbers: are its weights damaged?");
 		for (size_t v = 0; v < V; v++)
 			row[v] -= sum;
 	}
+	return true;
 }

@@ -50,7 +50,7 @@ typedef struct {
 Tensor *llm_forward(Tape *t, const Llm *m, const int32_t *tokens, size_t N, const Sequence *s,
                     const Injection *injection);
 
-/* Log-probabilities of all tokens after each of N hidden states: out [N, V]. */
-void llm_log_probabilities(const Llm *m, const float *h, size_t N, float *out);
+/* Log-probabilities of all tokens after each of N hidden states: out [N, V].  False: they are no numbers. */
+bool llm_log_probabilities(const Llm *m, const float *h, size_t N, float *out, Error *e);
 
 #endif

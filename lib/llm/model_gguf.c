@@ -3,6 +3,7 @@
 
 #include "llm/vocabulary.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -41,6 +42,14 @@ static bool size_key(const Gguf *g, const char *key, int64_t high, size_t *value
 	return true;
 }
 
+static bool check_rope(const LlmShape *s, Error *e)
+{
+	bool good =
+	    s->rope_base > 0 && s->rope_scaling > 0 && isfinite(s->rope_base) && isfinite(s->rope_scaling);
+	return good || fail(e, ERROR_MALFORMED, "a rotary base of %g, scaled by %g, makes no sense",
+	                    s->rope_base, s->rope_scaling);
+}
+
 static bool read_rope(const Gguf *g, LlmShape *s, Error *e)
 {
 	Text type = {0};
@@ -56,12 +65,12 @@ static bool read_rope(const Gguf *g, LlmShape *s, Error *e)
 		            s->D);
 	if (gguf_has(g, "llama.rope.freq_base") && !gguf_real(g, "llama.rope.freq_base", &s->rope_base, e))
 		return false;
-	if (!gguf_has(g, "llama.rope.scaling.type"))
-		return true;
+	if (!check_rope(s, e) || !gguf_has(g, "llama.rope.scaling.type"))
+		return e->code == ERROR_NONE;
 	if (!gguf_string(g, "llama.rope.scaling.type", &type, e))
 		return false;
 	if (text_equal(type, text_of("linear")))
-		return gguf_real(g, "llama.rope.scaling.factor", &s->rope_scaling, e);
+		return gguf_real(g, "llama.rope.scaling.factor", &s->rope_scaling, e) && check_rope(s, e);
 	return text_equal(type, text_of("none")) ||
 	       fail(e, ERROR_MALFORMED, "rope scaling '%.*s' is not supported (linear is)", (int)type.size,
 	            type.data);
@@ -83,6 +92,8 @@ static bool read_shape(const Gguf *g, LlmShape *s, Error *e)
 	    !size_key(g, "llama.context_length", INT32_MAX, &s->context, e) ||
 	    !gguf_real(g, "llama.attention.layer_norm_rms_epsilon", &eps, e))
 		return false;
+	if (!(eps >= 0) || eps > 1)
+		return fail(e, ERROR_MALFORMED, "a norm's epsilon of %g makes no sense", eps);
 	s->eps = (float)eps;
 	s->kv_heads = s->heads;
 	if (gguf_has(g, "llama.attention.head_count_kv") &&

@@ -28,8 +28,8 @@ bool trie_add(Trie *t, const int32_t *tokens, size_t count, int32_t value, Error
 		node = child;
 	}
 	if (node == 0 || t->nodes[node].value != TRIE_NONE)
-		return fail(e, ERROR_FAILURE,
-		            "a sequence of tokens that is empty or not the only one of its kind");
+		return fail(e, ERROR_USAGE,
+		            "they are none, or those of another name: does the LLM know the letters?");
 	t->nodes[node].value = value;
 	t->depth = count > t->depth ? count : t->depth;
 	return true;

@@ -18,7 +18,7 @@ typedef struct {
 	size_t depth; /* tokens of the longest sequence */
 } Trie;
 
-/* Adds a sequence.  ERROR_FAILURE where it is there already or empty. */
+/* Adds a sequence.  ERROR_USAGE where it is empty or there already. */
 bool trie_add(Trie *t, const int32_t *tokens, size_t count, int32_t value, Error *e);
 void trie_free(Trie *t);
 

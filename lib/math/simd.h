@@ -13,10 +13,13 @@
 #if !defined __x86_64__ || !defined __GLIBC__ || defined __SANITIZE_ADDRESS__ ||                             \
     (defined __clang__ && __clang_major__ < 18)
 #define SIMD
+#define SIMD_CLONED 0
 #elif defined __clang__
-#define SIMD __attribute__((target_clones("avx512f", "avx2", "default")))
+#define SIMD        __attribute__((target_clones("avx512f", "avx2", "default")))
+#define SIMD_CLONED 1
 #else
-#define SIMD __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#define SIMD        __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#define SIMD_CLONED 1
 #endif
 
 /* e^x by 2^n · e^r, |r| ≤ ln 2 / 2, and a polynomial of degree 6; relative error

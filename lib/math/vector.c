@@ -48,6 +48,15 @@ SIMD void vector_scale(float *y, float scale, size_t n)
 		y[i] *= scale;
 }
 
+SIMD bool vector_finite(const float *x, size_t n)
+{
+	float sum = 0; /* of zeros, unless something times 0 is not 0 */
+#pragma omp simd reduction(+ : sum)
+	for (size_t i = 0; i < n; i++)
+		sum += x[i] * 0.0f;
+	return sum == 0;
+}
+
 SIMD double vector_squares(const float *x, size_t n)
 {
 	double sum = 0;
@@ -189,4 +198,17 @@ SIMD void adamw_step(const AdamW *a, float *restrict w, const float *restrict g,
 		v[i] = beta2 * v[i] + (1.0f - beta2) * g[i] * g[i];
 		w[i] = shrink * w[i] - rate * m[i] / (sqrtf(v[i] * correct2) + eps);
 	}
+}
+
+const char *vector_path(void)
+{
+#if SIMD_CLONED
+	__builtin_cpu_init();
+	if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
+	    __builtin_cpu_supports("avx512bw"))
+		return "AVX-512";
+	if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+		return "AVX2";
+#endif
+	return "the compiler's default";
 }

@@ -4,6 +4,7 @@
 #ifndef MATH_VECTOR_H
 #define MATH_VECTOR_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -12,6 +13,7 @@ float vector_maximum(const float *x, size_t n);                          /* -INF
 void vector_add(float *y, const float *x, size_t n);                     /* y += x */
 void vector_add_scaled(float *y, float scale, const float *x, size_t n); /* y += scale · x */
 void vector_scale(float *y, float scale, size_t n);
+bool vector_finite(const float *x, size_t n);    /* no NaN, no infinity */
 double vector_squares(const float *x, size_t n); /* Σ x² */
 
 /* x ← e^(scale·x - shift); returns Σ of the results. */
@@ -51,5 +53,8 @@ typedef struct {
 	uint64_t step;
 } AdamW;
 void adamw_step(const AdamW *a, float *w, const float *g, float *m, float *v, size_t n);
+
+/* The vector code in use: "AVX-512", "AVX2" or "the compiler's default". */
+const char *vector_path(void);
 
 #endif

@@ -118,14 +118,23 @@ typedef struct {
 static void swiglu_back(Tape *t, const void *context)
 {
 	const Swiglu *s = context;
-	(void)t;
-	swiglu_backward(s->gate->value, s->up->value, s->y->gradient, s->y->rows * s->y->cols,
-	                s->gate->gradient, s->up->gradient);
+	size_t n = s->y->rows * s->y->cols;
+	/* Where one side does not train, its gradient goes nowhere. */
+	ArenaMark mark = arena_mark(&t->scratch);
+	float *nowhere =
+	    needs(s->gate) && needs(s->up) ? NULL : arena_new(&t->scratch, n, sizeof *nowhere, &t->error);
+	if (nowhere != NULL)
+		memset(nowhere, 0, n * sizeof *nowhere);
+	if (t->error.code == ERROR_NONE)
+		swiglu_backward(s->gate->value, s->up->value, s->y->gradient, n,
+		                s->gate->gradient ? s->gate->gradient : nowhere,
+		                s->up->gradient ? s->up->gradient : nowhere);
+	arena_rewind(&t->scratch, mark);
 }
 
 Tensor *tape_swiglu(Tape *t, Tensor *gate, Tensor *up)
 {
-	Tensor *y = gate && up ? tape_tensor(t, up->rows, up->cols, needs(gate)) : NULL;
+	Tensor *y = gate && up ? tape_tensor(t, up->rows, up->cols, needs(gate) || needs(up)) : NULL;
 	if (y == NULL)
 		return NULL;
 	swiglu_forward(gate->value, up->value, y->rows * y->cols, y->value);

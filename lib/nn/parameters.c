@@ -50,7 +50,7 @@ static Parameter *describe(const char *name, size_t rank, const size_t *shape, E
 	Parameter *p = memory_new(1, sizeof *p, e);
 	if (p == NULL)
 		return NULL;
-	*p = (Parameter){.rank = rank, .count = 1, .trains = true, .decays = rank > 1, .pace = 1};
+	*p = (Parameter){.rank = rank, .count = 1, .trains = true, .decays = rank > 1, .lr_scale = 1};
 	bool done = (p->name = memory_string(name, e)) != NULL;
 	for (size_t i = 0; i < rank && done; i++) {
 		p->shape[i] = shape[i];
@@ -218,7 +218,7 @@ static void update_slice(void *context, size_t task)
 		return;
 	AdamW adamw = work->adamw;
 	adamw.decay = s->p->decays ? (float)work->decay : 0;
-	adamw.lr *= s->p->pace;
+	adamw.lr *= s->p->lr_scale;
 	if (work->scale != 1)
 		vector_scale(g, work->scale, s->count);
 	adamw_step(&adamw, s->p->value + s->first, g, s->p->m + s->first, s->p->v + s->first, s->count);

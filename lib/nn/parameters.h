@@ -20,7 +20,7 @@ typedef struct {
 	float *gradient[LANES]; /* NULL until a lane needs it */
 	float *m, *v;           /* AdamW's moments; NULL until the first step */
 	bool trains, decays;
-	float pace; /* its learning rate, times the optimizer's: 1 unless somebody knows better */
+	float lr_scale; /* its learning rate, times the optimizer's: 1 unless somebody knows better */
 } Parameter;
 
 /* Where values come from instead of chance: a file. */

@@ -101,7 +101,11 @@ static bool evaluate(Trainer *r, TrainerReport *report, char *words, size_t size
 		return false;
 	report->evaluated = true;
 	report->words = words;
-	report->improved = r->best == NULL || score > r->best_score;
+	if (isnan(score))
+		return fail(e, ERROR_FAILURE, "the model diverged: its validation score is not a number");
+	if (score == -HUGE_VAL)
+		return true;
+	report->improved = r->best == NULL || score >= r->best_score;
 	r->waited = report->improved ? 0 : r->waited + 1;
 	if (!report->improved)
 		return true;

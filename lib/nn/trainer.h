@@ -17,7 +17,8 @@ typedef struct {
 	/* Forward and backward of a shard: gradients of the mean loss over the whole step's
 	 * targets; adds the shard's summed loss and its number of targets and of events (or tokens). */
 	bool (*shard)(void *context, Tape *t, size_t shard, double *loss, size_t *targets, size_t *events);
-	/* The validation score, higher is better, and words for it ("hr@10=0.27 …"). */
+	/* The validation score, higher is better, and words for it ("hr@10=0.27 …"); -infinity where there is
+	 * nothing to validate on. */
 	bool (*evaluate)(void *context, Pool *pool, double *score, char *words, size_t size, Error *e);
 } Trainee;
 
@@ -41,9 +42,10 @@ typedef struct {
 	const char *words; /* of the evaluation */
 } TrainerReport;
 
-/* Trains, keeps the best weights by evaluation and puts them back at the end.  report()
- * is called after each step and each evaluation.  A loss that is not finite ends
- * training: the best weights are put back and it is an error. */
+/* Trains, keeps the best weights by evaluation (of equals the latest) and puts them back at the end; where
+ * there is nothing to validate on, the last weights stay and patience does not count.  report() is called
+ * after each step and each evaluation.  A loss that is not finite ends training: the best weights are put
+ * back and it is an error. */
 bool trainer_run(const Trainee *trainee, const Budget *budget, Pool *pool,
                  void (*report)(void *context, const TrainerReport *r), void *report_context, Error *e);
 

@@ -22,6 +22,10 @@ typedef struct {
 #define FRAME_MAGIC     0xFD2FB528u
 #define FRAME_END_MAGIC 0x184D2A5Eu
 
+/* No document behind the first is larger (they are about 16 MiB): a small frame may
+ * decompress to whatever it likes. */
+enum { CHUNK_MAX = 1 << 30 };
+
 bool frame_table_append(FrameTable *t, Frame frame, Error *e);
 void frame_table_free(FrameTable *t);
 

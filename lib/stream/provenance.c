@@ -1,5 +1,7 @@
 #include "stream/stream.h"
 
+#include "base/strings.h"
+
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,15 +49,6 @@ bool document_stamp(Document *d, const char *kind, const Provenance *p, Error *e
 	       document_set_format(d, "ul.seed", e, "%lld", (long long)p->seed) && set_inputs(d, p, e);
 }
 
-static bool kind_among(const char *kind, const char *kinds)
-{
-	size_t length = strlen(kind);
-	for (const char *p = kinds; p != NULL; p = strchr(p, '|') ? strchr(p, '|') + 1 : NULL)
-		if (strncmp(p, kind, length) == 0 && (p[length] == '|' || p[length] == '\0'))
-			return true;
-	return false;
-}
-
 static bool is_chunk(const char *kind)
 {
 	const char *dash = strrchr(kind, '-');
@@ -68,7 +61,7 @@ bool document_check_kind(const Document *d, const char *kinds, Error *e)
 	char *end = NULL;
 	if (kind == NULL)
 		return fail(e, ERROR_MALFORMED, "the metadata has no 'ul.kind' where %s is needed", kinds);
-	if (!kind_among(kind, kinds))
+	if (!word_among(kind, kinds))
 		return fail(e, ERROR_MALFORMED, "this is of kind '%.100s' where %s is needed", kind, kinds);
 	if (version == NULL && is_chunk(kind))
 		return true;

@@ -171,7 +171,7 @@ void stream_reader_free(StreamReader *r)
 /* Frames */
 
 /* What zstd itself leaves open: every frame here has its size and a checksum. */
-static bool check_frame_header(StreamReader *r, Error *e)
+static bool read_frame_header(StreamReader *r, uint64_t *declared, Error *e)
 {
 	enum { CHECKSUM = 4, RESERVED = 0x18, DICTIONARY = 3 };
 	size_t have = r->have - r->at;
@@ -187,7 +187,10 @@ static bool check_frame_header(StreamReader *r, Error *e)
 		return fail(e, ERROR_MALFORMED,
 		            "the zstd frame at byte %llu has no content size or no checksum",
 		            (unsigned long long)r->position);
-	return true;
+	*declared = size;
+	return r->next == 0 || size <= CHUNK_MAX ||
+	       fail(e, ERROR_MALFORMED, "the zstd frame at byte %llu is larger than the 1 GiB of a chunk",
+	            (unsigned long long)r->position);
 }
 
 static bool zstd_done(size_t result, Error *e)
@@ -197,8 +200,8 @@ static bool zstd_done(size_t result, Error *e)
 	       fail(e, memory ? ERROR_FAILURE : ERROR_MALFORMED, "zstd: %s", ZSTD_getErrorName(result));
 }
 
-/* Decompresses one frame.  Room grows with what comes, not with what is declared. */
-static bool read_frame(StreamReader *r, Buffer *out, Frame *frame, Error *e)
+/* Decompresses one frame.  Room grows with what comes, up to what is declared. */
+static bool read_frame(StreamReader *r, uint64_t declared, Buffer *out, Frame *frame, Error *e)
 {
 	XXH64_state_t hash;
 	XXH64_reset(&hash, 0);
@@ -217,6 +220,9 @@ static bool read_frame(StreamReader *r, Buffer *out, Frame *frame, Error *e)
 		XXH64_update(&hash, from.src, from.pos);
 		use(r, from.pos);
 		out->size += to.pos;
+		if (out->size > declared) /* zstd would say so, at the end of the frame */
+			return fail(e, ERROR_MALFORMED, "the zstd frame at byte %llu is larger than it says",
+			            (unsigned long long)frame->offset);
 	}
 	frame->size = out->size;
 	frame->hash = XXH64_digest(&hash);
@@ -279,12 +285,13 @@ static bool reach_end(StreamReader *r, Error *e)
 static bool read_compressed(StreamReader *r, Buffer *out, Error *e)
 {
 	Frame frame;
+	uint64_t declared = 0;
 	if (!fill(r, FRAME_HEADER, e))
 		return false;
 	if (r->have - r->at >= 4 && frame_u32(r->input + r->at) == FRAME_END_MAGIC)
 		return reach_end(r, e);
-	return check_frame_header(r, e) && read_frame(r, out, &frame, e) && check_frame(r, &frame, e) &&
-	       (r->seeked || frame_table_append(&r->found, frame, e));
+	return read_frame_header(r, &declared, e) && read_frame(r, declared, out, &frame, e) &&
+	       check_frame(r, &frame, e) && (r->seeked || frame_table_append(&r->found, frame, e));
 }
 
 static bool read_plain(StreamReader *r, Buffer *out, Error *e)

@@ -78,8 +78,12 @@ bool stream_write(StreamWriter *w, const Document *d, uint64_t users, Error *e)
 {
 	Frame frame = {.offset = w->position, .users = users};
 	XXH64_reset(&w->frame_hash, 0);
-	if (!document_emit(d, count_bytes, &frame.size, e) ||
-	    !zstd_done(ZSTD_CCtx_setPledgedSrcSize(w->zstd, frame.size), e) ||
+	if (!document_emit(d, count_bytes, &frame.size, e))
+		return false;
+	if (w->table.count > 0 && frame.size > CHUNK_MAX)
+		return fail(e, ERROR_FAILURE, "a chunk of %llu bytes is larger than the 1 GiB that are read",
+		            (unsigned long long)frame.size);
+	if (!zstd_done(ZSTD_CCtx_setPledgedSrcSize(w->zstd, frame.size), e) ||
 	    !document_emit(d, compress_piece, w, e) || !compress(w, NULL, 0, ZSTD_e_end, e))
 		return false;
 	frame.hash = XXH64_digest(&w->frame_hash);

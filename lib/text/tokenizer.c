@@ -491,7 +491,6 @@ bool tokenizer_encode(const Tokenizer *t, Text text, bool special, Tokens *out, 
 	Encoding c = {.t = t, .out = out};
 	bool done = !special || !m->add_bos || m->bos == TOKEN_NONE || emit(out, m->bos, e);
 	done = done && encode(&c, text, e);
-	done = done && (!special || !m->add_eos || m->eos == TOKEN_NONE || emit(out, m->eos, e));
 	memory_free(c.fragments.items);
 	memory_free(c.next.items);
 	words_free(&c.words);

@@ -50,8 +50,9 @@ typedef struct {
 	size_t count, capacity;
 } Tokens;
 
-/* Appends the ids of `text` (at most 512 MiB) to *out.  `special`: also the BOS and
- * EOS that the model asks for.  Control tokens spelled in the text are not
+/* Appends the ids of `text` (at most 512 MiB) to *out.  `special`: the BOS first, if
+ * the model asks for one.  An EOS is the caller's to add, where a text really ends:
+ * behind a prompt it would be wrong.  Control tokens spelled in the text are not
  * recognised, user defined ones are, before all else.  Bytes that are no UTF-8
  * are encoded as bytes.  What has no token, nor byte tokens, becomes the unknown
  * token (SentencePiece: one for a run), or is left out where there is none. */

@@ -1,26 +1,5 @@
 #include "text/utf8.h"
 
-#include <stdbool.h>
-
-size_t utf8_decode(const char *p, size_t left, uint32_t *code)
-{
-	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-	uint8_t first = (uint8_t)*p;
-	size_t length = first < 0x80 ? 1 : first < 0xc0 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
-	if (length == 0 || length > left || first > 0xf4)
-		return 0;
-	uint32_t value = length == 1 ? first : first & (0x7fu >> length);
-	for (size_t i = 1; i < length; i++) {
-		if (((uint8_t)p[i] & 0xc0) != 0x80)
-			return 0;
-		value = value << 6 | ((uint8_t)p[i] & 0x3f);
-	}
-	if (value < least[length] || value > 0x10ffff || (value >= 0xd800 && value < 0xe000))
-		return 0;
-	*code = value;
-	return length;
-}
-
 size_t utf8_encode(uint32_t code, char *out)
 {
 	if (code < 0x80) {

@@ -1,12 +1,10 @@
-/* UTF-8 (RFC 3629), and the printable alphabet in which byte-level BPE spells bytes. */
+/* Writing UTF-8 (base/strings.h reads it), and the printable alphabet in which
+ * byte-level BPE spells bytes. */
 #ifndef TEXT_UTF8_H
 #define TEXT_UTF8_H
 
-#include <stddef.h>
-#include <stdint.h>
+#include "base/strings.h"
 
-/* The code point at p and the length of its sequence; 0 where there is no well-formed one. */
-size_t utf8_decode(const char *p, size_t left, uint32_t *code);
 /* Writes the sequence of a code point below 0x110000; the length, at most 4. */
 size_t utf8_encode(uint32_t code, char *out);
 

@@ -50,7 +50,7 @@ static bool add_cross(Adapter *a, uint64_t seed, Error *e)
 		a->gates[i] = parameters_add(&a->parameters, name, 1, &one, INIT_ZERO, 0, seed, e);
 		if (a->gates[i] == NULL)
 			return false;
-		a->gates[i]->pace = 10; /* nothing behind a gate learns until it opens */
+		a->gates[i]->lr_scale = 10; /* nothing behind a gate learns until it opens */
 	}
 	return true;
 }
@@ -139,8 +139,10 @@ static Adapter *read_adapter(const Document *d, Encoder *encoder, uint64_t encod
 	    !check_hash(d, "ul.llm", "LLM", llm->hash, e) ||
 	    !check_hash(d, "ul.encoder", "encoder", encoder_hash, e))
 		return NULL;
-	if (strcmp(inject, "cross") != 0 || strcmp(task, "next-item") != 0) {
-		fail(e, ERROR_MALFORMED, "injection '%s' for task '%s' is not known to this version", inject,
+	if (strcmp(inject, "cross") != 0 || strcmp(task, "next-item") != 0 ||
+	    (strcmp(tune, "enc") != 0 && strcmp(tune, "proj") != 0)) {
+		fail(e, ERROR_MALFORMED,
+		     "injection '%s', tuning '%s', task '%s': not all known to this version", inject, tune,
 		     task);
 		return NULL;
 	}

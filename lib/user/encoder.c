@@ -145,7 +145,7 @@ static bool read_shape(const Document *d, EncoderShape *s, Error *e)
 	    !document_get_integer(d, "ul.dim", 2, 1 << 16, &dim, e) ||
 	    !document_get_integer(d, "ul.layers", 0, 1024, &layers, e) ||
 	    !document_get_integer(d, "ul.heads", 1, 1 << 15, &heads, e) ||
-	    !document_get_integer(d, "ul.max_len", 1, MAX_LEN, &max_len, e) ||
+	    !document_get_integer(d, "ul.max_len", 1, ENCODER_MAX_LEN, &max_len, e) ||
 	    !document_get_real(d, "ul.dropout", 0, 0.99, &s->dropout, e))
 		return false;
 	if (strcmp(arch, "ar") != 0)

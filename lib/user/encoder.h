@@ -13,7 +13,7 @@ typedef struct {
 	double dropout;
 } EncoderShape;
 
-enum { MAX_LEN = 1 << 16 }; /* of a history */
+enum { ENCODER_MAX_LEN = 1 << 16 }; /* of a history */
 
 /* Column 0 is the item, column 1 + f is feature f of the catalogue. */
 typedef struct {

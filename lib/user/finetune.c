@@ -3,6 +3,7 @@
 #include "user/histories.h"
 #include "user/task.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -51,18 +52,27 @@ static bool tokenize_answers(Finetuning *f, Error *e)
 {
 	Strings names = {0};
 	const Tokenizer *tokenizer = f->adapter->llm->tokenizer;
-	bool done = item_names(f->data, &names, e) &&
+	size_t most = f->adapter->llm->rotary.positions;
+	Trie trie = {0}; /* only to see that all can be told apart when it comes to answering */
+	bool done = tokenizer_encode(tokenizer, text_of(f->adapter->query), true, &f->query, e) &&
+	            item_names(f->data, &names, e) && answer_trie(tokenizer, &names, &trie, e) &&
 	            (f->answer_offsets = memory_new(names.count + 1, sizeof *f->answer_offsets, e)) != NULL;
 	for (size_t id = 0; done && id < names.count; id++) {
 		done =
 		    id < (size_t)ID_FIRST || answer_tokens(tokenizer, strings_at(&names, id), &f->answers, e);
 		f->answer_offsets[id + 1] = f->answers.count;
+		if (done && f->query.count + f->answers.count - f->answer_offsets[id] > most) {
+			Text name = strings_at(&names, id);
+			done = fail(e, ERROR_USAGE,
+			            "query and name of the item '%.60s' are longer than the LLM's context of "
+			            "%zu tokens",
+			            name.size ? name.data : "", most);
+		}
 	}
+	trie_free(&trie);
 	strings_free(&names);
-	if (!done || !tokenizer_encode(tokenizer, text_of(f->adapter->query), true, &f->query, e))
-		return false;
-	return f->query.count > 0 ||
-	       fail(e, ERROR_USAGE, "the query is empty, and the LLM has no token to begin with");
+	return done && (f->query.count > 0 ||
+	                fail(e, ERROR_USAGE, "the query is empty, and the LLM has no token to begin with"));
 }
 
 Finetuning *finetuning_new(Adapter *a, Tuning tuning, const Dataset *data, const Users *users, size_t batch,
@@ -297,8 +307,11 @@ static bool evaluate(void *context, Pool *pool, double *score, char *words, size
 		loss += v.loss[lane];
 		count += v.count[lane];
 	}
-	*score = count ? -loss / (double)count : 0;
-	snprintf(words, size, "nll=%.4f users=%zu", -*score, count);
+	*score = count ? -loss / (double)count : -HUGE_VAL;
+	if (count == 0)
+		snprintf(words, size, "validation=none (no user has three events)");
+	else
+		snprintf(words, size, "nll=%.4f users=%zu", -*score, count);
 	return true;
 }
 

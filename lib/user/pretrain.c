@@ -4,6 +4,7 @@
 #include "user/histories.h"
 #include "user/ranking.h"
 
+#include <math.h>
 #include <stdio.h>
 
 enum {
@@ -17,6 +18,7 @@ struct Pretraining {
 	Translation translation;
 	size_t batch;
 	double feature_weight;
+	bool keep_seen;
 	uint64_t seed;
 	Histories cut;      /* of the epoch */
 	Segment *histories; /* of a step */
@@ -26,7 +28,7 @@ struct Pretraining {
 };
 
 Pretraining *pretraining_new(Encoder *m, const Dataset *data, const Users *users, size_t batch,
-                             double feature_weight, uint64_t seed, Error *e)
+                             double feature_weight, bool keep_seen, uint64_t seed, Error *e)
 {
 	Pretraining *p = memory_new(1, sizeof *p, e);
 	if (p == NULL)
@@ -36,6 +38,7 @@ Pretraining *pretraining_new(Encoder *m, const Dataset *data, const Users *users
 	                   .users = users,
 	                   .batch = batch,
 	                   .feature_weight = feature_weight,
+	                   .keep_seen = keep_seen,
 	                   .seed = seed};
 	if (translation_new(&p->translation, m, data, e) &&
 	    (p->histories = memory_new(batch, sizeof *p->histories, e)) != NULL &&
@@ -106,14 +109,14 @@ static bool run_shard(void *context, Tape *t, size_t shard, double *loss, size_t
 }
 
 bool encoder_evaluate(const Encoder *m, const Translation *t, const Dataset *data, const Users *users,
-                      Part part, Pool *pool, RankingScore *score, Error *e)
+                      Part part, bool keep_seen, Pool *pool, RankingScore *score, Error *e)
 {
-	EncoderRanker context = {m, t, false};
+	EncoderRanker context = {m, t, keep_seen};
 	Ranker ranker = encoder_ranker(&context);
 	Rankings answers;
 	size_t next = 0;
 	*score = (RankingScore){0};
-	if (!rank_users(&ranker, data, users, (int)part, 0, users->count, &next, pool, &answers, e))
+	if (!rank_users(&ranker, data, users, part, 0, users->count, &next, pool, &answers, e))
 		return false;
 	for (size_t i = 0; i < answers.count; i++) {
 		score->hr10 += metric_value((Metric){METRIC_HR, 10}, answers.answers[i].rank);
@@ -132,10 +135,14 @@ static bool evaluate(void *context, Pool *pool, double *score, char *words, size
 {
 	const Pretraining *p = context;
 	RankingScore s;
-	if (!encoder_evaluate(p->encoder, &p->translation, p->data, p->users, PART_VALIDATION, pool, &s, e))
+	if (!encoder_evaluate(p->encoder, &p->translation, p->data, p->users, PART_VALIDATION, p->keep_seen,
+	                      pool, &s, e))
 		return false;
-	*score = s.ndcg10;
-	snprintf(words, size, "hr@10=%.4f ndcg@10=%.4f users=%zu", s.hr10, s.ndcg10, s.count);
+	*score = s.count ? s.ndcg10 : -HUGE_VAL;
+	if (s.count == 0)
+		snprintf(words, size, "validation=none (no user has three events)");
+	else
+		snprintf(words, size, "hr@10=%.4f ndcg@10=%.4f users=%zu", s.hr10, s.ndcg10, s.count);
 	return true;
 }
 

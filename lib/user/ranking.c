@@ -1,17 +1,18 @@
 #include "user/ranking.h"
 
 #include "eval/metrics.h"
+#include "math/vector.h"
 
 #include <math.h>
 #include <string.h>
 
-bool query_of(const Dataset *data, const Users *users, size_t user, int part, Query *q)
+bool query_of(const Dataset *data, const Users *users, size_t user, Part part, Query *q)
 {
 	size_t first = (size_t)users->offsets[user], end = (size_t)users->offsets[user + 1];
 	*q = (Query){.users = users, .user = user, .history = {first, end, false}, .target = ID_PADDING};
 	if (part == PART_ALL)
 		return end > first;
-	Segment s = dataset_segment(data, users, user, (Part)part);
+	Segment s = dataset_segment(data, users, user, part);
 	if (part == PART_TRAIN && s.end - s.first >= 2)
 		s = (Segment){s.first, s.end - 1, true};
 	q->history = s;
@@ -94,7 +95,7 @@ static bool make_room(Rankings *r, size_t users, size_t K, Error *e)
 	       (r->scores = memory_new(places, sizeof *r->scores, e)) != NULL;
 }
 
-bool rank_users(const Ranker *ranker, const Dataset *data, const Users *users, int part, size_t K,
+bool rank_users(const Ranker *ranker, const Dataset *data, const Users *users, Part part, size_t K,
                 size_t most, size_t *next, Pool *pool, Rankings *out, Error *e)
 {
 	size_t items = ranker->catalogue->items.strings.count;
@@ -122,50 +123,41 @@ bool rank_users(const Ranker *ranker, const Dataset *data, const Users *users, i
 	return true;
 }
 
+/* One history a pass: an answer must not depend on who else asks. */
 static bool rank_by_encoder(void *context, Tape *t, const Query *queries, size_t count, size_t K,
                             Ranking *answers, Error *e)
 {
 	const EncoderRanker *r = context;
 	const Encoder *m = r->encoder;
-	EventBatch batch;
-	size_t V = m->tables[0]->rows, d = m->shape.dim, most = 0;
-	Segment *histories = arena_new(&t->arena, count, sizeof *histories, e);
-	for (size_t i = 0; i < count && histories != NULL; i++) {
-		histories[i] = queries[i].history;
-		size_t all = histories[i].end - (size_t)queries[i].users->offsets[queries[i].user];
-		most = all > most ? all : most;
-	}
-	float *scores = arena_new(&t->arena, count * V, sizeof *scores, e);
-	float *last = arena_new(&t->arena, count * d, sizeof *last, e);
-	int32_t *seen = arena_new(&t->arena, most, sizeof *seen, e);
-	if (histories == NULL || scores == NULL || last == NULL || seen == NULL ||
-	    !batch_new(&batch, r->translation, queries[0].users, histories, count, &t->arena, e))
-		return false;
-	const Tensor *h = encoder_forward(t, m, &batch);
-	if (h == NULL) {
-		*e = t->error;
-		return false;
-	}
-	for (size_t i = 0; i < count; i++) {
-		const AttentionSegment *s = &batch.segments[i];
-		if (s->queries > 0)
-			memcpy(last + i * d, h->value + (s->query + s->queries - 1) * d, d * sizeof *last);
-		else
-			memset(last + i * d, 0, d * sizeof *last);
-	}
-	encoder_scores(m, last, count, scores);
+	size_t V = m->tables[0]->rows;
 	for (size_t i = 0; i < count; i++) {
 		const Query *q = &queries[i];
-		size_t n = 0;
-		for (size_t event = (size_t)q->users->offsets[q->user];
-		     event < q->history.end && !r->keep_seen; event++)
-			seen[n++] = r->translation->ids[0][q->users->items[event]];
-		ranking_fill(&answers[i], scores + i * V, V, seen, n, r->translation->ids[0][q->target], K);
+		size_t first = (size_t)q->users->offsets[q->user],
+		       had = r->keep_seen ? 0 : q->history.end - first;
+		EventBatch batch;
+		tape_reset(t, false, 0);
+		float *scores = arena_new(&t->arena, V, sizeof *scores, e);
+		int32_t *seen = arena_new(&t->arena, had, sizeof *seen, e);
+		if (scores == NULL || seen == NULL ||
+		    !batch_new(&batch, r->translation, q->users, &q->history, 1, &t->arena, e))
+			return false;
+		const Tensor *h = encoder_forward(t, m, &batch);
+		if (h == NULL) {
+			*e = t->error;
+			return false;
+		}
+		for (size_t k = 0; k < had; k++)
+			seen[k] = r->translation->ids[0][q->users->items[first + k]];
+		encoder_scores(m, h->value + (h->rows - 1) * h->cols, 1, scores);
+		if (!vector_finite(scores + ID_FIRST, V - ID_FIRST))
+			return fail(e, ERROR_FAILURE,
+			            "the encoder gives no numbers: are its weights damaged?");
+		ranking_fill(&answers[i], scores, V, seen, had, r->translation->ids[0][q->target], K);
 	}
 	return true;
 }
 
 Ranker encoder_ranker(EncoderRanker *context)
 {
-	return (Ranker){context, context->encoder->catalogue, 16, rank_by_encoder};
+	return (Ranker){context, context->encoder->catalogue, 1, rank_by_encoder};
 }

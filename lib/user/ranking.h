@@ -34,8 +34,7 @@ typedef struct {
 
 /* The question for a user and a part of the split: test and val as dataset_segment() has it; train: the last
  * training event from those before it; PART_ALL: what comes after all events.  False where there is none. */
-enum { PART_ALL = PART_TEST + 1 };
-bool query_of(const Dataset *data, const Users *users, size_t user, int part, Query *query);
+bool query_of(const Dataset *data, const Users *users, size_t user, Part part, Query *query);
 
 /* Asks about users of the part from number *next on, at most `most` of them, and leaves in *next where to go
  * on; the caller frees the answers. */
@@ -46,7 +45,7 @@ typedef struct {
 	int32_t *items; /* behind the answers */
 	float *scores;
 } Rankings;
-bool rank_users(const Ranker *ranker, const Dataset *data, const Users *users, int part, size_t K,
+bool rank_users(const Ranker *ranker, const Dataset *data, const Users *users, Part part, size_t K,
                 size_t most, size_t *next, Pool *pool, Rankings *out, Error *e);
 void rankings_free(Rankings *r);
 

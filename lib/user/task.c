@@ -79,8 +79,9 @@ static bool add_event_texts(const Dataset *data, const Users *users, Strings *te
 		Segment s = dataset_segment(data, users, user, PART_TRAIN);
 		for (size_t event = s.first; event < s.end; event++)
 			for (size_t i = 0; i < data->text_count; i++) {
-				Text text =
-				    data->texts[i].of_item ? (Text){0} : strings_at(&users->texts[i], event);
+				Text text = {0};
+				if (!data->texts[i].of_item)
+					text = strings_at(&users->texts[i], event);
 				if (text.size > 0 && !strings_append(texts, text.data, text.size, e))
 					return false;
 			}

@@ -87,7 +87,7 @@ SMALL double small_worth(const Llm *m, const int32_t *tokens, size_t N, size_t f
 	sample_must(row != NULL, &e);
 	const Tensor *h = small_forward(&t, m, tokens, N, injection);
 	for (size_t i = from; i < N; i++) {
-		llm_log_probabilities(m, h->value + (i - 1) * m->shape.C, 1, row);
+		sample_must(llm_log_probabilities(m, h->value + (i - 1) * m->shape.C, 1, row, &e), &e);
 		sum += (double)row[tokens[i]];
 	}
 	memory_free(row);

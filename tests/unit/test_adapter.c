@@ -226,7 +226,7 @@ static void test_ranking_with_user(void **state)
 		assert_true(answerer_new(&answerer, s->llm, s->adapter, &s->sample.data, NULL, &e));
 		answerer.keep_seen = true;
 		Ranker ranker = answerer_ranker(&answerer);
-		Rankings r;
+		Rankings r = {0};
 		Pool *pool = pool_new(2, &e);
 		assert_true(rank_users(&ranker, &s->sample.data, &s->sample.users, PART_TEST, 7, 1,
 		                       &(size_t){0}, pool, &r, &e));

@@ -336,6 +336,16 @@ static void test_utf8(void **state)
 	assert_false(text_is_utf8((Text){"a\0b", 3}));
 }
 
+static void test_word_among(void **state)
+{
+	(void)state;
+	static const char *const good[] = {"a", "bc", "d-e"}, *const bad[] = {"", "b", "c", "e", "a|bc", "|"};
+	for (size_t i = 0; i < sizeof good / sizeof *good; i++)
+		assert_true(word_among(good[i], "a|bc|d-e"));
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+		assert_false(word_among(bad[i], "a|bc|d-e"));
+}
+
 typedef struct {
 	atomic_int counts[1000];
 	atomic_int running, most;
@@ -422,7 +432,8 @@ int main(void)
 	    cmocka_unit_test(test_errors),         cmocka_unit_test(test_memory),
 	    cmocka_unit_test(test_buffer),         cmocka_unit_test(test_arena),
 	    cmocka_unit_test(test_strings),        cmocka_unit_test(test_utf8),
-	    cmocka_unit_test(test_pool),           cmocka_unit_test(test_random),
+	    cmocka_unit_test(test_word_among),     cmocka_unit_test(test_pool),
+	    cmocka_unit_test(test_random),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

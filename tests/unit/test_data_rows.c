@@ -107,6 +107,8 @@ static void test_good(void **state)
 	             "2\x1f|5.0\n4 ||0.1\n"},
 	    {"jsonl", "{\"a\":true,\"b\":{\"x\":[1, 2]},\"c\":1e100}\n",
 	     .rows = "1 true|{\"x\":[1,2]}|1e+100\n"},
+	    {"jsonl", "{\"user\":\"1\",\"item\":\"2\"}", .rows = "1 1|2\n"},
+	    {"jsonl", "{\"a\":1}\n{\"a\":2,\"b\":3}", .rows = "1 1|\n2 2|3\n"},
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
 		check_case(&cases[i]);

@@ -20,10 +20,10 @@ static void test_trie(void **state)
 	assert_int_equal(t.count, 6); /* root, 4, 5, 6, 7 below 4, 7 */
 	assert_int_equal(t.depth, 3);
 	assert_false(trie_add(&t, (int32_t[]){4, 5}, 2, 14, &e));
-	assert_int_equal(e.code, ERROR_FAILURE);
+	assert_int_equal(e.code, ERROR_USAGE);
 	e = (Error){0};
 	assert_false(trie_add(&t, NULL, 0, 15, &e));
-	assert_int_equal(e.code, ERROR_FAILURE);
+	assert_int_equal(e.code, ERROR_USAGE);
 	trie_free(&t);
 }
 
@@ -190,7 +190,7 @@ static void test_greedy(void **state)
 		int32_t best = 0;
 		tape_reset(&t, false, 0);
 		const Tensor *h = small_forward(&t, m, all, PROMPT + i, NULL);
-		llm_log_probabilities(m, h->value + (PROMPT + i - 1) * m->shape.C, 1, row);
+		assert_true(llm_log_probabilities(m, h->value + (PROMPT + i - 1) * m->shape.C, 1, row, &e));
 		for (size_t v = 1; v < m->shape.V; v++)
 			best = row[v] > row[best] ? (int32_t)v : best;
 		if (best == tokenizer_model(m->tokenizer)->eos) {
@@ -238,7 +238,7 @@ static void test_sampling_follows_probabilities(void **state)
 	float *row = memory_new(V, sizeof *row, &e);
 	assert_true(decoder_new(&d, m, &e) && row != NULL && V <= 512);
 	const Tensor *h = small_forward(&t, m, prompt, PROMPT, NULL);
-	llm_log_probabilities(m, h->value + (PROMPT - 1) * m->shape.C, 1, row);
+	assert_true(llm_log_probabilities(m, h->value + (PROMPT - 1) * m->shape.C, 1, row, &e));
 	for (uint64_t seed = 0; seed < DRAWS; seed++) {
 		Tokens out = sample(&d, (Sampling){0.5, TOP, 1, 1, seed});
 		if (out.count > 0)

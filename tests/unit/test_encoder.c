@@ -353,7 +353,7 @@ static void test_pretraining_learns(void **state)
 	Error e = {0};
 	Setting *s = setting_new(0);
 	Tape t = {0};
-	Pretraining *p = pretraining_new(s->encoder, &s->sample.data, &s->sample.users, 8, 0.1, 1, &e);
+	Pretraining *p = pretraining_new(s->encoder, &s->sample.data, &s->sample.users, 8, 0.1, false, 1, &e);
 	assert_non_null(p);
 	Trainee trainee = pretraining_trainee(p);
 	Pool *pool = pool_new(1, &e);

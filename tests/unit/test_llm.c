@@ -94,8 +94,8 @@ static void test_save_and_load(void **state)
 		assert_memory_equal(a->value, b->value, 9 * m->shape.C * sizeof *a->value);
 		float *logits = calloc(2 * m->shape.V, sizeof *logits);
 		assert_non_null(logits);
-		llm_log_probabilities(m, a->value, 1, logits);
-		llm_log_probabilities(n, b->value, 1, logits + m->shape.V);
+		assert_true(llm_log_probabilities(m, a->value, 1, logits, &e));
+		assert_true(llm_log_probabilities(n, b->value, 1, logits + m->shape.V, &e));
 		assert_memory_equal(logits, logits + m->shape.V, m->shape.V * sizeof *logits);
 		free(logits);
 		assert_true(llm_save(n, "small", again, &e));

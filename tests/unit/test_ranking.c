@@ -70,13 +70,13 @@ static void by_hand(Sample *s)
 	memcpy(s->users.items, items, sizeof items);
 }
 
-static void check_baseline(bool co_occurrence, bool keep_seen, int part, size_t user, size_t count,
+static void check_baseline(bool co_occurrence, bool keep_seen, Part part, size_t user, size_t count,
                            const int32_t *expected, uint64_t rank)
 {
 	Error e = {0};
 	Sample s;
 	BaselineRanker b;
-	Rankings r;
+	Rankings r = {0};
 	by_hand(&s);
 	assert_true(baseline_new(&b, &s.data, &s.users, co_occurrence, &e));
 	b.keep_seen = keep_seen;
@@ -160,7 +160,7 @@ static void test_encoder_ranker(void **state)
 	Tape t = {0};
 	EventBatch batch;
 	Translation translation;
-	Rankings r;
+	Rankings r = {0};
 	size_t lengths[40];
 	for (size_t u = 0; u < 40; u++)
 		lengths[u] = 3 + u % 5;

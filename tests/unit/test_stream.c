@@ -210,6 +210,9 @@ static void kinds_and_versions(void **state)
 	assert_true(document_set(d, "ul.kind", "dataset-chunk", &e) &&
 	            document_check_kind(d, "dataset-chunk", &e));
 	assert_false(document_check_kind(d, "data|dataset-chunks", &e));
+	e = (Error){0};
+	assert_true(document_set(d, "ul.kind", "a|b-chunk", &e));
+	assert_false(document_check_kind(d, "a|b-chunk", &e)); /* two words */
 	document_free(d);
 }
 

@@ -159,6 +159,50 @@ static void foreign_frames_are_refused(void **state)
 	buffer_free(&plain);
 }
 
+static void expect_refusal(const void *data, size_t size, const char *words)
+{
+	Feed feed;
+	Error e = {0};
+	Document *d;
+	start_feed(&feed, data, size, 997);
+	StreamReader *r = stream_reader_open(feed.path, &e);
+	while (r != NULL && stream_read(r, &d, &e) && d != NULL)
+		document_free(d);
+	stream_reader_free(r);
+	stop_feed(&feed);
+	assert_int_equal(e.code, ERROR_MALFORMED);
+	assert_non_null(strstr(e.text, words));
+}
+
+/* Small frames that would become large. */
+static void bombs_are_refused(void **state)
+{
+	(void)state;
+	enum { FIRST_SIZE = 6 /* where the size stands */ };
+	Error e = {0};
+	Buffer zeros = {0}, bytes = make_stream(2, &e);
+	uint8_t room[1 << 16];
+	assert_true(buffer_reserve(&zeros, 64 << 20, &e));
+	memset(zeros.data, 0, 64 << 20);
+	ZSTD_CCtx *zstd = ZSTD_createCCtx();
+	assert_false(ZSTD_isError(ZSTD_CCtx_setParameter(zstd, ZSTD_c_checksumFlag, 1)));
+	size_t size = ZSTD_compress2(zstd, room, sizeof room, zeros.data, 64 << 20);
+	ZSTD_freeCCtx(zstd);
+	assert_false(ZSTD_isError(size));
+	assert_int_equal(room[FIRST_SIZE + 3], 4); /* 64 MiB; 16 are said */
+	room[FIRST_SIZE + 3] = 1;
+	expect_refusal(room, size, "larger than it says");
+	/* The second document begins with one byte more than a chunk may have. */
+	static const uint8_t large[] = {0x28, 0xb5, 0x2f, 0xfd, 0xa4, 1, 0, 0, 0x40, 1, 0, 0};
+	size_t second = 4;
+	while (memcmp(bytes.data + second, large, 4) != 0)
+		second++;
+	memcpy(bytes.data + second, large, sizeof large);
+	expect_refusal(bytes.data, bytes.size, "1 GiB");
+	buffer_free(&zeros);
+	buffer_free(&bytes);
+}
+
 /* A safetensors document with that header and so many zero bytes behind it. */
 static int decode(const char *json, size_t data, Error *e)
 {
@@ -330,6 +374,7 @@ int main(void)
 	    cmocka_unit_test(flip_is_seen_after_seek),
 	    cmocka_unit_test(bytes_behind_the_end_are_refused),
 	    cmocka_unit_test(foreign_frames_are_refused),
+	    cmocka_unit_test(bombs_are_refused),
 	    cmocka_unit_test(broken_headers_are_refused),
 	    cmocka_unit_test(missing_files),
 	    cmocka_unit_test(failed_writers_leave_nothing),

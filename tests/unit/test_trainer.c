@@ -203,12 +203,41 @@ static void test_best_weights(void **state)
 	Bowl b;
 	Budget budget = usual;
 	bowl_new(&b, 2, 1);
-	b.scores = (const double[]){-3, -1, -2, -1, -5}; /* the second; the fourth is no better */
+	b.scores = (const double[]){-3, -1, -2, -1, -5}; /* the fourth, as good as the second and later */
 	assert_true(run(&b, budget, 1, &e));
 	assert_int_equal(b.evaluations, 5);
-	assert_true(b.w->value[0] == b.at_evaluation[1] && b.w->value[0] != b.at_evaluation[4]);
+	assert_true(b.w->value[0] == b.at_evaluation[3] && b.w->value[0] != b.at_evaluation[4]);
 	for (size_t i = 0; i < 5; i++)
-		assert_int_equal(b.reports[2 * i + 1].improved, i < 2);
+		assert_int_equal(b.reports[2 * i + 1].improved, i < 2 || i == 3);
+	parameters_free(&b.set);
+}
+
+/* Nothing to validate on: the last weights stay, and patience does not count. */
+static void test_no_validation(void **state)
+{
+	(void)state;
+	Error e;
+	Bowl b;
+	Budget budget = usual;
+	bowl_new(&b, 2, 1);
+	b.scores = (const double[]){-HUGE_VAL, -HUGE_VAL, -HUGE_VAL, -HUGE_VAL, -HUGE_VAL};
+	budget.patience = 1;
+	assert_true(run(&b, budget, 1, &e));
+	assert_int_equal(b.evaluations, 5);
+	assert_true(b.w->value[0] == b.at_evaluation[4]);
+	parameters_free(&b.set);
+}
+
+/* A score that is no number is not kept as the best for ever. */
+static void test_score_not_a_number(void **state)
+{
+	(void)state;
+	Error e;
+	Bowl b;
+	bowl_new(&b, 2, 1);
+	b.scores = (const double[]){(double)NAN, 0, 0, 0, 0};
+	assert_false(run(&b, usual, 1, &e));
+	assert_int_equal(e.code, ERROR_FAILURE);
 	parameters_free(&b.set);
 }
 
@@ -304,7 +333,7 @@ static void test_optimizer_step(void **state)
 	Parameter *f = parameters_add(&set, "frozen", 1, (size_t[]){2}, INIT_ONE, 0, 1, &e);
 	assert_true(v && m && f && pool);
 	f->trains = false;
-	v->pace = 3;
+	v->lr_scale = 3;
 	float *a = parameter_gradient(v, 0, &e), *b = parameter_gradient(v, 5, &e),
 	      *c = parameter_gradient(m, 2, &e);
 	a[0] = 1;
@@ -334,6 +363,8 @@ int main(void)
 	    cmocka_unit_test(test_evaluate_every),
 	    cmocka_unit_test(test_schedule),
 	    cmocka_unit_test(test_best_weights),
+	    cmocka_unit_test(test_no_validation),
+	    cmocka_unit_test(test_score_not_a_number),
 	    cmocka_unit_test(test_patience),
 	    cmocka_unit_test(test_divergence),
 	    cmocka_unit_test(test_threads_change_nothing),
