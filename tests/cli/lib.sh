@@ -78,9 +78,10 @@ usage() {
 
 # The tensors of a model without its record of how it came about.
 numbers() {
-	ul-cat -q --to safetensors -o "whole.$BASHPID" "$1"
-	tail -c "+$((9 + $(od -An -tu8 -N 8 "whole.$BASHPID")))" "whole.$BASHPID"
-	rm "whole.$BASHPID"
+	local file=whole.$BASHPID
+	ul-cat -q --to safetensors -o "$file" "$1"
+	tail -c "+$((9 + $(od -An -tu8 -N 8 "$file")))" "$file"
+	rm "$file"
 }
 
 # A real model of ../shared, or of $MODELS; without it the case is skipped.
