@@ -130,6 +130,23 @@ void tool_progress(const Tool *tool, bool last, const char *format, ...)
 	va_end(arguments);
 }
 
+bool tool_check_data(const Tool *tool, const Translation *t, bool quiet, Error *e)
+{
+	for (size_t c = 0; c < t->encoder->columns; c++) {
+		size_t values, unknown;
+		const char *name = c == 0 ? "item" : t->encoder->catalogue->features[c - 1].name;
+		translation_unknown(t, c, &values, &unknown);
+		if (c == 0 && values > 0 && unknown == values)
+			return fail(e, ERROR_USAGE,
+			            "the encoder knows none of the %zu items: it was trained on other data",
+			            values);
+		if (unknown > 0 && !quiet)
+			tool_say(tool, "%s: %zu of %zu values are unknown to the encoder", name, unknown,
+			         values);
+	}
+	return true;
+}
+
 Provenance tool_provenance(const Tool *tool, const Option *table, size_t count, const CommonOptions *common,
                            const StringList *operands, Buffer *record, Error *e)
 {

@@ -4,6 +4,7 @@
 
 #include "base/options.h"
 #include "stream/stream.h"
+#include "user/encoder.h"
 
 typedef struct {
 	const char *name;     /* "ul-prep" */
@@ -33,6 +34,9 @@ void tool_say(const Tool *tool, const char *format, ...) __attribute__((format(p
  * nothing at all otherwise), at most ten times a second unless it is `last`. */
 void tool_progress(const Tool *tool, bool last, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* Says what of the data the encoder does not know; ERROR_USAGE where that is every item. */
+bool tool_check_data(const Tool *tool, const Translation *t, bool quiet, Error *e);
 
 /* Tool, version, argv and seed; inputs are the caller's to fill in.  *record must
  * outlive the provenance. */

@@ -47,16 +47,30 @@ typedef struct {
 	FILE *log;
 } Reporting;
 
+/* The words of an evaluation, "hr@10=0.27 users=6040", as members of a JSON object. */
+static void log_words(FILE *log, const char *words)
+{
+	for (size_t length; *words != '\0'; words += length + strspn(words + length, " ")) {
+		length = strcspn(words, " ");
+		const char *equals = memchr(words, '=', length);
+		if (equals != NULL &&
+		    strspn(equals + 1, "-0123456789.") == length - (size_t)(equals + 1 - words))
+			fprintf(log, ", \"%.*s\": %.*s", (int)(equals - words), words,
+			        (int)(words + length - equals - 1), equals + 1);
+	}
+}
+
 static void write_log(Reporting *r, const TrainerReport *line)
 {
 	if (r->log == NULL || !line->evaluated)
 		return;
 	fprintf(r->log,
 	        "{\"step\": %llu, \"epoch\": %.3f, \"seconds\": %.1f, \"loss\": %.5f, \"lr\": %.6g, "
-	        "\"%s/s\": %.0f, "
-	        "\"validation\": \"%s\", \"best\": %s}\n",
+	        "\"%s/s\": %.0f",
 	        (unsigned long long)line->step, line->epoch, line->seconds, line->loss, line->lr, r->unit,
-	        line->rate, line->words, line->improved ? "true" : "false");
+	        line->rate);
+	log_words(r->log, line->words);
+	fprintf(r->log, ", \"best\": %s}\n", line->improved ? "true" : "false");
 	if (fflush(r->log) == 0)
 		return;
 	/* The model is worth more than its log. */

@@ -184,6 +184,7 @@ static bool embed(const Settings *s, const char *path, Provenance *provenance, E
 	RowWriter *writer = NULL;
 	Pool *pool = first ? pool_new((size_t)s->common.threads, e) : NULL;
 	bool done = pool != NULL && translation_new(&translation, encoder, dataset_of(reader), e) &&
+	            tool_check_data(&tool, &translation, s->common.quiet, e) &&
 	            describe(s, dataset_of(reader), encoder, hash, shard, provenance, first, e) &&
 	            (writer = row_writer_open(s->output, s->format, first, e)) != NULL &&
 	            embed_all(s, reader, &translation, shard, pool, writer, e);

@@ -51,7 +51,8 @@ static bool open_parts(const Settings *s, const char *path, Parts *p, Error *e)
 	p->finetuning = p->adapter ? finetuning_new(p->adapter, tuning, dataset_of(p->reader), p->users,
 	                                            (size_t)s->batch, seed, e)
 	                           : NULL;
-	return p->finetuning != NULL;
+	return p->finetuning != NULL &&
+	       tool_check_data(&tool, finetuning_translation(p->finetuning), s->common.quiet, e);
 }
 
 static void close_parts(Parts *p)

@@ -96,6 +96,8 @@ static bool open_llm(const Settings *s, Parts *p, Error *e)
 	const Dataset *data = p->reader ? dataset_of(p->reader) : NULL;
 	if (!answerer_new(&p->answerer, p->llm, p->adapter, data, s->prompt ? s->prompt : s->query, e))
 		return false;
+	if (p->adapter != NULL && !tool_check_data(&tool, &p->answerer.translation, s->common.quiet, e))
+		return false;
 	p->answerer.beam = (size_t)s->beam;
 	p->answerer.keep_seen = s->keep_seen;
 	return true;
@@ -105,6 +107,8 @@ static bool open_ranker(const Settings *s, Parts *p, Ranker *ranker, Error *e)
 {
 	const Dataset *data = dataset_of(p->reader);
 	if (s->llm != NULL) {
+		if (!answerer_fits(&p->answerer, e))
+			return false;
 		*ranker = answerer_ranker(&p->answerer);
 	} else if (s->baseline != NULL) {
 		if (!dataset_all(p->reader, &p->all, e) ||
@@ -114,7 +118,8 @@ static bool open_ranker(const Settings *s, Parts *p, Ranker *ranker, Error *e)
 		p->by_baseline.keep_seen = s->keep_seen;
 		*ranker = baseline_ranker(&p->by_baseline);
 	} else {
-		if (!translation_new(&p->translation, p->encoder, data, e))
+		if (!translation_new(&p->translation, p->encoder, data, e) ||
+		    !tool_check_data(&tool, &p->translation, s->common.quiet, e))
 			return false;
 		p->by_encoder = (EncoderRanker){p->encoder, &p->translation, s->keep_seen};
 		*ranker = encoder_ranker(&p->by_encoder);

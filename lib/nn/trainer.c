@@ -128,6 +128,7 @@ static bool tell(Trainer *r, bool due, double progress, double epoch, double lr,
 	                      .lr = lr};
 	if (due && !evaluate(r, &line, words, sizeof words, e))
 		return false;
+	line.impatient = r->budget->patience > 0 && r->waited >= r->budget->patience && progress < 1;
 	report(context, &line);
 	if (due) {
 		r->since = (Sums){0};
@@ -147,7 +148,9 @@ static bool train(Trainer *r, void (*report)(void *, const TrainerReport *), voi
 			return false;
 		if (steps == 0)
 			return fail(e, ERROR_MALFORMED,
-			            "there is nothing to train on in the training part of the data");
+			            "there is nothing to train on: a user needs four events, the last two "
+			            "being kept for "
+			            "validation and test");
 		for (size_t step = 0; step < steps && !done; step++) {
 			double lr =
 			    rate_at(r->budget, progress_of(r, (double)epoch + (double)step / (double)steps));

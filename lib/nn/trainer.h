@@ -40,6 +40,7 @@ typedef struct {
 	    lr;
 	bool evaluated, improved;
 	const char *words; /* of the evaluation */
+	bool impatient;    /* it ends here, for want of improvement */
 } TrainerReport;
 
 /* Trains, keeps the best weights by evaluation (of equals the latest) and puts them back at the end; where

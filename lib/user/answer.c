@@ -13,6 +13,17 @@ bool answerer_new(Answerer *a, const Llm *llm, const Adapter *adapter, const Dat
 	        (item_names(data, &a->names, e) && answer_trie(llm->tokenizer, &a->names, &a->trie, e)));
 }
 
+/* The longest answer must fit behind the query, whatever else is found first. */
+bool answerer_fits(const Answerer *a, Error *e)
+{
+	size_t most = a->llm->rotary.positions;
+	return a->query.count + a->trie.depth <= most + 1 ||
+	       fail(e, ERROR_USAGE,
+	            "the query's %zu tokens and an item's name of %zu are longer than the LLM's context of "
+	            "%zu",
+	            a->query.count, a->trie.depth, most);
+}
+
 void answerer_free(Answerer *a)
 {
 	if (a->translation.encoder != NULL)

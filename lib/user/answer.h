@@ -23,6 +23,9 @@ typedef struct {
 /* Asks `query` (NULL: the adapter's, or TASK_QUERY).  data NULL: no users, free text alone. */
 bool answerer_new(Answerer *a, const Llm *llm, const Adapter *adapter, const Dataset *data, const char *query,
                   Error *e);
+/* ERROR_USAGE where the LLM's context is too short for the query and the longest name: to be asked before
+ * ranking. */
+bool answerer_fits(const Answerer *a, Error *e);
 void answerer_free(Answerer *a);
 
 /* Ranks the catalogue of the data: log-probability of the name and the end token. */

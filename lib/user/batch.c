@@ -52,6 +52,16 @@ void translation_free(Translation *t)
 	*t = (Translation){0};
 }
 
+void translation_unknown(const Translation *t, size_t column, size_t *values, size_t *unknown)
+{
+	const Vocabulary *given =
+	    column == 0 ? &t->data->items : &t->data->features[t->features[column]].values;
+	*values = given->strings.count - ID_FIRST;
+	*unknown = 0;
+	for (size_t id = ID_FIRST; id < given->strings.count; id++)
+		*unknown += t->ids[column][id] == ID_UNKNOWN;
+}
+
 /* The dataset's ids of column c at an event. */
 static Ids event_column(const Translation *t, const Users *users, size_t c, size_t event)
 {

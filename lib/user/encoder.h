@@ -53,6 +53,9 @@ typedef struct {
 bool translation_new(Translation *t, const Encoder *m, const Dataset *data, Error *e);
 void translation_free(Translation *t);
 
+/* How many of the dataset's values of a column there are, and how many of them the encoder does not know. */
+void translation_unknown(const Translation *t, size_t column, size_t *values, size_t *unknown);
+
 /* Events packed end to end, for all columns: row r has ids[c][offsets[c][r] …
  * offsets[c][r + 1]). */
 typedef struct {

@@ -106,6 +106,11 @@ void finetuning_free(Finetuning *f)
 	memory_free(f);
 }
 
+const Translation *finetuning_translation(const Finetuning *f)
+{
+	return &f->translation;
+}
+
 static bool start_epoch(void *context, size_t epoch, size_t *steps, Error *e)
 {
 	Finetuning *f = context;

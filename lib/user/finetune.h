@@ -12,6 +12,7 @@ typedef struct Finetuning Finetuning;
 Finetuning *finetuning_new(Adapter *a, Tuning tuning, const Dataset *data, const Users *users, size_t batch,
                            uint64_t seed, Error *e);
 void finetuning_free(Finetuning *f);
+const Translation *finetuning_translation(const Finetuning *f);
 Trainee finetuning_trainee(Finetuning *f);
 
 #endif
