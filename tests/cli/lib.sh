@@ -76,9 +76,12 @@ usage() {
 	rm out
 }
 
-# The numbers of a model without its record of how it came about: the end of them will do.
+# The tensors of a model without its record of how it came about.
 numbers() {
-	ul-cat -q --to safetensors "$1" | tail -c 4000
+	local file=whole.$BASHPID
+	ul-cat -q --to safetensors -o "$file" "$1"
+	tail -c "+$((9 + $(od -An -tu8 -N 8 "$file")))" "$file"
+	rm "$file"
 }
 
 # A real model of ../shared, or of $MODELS; without it the case is skipped.

@@ -15,6 +15,9 @@ for pool in last none; do
 		{ for (i = 1; i <= NF / 2; i++) { d = $i - $(i + NF / 2); if (d * d > 1e-10) exit wrong = 1 } }
 		END { exit wrong || NR < 30 }'
 done
+# Shard 2 of 3 has the second user, and every third from there.
+ul-embed -q -m encoder.ult --pool last --format csv data.ult | sed 1d | cut -d, -f1 | sed -n '2~3p' >second
+ul-embed -q -m encoder.ult --pool last --format csv --shard 2/3 data.ult | sed 1d | cut -d, -f1 | cmp second -
 # More shards than users: the last ones are empty, and still good.
 ul-embed -q -m encoder.ult --shard 999/1000 -o empty.ult data.ult
 ul-cat --check empty.ult | grep -q ' 0 users'

@@ -6,4 +6,5 @@ sed -n 2p log | grep -q '^{"step": 4, .*"hr@10": 0[.0-9]*, "ndcg@10": [.0-9]*, "
 ul-pretrain -q --dim 8 --layers 1 --heads 1 --steps 2 -o out data.ult 2>err
 [[ ! -s err ]]
 expect 1 ul-pretrain -q --dim 8 --layers 1 --heads 1 --steps 2 --log no/log -o new data.ult 2>err
-[[ $(wc -l <err) == 1 && ! -e new ]] && grep -q no/log err
+[[ $(wc -l <err) == 1 && ! -e new ]]
+grep -q no/log err

@@ -8,6 +8,7 @@ words=--dropout usage ul-pretrain --dropout 1 -o out data.ult
 words=--steps usage ul-pretrain --steps -1 -o out data.ult
 words=--lr usage ul-pretrain --lr 0 -o out data.ult
 words=--minutes usage ul-pretrain --minutes 0 -o out data.ult
+words='one budget' usage ul-pretrain --steps 1 --epochs 1 -o out data.ult
 words=other usage ul-pretrain -o out data.ult other
 # Data that nothing can be learnt of.
 printf 'user,item\n1,2\n' | ul-prep -q -o one.ult
@@ -15,4 +16,5 @@ expect 3 ul-pretrain -q --dim 8 --heads 1 --steps 1 -o out one.ult 2>err
 [[ $(wc -l <err) == 1 && ! -e out ]]
 # Training that diverges is a failure, and leaves no model.
 expect 1 ul-pretrain -q --dim 8 --layers 1 --heads 1 --lr 10 --weight-decay 10 --steps 300 -o out data.ult 2>err
-[[ $(wc -l <err) == 1 && ! -e out ]] && grep -q diverged err
+[[ $(wc -l <err) == 1 && ! -e out ]]
+grep -q diverged err
