@@ -40,7 +40,8 @@ static bool open_parts(const Settings *s, const char *path, Parts *p, Error *e)
 	Tuning tuning = strcmp(s->tune, "enc") == 0 ? TUNE_ENC : TUNE_PROJ;
 	if (s->llm == NULL || s->model == NULL)
 		return fail(e, ERROR_USAGE, "%s is missing", s->llm == NULL ? "--llm GGUF" : "-m ENCODER");
-	if (!output_check(s->output, true, e) || (p->llm = llm_load(s->llm, e)) == NULL ||
+	if (!output_check(s->output, true, e) || !output_differs(s->output, path, e) ||
+	    !output_differs(s->training.log, path, e) || (p->llm = llm_load(s->llm, e)) == NULL ||
 	    (p->encoder = encoder_load(s->model, &p->encoder_hash, e)) == NULL ||
 	    (p->reader = dataset_open(path, e)) == NULL || !dataset_all(p->reader, &p->users, e))
 		return false;

@@ -138,7 +138,7 @@ static bool open_parts(const Settings *s, const char *path, Parts *p, Error *e)
 	       (!users || (p->reader = dataset_open(path, e)) != NULL) &&
 	       (s->llm == NULL || open_llm(s, p, e)) &&
 	       (p->pool = pool_new((size_t)s->common.threads, e)) != NULL &&
-	       output_open(&p->output, s->output, false, e);
+	       (!users || output_differs(s->output, path, e)) && output_open(&p->output, s->output, false, e);
 }
 
 static void close_parts(Parts *p)
@@ -299,6 +299,7 @@ static bool write_texts(const Settings *s, Parts *p, const Users *users, size_t 
 	for (size_t user = 0; done && user < users->count; user++) {
 		Query q;
 		Buffer text = {0};
+		sampling.seed = random_key((uint64_t)s->common.seed, *written); /* each user's own chance */
 		if ((s->limit > 0 && *written == (size_t)s->limit) ||
 		    !query_of(dataset_of(p->reader), users, user, part_of(s->split), &q))
 			continue;

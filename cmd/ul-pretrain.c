@@ -145,7 +145,10 @@ static bool pretrain(const Settings *s, const char *path, Provenance *provenance
 	const char *name;
 	uint64_t hash;
 	Users *users = NULL;
-	DatasetReader *reader = output_check(s->output, true, e) ? dataset_open(path, e) : NULL;
+	DatasetReader *reader = output_check(s->output, true, e) && output_differs(s->output, path, e) &&
+	                                output_differs(s->training.log, path, e)
+	                            ? dataset_open(path, e)
+	                            : NULL;
 	bool done = reader != NULL && dataset_all(reader, &users, e);
 	if (done) {
 		set_input(provenance, reader, &name, &hash);

@@ -26,9 +26,9 @@ count() {
 }
 
 unit() {
-	local program status good bad
+	local program status good bad any=
 	for program in "$BUILD"/tests/unit/test_*; do
-		[[ -x $program && $program != *.* ]] || continue
+		[[ -x $program && ${program##*/} != *.* ]] || continue
 		"$program" >"$log" 2>&1
 		status=$?
 		good=$(sed -n 's/^\[  PASSED  \] \([0-9]*\) test.*/\1/p' "$log" | head -n 1)
@@ -39,7 +39,12 @@ unit() {
 			((status > 0 && status < 126 && ${bad:-0} > 0)) || bad=1
 		fi
 		count "${good:-0}" "${bad:-0}" 0
+		any=1
 	done
+	if [[ -z $any ]]; then
+		echo "FAIL unit: there is no program in $BUILD/tests/unit"
+		count 0 1 0
+	fi
 }
 
 # A part prints its failures, and last "NAME: N passed, N failed, N skipped".
@@ -91,7 +96,7 @@ independent() {
 models() {
 	local folder=${MODELS:-../shared/models} program
 	for program in "$BUILD"/tests/models/check_*; do
-		[[ -x $program && $program != *.* ]] || continue
+		[[ -x $program && ${program##*/} != *.* ]] || continue
 		if [[ -d $folder ]]; then
 			check "models/${program##*/}" "$program" "$folder"
 		else
