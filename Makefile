@@ -55,7 +55,12 @@ $(BUILD)/test-libraries.ok: | $(filter deps,$(MAKECMDGOALS))
 deps:
 	@CC='$(CC)' tests/deps install
 
-$(BUILD)/%.o: %.c | $(BUILD)/libraries.ok
+# Another compiler or other flags make everything anew.
+$(BUILD)/flags: FORCE | $(BUILD)/libraries.ok
+	$(file >$@.new,$(CC) $(ALL_CFLAGS))
+	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
+
+$(BUILD)/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
@@ -112,6 +117,6 @@ lint:
 clean:
 	rm -rf build
 
-.PHONY: all help deps unit check check-models demo install uninstall format lint clean
+.PHONY: FORCE all help deps unit check check-models demo install uninstall format lint clean
 .SECONDARY:
 -include $(wildcard $(BUILD)/*/*.d $(BUILD)/*/*/*.d)
