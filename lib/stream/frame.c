@@ -11,7 +11,8 @@ enum { HEADER = 8, FIXED = HEADER + 40, ENTRY = 32, FOOT = 16, VERSION = 1 };
 static const char magic[8] = "ul-ends\n";
 static const char last_magic[4] = "ulE\n";
 
-uint64_t frame_u64(const uint8_t *p)
+/* Little-endian. */
+static uint64_t frame_u64(const uint8_t *p)
 {
 	uint64_t x = 0;
 	for (int i = 0; i < 8; i++)

@@ -41,7 +41,6 @@ bool frame_table_decode(FrameTable *t, const uint8_t *bytes, size_t size, Error 
 enum { FRAME_TAIL = 8 };
 bool frame_end_size(const uint8_t tail[FRAME_TAIL], size_t *size, Error *e);
 
-uint64_t frame_u64(const uint8_t *p); /* little-endian */
-uint32_t frame_u32(const uint8_t *p);
+uint32_t frame_u32(const uint8_t *p); /* little-endian */
 
 #endif

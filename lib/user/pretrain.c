@@ -115,41 +115,30 @@ static bool run_shard(void *context, Tape *t, size_t shard, double *loss, size_t
 	       tape_backward(t);
 }
 
-bool encoder_evaluate(const Encoder *m, const Translation *t, const Dataset *data, const Users *users,
-                      Part part, bool keep_seen, Pool *pool, RankingScore *score, Error *e)
-{
-	EncoderRanker context = {m, t, keep_seen};
-	Ranker ranker = encoder_ranker(&context);
-	Rankings answers;
-	size_t next = 0;
-	*score = (RankingScore){0};
-	if (!rank_users(&ranker, data, users, part, 0, users->count, &next, pool, &answers, e))
-		return false;
-	for (size_t i = 0; i < answers.count; i++) {
-		score->hr10 += metric_value((Metric){METRIC_HR, 10}, answers.answers[i].rank);
-		score->ndcg10 += metric_value((Metric){METRIC_NDCG, 10}, answers.answers[i].rank);
-	}
-	score->count = answers.count;
-	if (score->count > 0) {
-		score->hr10 /= (double)score->count;
-		score->ndcg10 /= (double)score->count;
-	}
-	rankings_free(&answers);
-	return true;
-}
-
+/* HR@10 and NDCG@10 of the validation part by the encoder alone, full catalogue, seen items left out unless
+ * keep_seen. */
 static bool evaluate(void *context, Pool *pool, double *score, char *words, size_t size, Error *e)
 {
 	const Pretraining *p = context;
-	RankingScore s;
-	if (!encoder_evaluate(p->encoder, &p->translation, p->data, p->users, PART_VALIDATION, p->keep_seen,
-	                      pool, &s, e))
+	EncoderRanker encoder = {p->encoder, &p->translation, p->keep_seen};
+	Ranker ranker = encoder_ranker(&encoder);
+	Rankings answers;
+	size_t next = 0;
+	double hr = 0, ndcg = 0;
+	if (!rank_users(&ranker, p->data, p->users, PART_VALIDATION, 0, p->users->count, &next, pool,
+	                &answers, e))
 		return false;
-	*score = s.count ? s.ndcg10 : -HUGE_VAL;
-	if (s.count == 0)
+	size_t count = answers.count;
+	for (size_t i = 0; i < count; i++) {
+		hr += metric_value((Metric){METRIC_HR, 10}, answers.answers[i].rank) / (double)count;
+		ndcg += metric_value((Metric){METRIC_NDCG, 10}, answers.answers[i].rank) / (double)count;
+	}
+	rankings_free(&answers);
+	*score = count ? ndcg : -HUGE_VAL;
+	if (count == 0)
 		snprintf(words, size, "validation=none (no user has three events)");
 	else
-		snprintf(words, size, "hr@10=%.4f ndcg@10=%.4f users=%zu", s.hr10, s.ndcg10, s.count);
+		snprintf(words, size, "hr@10=%.4f ndcg@10=%.4f users=%zu", hr, ndcg, count);
 	return true;
 }
 

@@ -15,13 +15,4 @@ Pretraining *pretraining_new(Encoder *m, const Dataset *data, const Users *users
 void pretraining_free(Pretraining *p);
 Trainee pretraining_trainee(Pretraining *p);
 
-/* HR@10 and NDCG@10 of a part of the split by the encoder alone, full catalogue, seen
- * items left out unless keep_seen. */
-typedef struct {
-	size_t count;
-	double hr10, ndcg10;
-} RankingScore;
-bool encoder_evaluate(const Encoder *m, const Translation *t, const Dataset *data, const Users *users,
-                      Part part, bool keep_seen, Pool *pool, RankingScore *score, Error *e);
-
 #endif
