@@ -23,7 +23,18 @@ CBLAS_CFLAGS = $(shell pkg-config --cflags openblas 2>/dev/null)
 ALL_CFLAGS = $(STANDARD) $(WARNINGS) -fopenmp-simd -fno-math-errno -fno-trapping-math -MMD -MP \
 	$(SANITIZER) $(CBLAS_CFLAGS) $(CFLAGS)
 
-LIB_OBJECTS  := $(patsubst %.c,$(BUILD)/%.o,$(wildcard lib/*/*.c))
+# What is compiled for a CPU path of its own: it runs only where lib/base/cpu.c finds that path.
+AVX2   = -mavx2 -mfma
+AVX512 = -mavx512f -mavx512bw -mavx512vl -mavx512dq -mfma -mprefer-vector-width=512
+ifneq ($(filter x86_64%,$(shell $(CC) -dumpmachine)),)
+PATHS   := generic avx2 avx512
+KERNELS := gemm_avx512 gemm_amx
+else
+PATHS   := generic
+endif
+PATH_SOURCES := lib/math/vector_loops.c lib/math/gemm_avx512.c lib/math/gemm_amx.c
+LIB_OBJECTS  := $(patsubst %.c,$(BUILD)/%.o,$(filter-out $(PATH_SOURCES),$(wildcard lib/*/*.c))) \
+	$(PATHS:%=$(BUILD)/lib/math/vector_loops.%.o) $(KERNELS:%=$(BUILD)/lib/math/%.o)
 UNIT_TESTS   := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/test_*.c))
 MODEL_CHECKS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/models/check_*.c))
 BIN          := $(addprefix $(BUILD)/bin/,$(TOOLS))
@@ -62,7 +73,16 @@ $(BUILD)/flags: FORCE | $(BUILD)/libraries.ok
 
 $(BUILD)/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -c -o $@ $<
+	$(CC) $(ALL_CFLAGS) $(PATH_FLAGS) -c -o $@ $<
+
+$(BUILD)/lib/math/vector_loops.%.o: lib/math/vector_loops.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(PATH_FLAGS) -DVECTOR_PATH=$* -c -o $@ $<
+
+$(BUILD)/lib/math/vector_loops.avx2.o: PATH_FLAGS = $(AVX2)
+$(BUILD)/lib/math/vector_loops.avx512.o: PATH_FLAGS = $(AVX512)
+$(BUILD)/lib/math/gemm_avx512.o $(BUILD)/lib/math/gemm_amx.o: PATH_FLAGS = $(AVX512) -mavx512bf16
+$(BUILD)/lib/math/gemm_amx.o: PATH_FLAGS += -mamx-tile -mamx-bf16
 
 $(BUILD)/libul.a: $(LIB_OBJECTS)
 	@rm -f $@

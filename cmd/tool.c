@@ -1,7 +1,7 @@
 #include "tool.h"
 
+#include "base/cpu.h"
 #include "math/gemm.h"
-#include "math/vector.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -40,8 +40,8 @@ static _Noreturn void print_version(const Tool *tool)
 	Error e = {0};
 	char path[256];
 	gemm_describe(path, sizeof path);
-	printf("%s (User-LLM in C) %s\n%s\nmatrix products: %s\nvector code: %s\nzstd %s\n", tool->name,
-	       UL_VERSION, COMPILER, path, vector_path(), ZSTD_versionString());
+	printf("%s (User-LLM in C) %s\n%s\nCPU path: %s\nmatrix products: %s\nzstd %s\n", tool->name,
+	       UL_VERSION, COMPILER, cpu_path_name(cpu_path()), path, ZSTD_versionString());
 	exit(tool_finish(tool, true, &e));
 }
 
@@ -50,7 +50,7 @@ void tool_start(const Tool *tool, Option *table, size_t count, CommonOptions *co
 {
 	Error e = {0};
 	options_common(table, common);
-	bool done = options_parse(table, count, argc, argv, operands, &e);
+	bool done = options_parse(table, count, argc, argv, operands, &e) && cpu_check(&e);
 	if (done && common->help)
 		print_help(tool, table, count);
 	if (done && common->version)
@@ -60,8 +60,8 @@ void tool_start(const Tool *tool, Option *table, size_t count, CommonOptions *co
 	if (common->verbose) {
 		char path[256];
 		gemm_describe(path, sizeof path);
-		tool_say(tool, "version %s, %lld threads, vector code: %s, matrix products: %s", UL_VERSION,
-		         (long long)common->threads, vector_path(), path);
+		tool_say(tool, "version %s, %lld threads, CPU path: %s, matrix products: %s", UL_VERSION,
+		         (long long)common->threads, cpu_path_name(cpu_path()), path);
 	}
 }
 

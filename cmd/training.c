@@ -25,9 +25,12 @@ void training_options(Option *table, TrainingOptions *o)
 	    {"evaluate-every", 0, OPTION_INTEGER, &o->evaluate_every, "N",
 	     "steps between evaluations on the validation split; 0: an epoch (default; adapters 200)", 0,
 	     1e9},
+	    {"precision", 0, OPTION_CHOICE, &o->precision, GEMM_PRECISIONS,
+	     "of the products; auto (default): bf16 where the CPU multiplies it, sums and weights stay f32"},
 	    {"log", 0, OPTION_STRING, &o->log, "FILE", "write a JSON line an evaluation to FILE",
 	     .incidental = true},
 	};
+	o->precision = "auto";
 	memcpy(table, options, sizeof options);
 }
 
@@ -112,6 +115,8 @@ bool training_run(const Tool *tool, const TrainingOptions *o, const CommonOption
 	                 .patience = (size_t)o->patience,
 	                 .seed = (uint64_t)common->seed};
 	Reporting reporting = {tool, common, o, unit, NULL};
+	if (!gemm_precision(o->precision, &budget.precision, e))
+		return false;
 	if (o->log != NULL && (reporting.log = fopen(o->log, "w")) == NULL)
 		return fail_errno(e, "%s", o->log);
 	Pool *pool = pool_new((size_t)common->threads, e);

@@ -8,10 +8,10 @@
 typedef struct {
 	double epochs, minutes, lr, decay;
 	int64_t steps, patience, evaluate_every;
-	const char *log;
+	const char *log, *precision;
 } TrainingOptions;
 
-enum { TRAINING_OPTIONS = 8 };
+enum { TRAINING_OPTIONS = 9 };
 
 /* Fills table[0 … TRAINING_OPTIONS); the defaults are what is in *o, and the help tells them. */
 void training_options(Option *table, TrainingOptions *o);

@@ -1,6 +1,5 @@
 #include "llm/model.h"
 
-#include "math/gemm.h"
 #include "math/vector.h"
 
 #include <math.h>
@@ -40,6 +39,8 @@ static bool build(Llm *m, uint64_t seed, Error *e)
 	m->output = s->tied ? m->embedding
 	                    : parameters_add(set, "llm.output", 2, (size_t[]){s->V, s->C}, INIT_NORMAL,
 	                                     deviation, seed, e);
+	if (m->output != NULL)
+		parameter_multiplies(m->output, 0);
 	return m->output != NULL && add_blocks(m, seed, e);
 }
 
@@ -120,7 +121,7 @@ Tensor *llm_forward(Tape *t, const Llm *m, const int32_t *tokens, size_t N, cons
 bool llm_log_probabilities(const Llm *m, const float *h, size_t N, float *out, Error *e)
 {
 	size_t V = m->shape.V, C = m->shape.C;
-	gemm(false, true, N, V, C, 1, h, C, m->output->value, C, 0, out, V);
+	gemm_packed(GEMM_F32, N, (Operand){h, C, false}, packed_whole(&m->output->forward), false, out, V);
 	for (size_t i = 0; i < N; i++) {
 		float *row = out + i * V, sum = vector_logsumexp(row, V);
 		if (!isfinite(sum))

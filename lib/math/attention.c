@@ -1,6 +1,5 @@
 #include "math/attention.h"
 
-#include "math/gemm.h"
 #include "math/vector.h"
 
 #include <math.h>
@@ -42,8 +41,9 @@ static Tile tile_at(const Attention *a, const AttentionSegment *s, size_t head, 
 static void tile_scores(const Attention *a, const Tile *t, float *p)
 {
 	size_t width = a->heads * a->D, kv_width = a->kv_heads * a->D;
-	gemm(false, true, t->rows, t->keys, a->D, 1, a->q + t->row * width + t->head * a->D, width,
-	     a->k + t->key * kv_width + t->kv_head * a->D, kv_width, 0, p, t->keys);
+	gemm(a->precision, t->rows, t->keys, a->D,
+	     (Operand){a->q + t->row * width + t->head * a->D, width, false},
+	     (Operand){a->k + t->key * kv_width + t->kv_head * a->D, kv_width, true}, false, p, t->keys);
 }
 
 static void forward_tile(const Attention *a, const Tile *t, float *p)
@@ -59,8 +59,8 @@ static void forward_tile(const Attention *a, const Tile *t, float *p)
 		memset(row + seen, 0, (t->keys - seen) * sizeof *row);
 		a->lse[(t->row + r) * a->heads + t->head] = sum > 0 ? maximum + logf(sum) : 0;
 	}
-	gemm(false, false, t->rows, a->D, t->keys, 1, p, t->keys,
-	     a->v + t->key * kv_width + t->kv_head * a->D, kv_width, 0,
+	gemm(a->precision, t->rows, a->D, t->keys, (Operand){p, t->keys, false},
+	     (Operand){a->v + t->key * kv_width + t->kv_head * a->D, kv_width, false}, false,
 	     a->o + t->row * width + t->head * a->D, width);
 }
 
@@ -90,19 +90,19 @@ static void backward_tile(const Attention *a, const Tile *t, const float *dout, 
 		memset(p + r * t->keys + seen, 0, (t->keys - seen) * sizeof *p);
 	}
 	if (dv != NULL)
-		gemm(true, false, t->keys, a->D, t->rows, 1, p, t->keys, dout + query, width, 1, dv + key,
-		     kv_width);
+		gemm(a->precision, t->keys, a->D, t->rows, (Operand){p, t->keys, true},
+		     (Operand){dout + query, width, false}, true, dv + key, kv_width);
 	if (dq == NULL && dk == NULL)
 		return;
-	gemm(false, true, t->rows, t->keys, a->D, 1, dout + query, width, a->v + key, kv_width, 0, dp,
-	     t->keys);
+	gemm(a->precision, t->rows, t->keys, a->D, (Operand){dout + query, width, false},
+	     (Operand){a->v + key, kv_width, true}, false, dp, t->keys);
 	backward_scores(a, t, dout, p, dp);
 	if (dq != NULL)
-		gemm(false, false, t->rows, a->D, t->keys, 1, dp, t->keys, a->k + key, kv_width, 1,
-		     dq + query, width);
+		gemm(a->precision, t->rows, a->D, t->keys, (Operand){dp, t->keys, false},
+		     (Operand){a->k + key, kv_width, false}, true, dq + query, width);
 	if (dk != NULL)
-		gemm(true, false, t->keys, a->D, t->rows, 1, dp, t->keys, a->q + query, width, 1, dk + key,
-		     kv_width);
+		gemm(a->precision, t->keys, a->D, t->rows, (Operand){dp, t->keys, true},
+		     (Operand){a->q + query, width, false}, true, dk + key, kv_width);
 }
 
 static size_t most_keys(const Attention *a)

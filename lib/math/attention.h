@@ -8,7 +8,7 @@
 #ifndef MATH_ATTENTION_H
 #define MATH_ATTENTION_H
 
-#include "base/memory.h"
+#include "math/gemm.h"
 
 typedef struct {
 	size_t query, queries; /* first row and number of rows of Q, O */
@@ -17,6 +17,7 @@ typedef struct {
 } AttentionSegment;
 
 typedef struct {
+	GemmPrecision precision;
 	size_t heads, kv_heads, D; /* D: width of a head */
 	float scale;
 	const AttentionSegment *segments;

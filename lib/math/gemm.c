@@ -1,16 +1,206 @@
 #include "math/gemm.h"
 
+#include "math/gemm_kernels.h"
+
 #include <cblas.h>
 #include <stdio.h>
+#include <string.h>
 
-void gemm(bool transpose_a, bool transpose_b, size_t m, size_t n, size_t k, float alpha, const float *a,
-          size_t lda, const float *b, size_t ldb, float beta, float *c, size_t ldc)
+typedef struct {
+	GemmPrecision precision;
+	size_t m, n, k;
+	Operand a, b;
+	PackedPart packed; /* b laid out; packed.b NULL: it is not */
+	bool add;
+	float *c;
+	size_t ldc;
+} Product;
+
+static size_t round_up(size_t n, size_t unit)
 {
-	if (m == 0 || n == 0)
+	return (n + unit - 1) / unit * unit;
+}
+
+static size_t least(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
+/* The path's own precision for what is asked. */
+static GemmPrecision precision_of(GemmPrecision asked)
+{
+	return cpu_has_bf16() ? asked : GEMM_F32;
+}
+
+static const float *at(Operand x, size_t row, size_t column)
+{
+	return x.data + (x.transposed ? column * x.stride + row : row * x.stride + column);
+}
+
+static void blas(const Product *p)
+{
+	cblas_sgemm(CblasRowMajor, p->a.transposed ? CblasTrans : CblasNoTrans,
+	            p->b.transposed ? CblasTrans : CblasNoTrans, (blasint)p->m, (blasint)p->n, (blasint)p->k,
+	            1, p->a.data, (blasint)p->a.stride, p->b.data, (blasint)p->b.stride, p->add ? 1 : 0, p->c,
+	            (blasint)p->ldc);
+}
+
+static size_t element(GemmPrecision precision)
+{
+	return precision == GEMM_BF16 ? sizeof(Bf16) : sizeof(float);
+}
+
+#if defined __x86_64__
+static void pack_panel(GemmPrecision precision, Operand b, size_t k0, size_t k, size_t n0, size_t n,
+                       void *panel)
+{
+	if (precision == GEMM_BF16)
+		pack_panel_bf16(b, k0, k, n0, n, panel);
+	else
+		pack_panel_f32(b, k0, k, n0, n, panel);
+}
+
+/* Points `out` to B's panel [k0, n0): where it lies already, or laid out in `room`. */
+static void find_panel(const Product *p, size_t k0, size_t n0, PanelProduct *out, float *room)
+{
+	const PackedOperand *b = p->packed.b;
+	out->b_row = p->precision == GEMM_BF16 ? 2 * PANEL : PANEL;
+	if (b != NULL) {
+		size_t panel = (p->packed.n0 + n0) / PANEL, row = p->packed.k0 + k0;
+		out->b = (const uint8_t *)b->panels +
+		         (panel * round_up(b->k, DEPTH_UNIT) + row) * PANEL * element(p->precision);
+	} else if (p->precision == GEMM_F32 && !p->b.transposed) {
+		out->b = at(p->b, k0, n0);
+		out->b_row = p->b.stride;
+	} else {
+		pack_panel(p->precision, p->b, k0, out->k, n0, out->n, room);
+		out->b = room;
+	}
+}
+
+/* A block of rows and of depth: all columns of C for it. */
+static void block(const Product *p, PanelKernel *kernel, size_t m0, size_t k0, Bf16 *rows, float *room)
+{
+	PanelProduct part = {.m = least(p->m - m0, ROW_BLOCK),
+	                     .k = least(p->k - k0, DEPTH_BLOCK),
+	                     .ldc = p->ldc,
+	                     .add = p->add || k0 > 0};
+	if (p->precision == GEMM_BF16) {
+		part.a_row = round_up(part.k, DEPTH_UNIT);
+		part.a_column = 1;
+		part.a = rows;
+		pack_rows_bf16(p->a, m0, part.m, k0, part.k, rows, part.a_row);
+	} else {
+		part.a = at(p->a, m0, k0);
+		part.a_row = p->a.transposed ? 1 : p->a.stride;
+		part.a_column = p->a.transposed ? p->a.stride : 1;
+	}
+	for (size_t n0 = 0; n0 < p->n; n0 += PANEL) {
+		part.n = least(p->n - n0, PANEL);
+		part.c = p->c + m0 * p->ldc + n0;
+		find_panel(p, k0, n0, &part, room);
+		kernel(&part);
+	}
+}
+
+static void own(const Product *p)
+{
+	_Alignas(64) Bf16 rows[ROW_BLOCK * DEPTH_BLOCK];
+	_Alignas(64) float room[DEPTH_BLOCK * PANEL];
+	bool tiles = p->precision == GEMM_BF16 && cpu_path() == CPU_AMX;
+	PanelKernel *kernel = p->precision == GEMM_F32 ? panel_f32_avx512 : panel_bf16_avx512;
+	if (tiles) {
+		kernel = panel_bf16_amx;
+		tiles_begin();
+	}
+	for (size_t k0 = 0; k0 < p->k || k0 == 0; k0 += DEPTH_BLOCK)
+		for (size_t m0 = 0; m0 < p->m; m0 += ROW_BLOCK)
+			block(p, kernel, m0, k0, rows, room);
+	if (tiles)
+		tiles_end();
+}
+#else
+static void own(const Product *p)
+{
+	blas(p);
+}
+#endif
+
+static void multiply(const Product *p)
+{
+	if (p->m == 0 || p->n == 0)
 		return;
-	cblas_sgemm(CblasRowMajor, transpose_a ? CblasTrans : CblasNoTrans,
-	            transpose_b ? CblasTrans : CblasNoTrans, (blasint)m, (blasint)n, (blasint)k, alpha, a,
-	            (blasint)lda, b, (blasint)ldb, beta, c, (blasint)ldc);
+	if (cpu_path() >= CPU_AVX512)
+		own(p);
+	else
+		blas(p);
+}
+
+void gemm(GemmPrecision precision, size_t m, size_t n, size_t k, Operand a, Operand b, bool add, float *c,
+          size_t ldc)
+{
+	multiply(&(Product){precision_of(precision), m, n, k, a, b, {0}, add, c, ldc});
+}
+
+PackedPart packed_whole(const PackedOperand *b)
+{
+	return (PackedPart){b, 0, 0, b->k, b->n};
+}
+
+void gemm_packed(GemmPrecision precision, size_t m, Operand a, PackedPart b, bool add, float *c, size_t ldc)
+{
+	Operand plain = b.b->source;
+	plain.data = at(plain, b.k0, b.n0);
+	precision = precision_of(precision);
+	bool laid_out = b.b->panels != NULL && b.b->precision == precision;
+	multiply(&(Product){precision, m, b.n, b.k, a, plain, laid_out ? b : (PackedPart){0}, add, c, ldc});
+}
+
+bool packed_begin(PackedOperand *p, GemmPrecision precision, size_t *tasks, Error *e)
+{
+	size_t size, bytes;
+	*tasks = 0;
+	if (cpu_path() < CPU_AVX512)
+		return true;
+	p->precision = precision_of(precision);
+	if (!memory_product(round_up(p->k, DEPTH_UNIT), round_up(p->n, PANEL), &size, e) ||
+	    !memory_product(size, element(p->precision), &bytes, e))
+		return false;
+	*tasks = round_up(p->n, PANEL) / PANEL;
+	if (p->panels != NULL && p->capacity >= bytes)
+		return true;
+	memory_free(p->panels);
+	p->panels = memory_new(bytes, 1, e);
+	p->capacity = p->panels ? bytes : 0;
+	return p->panels != NULL;
+}
+
+void packed_fill(PackedOperand *p, size_t task)
+{
+#if defined __x86_64__
+	size_t n0 = task * PANEL, bytes = round_up(p->k, DEPTH_UNIT) * PANEL * element(p->precision);
+	pack_panel(p->precision, p->source, 0, p->k, n0, least(p->n - n0, PANEL),
+	           (uint8_t *)p->panels + task * bytes);
+#else
+	(void)p, (void)task;
+#endif
+}
+
+void packed_drop(PackedOperand *p)
+{
+	memory_free(p->panels);
+	p->panels = NULL;
+	p->capacity = 0;
+}
+
+bool gemm_precision(const char *name, GemmPrecision *precision, Error *e)
+{
+	*precision = strcmp(name, "f32") != 0 && cpu_has_bf16() ? GEMM_BF16 : GEMM_F32;
+	if (strcmp(name, "bf16") == 0 && *precision != GEMM_BF16)
+		return fail(e, ERROR_USAGE,
+		            "--precision bf16: the CPU path in use, %s, has no bf16; auto or f32 go on any",
+		            cpu_path_name(cpu_path()));
+	return true;
 }
 
 void gemm_start(void)
@@ -21,5 +211,10 @@ void gemm_start(void)
 
 void gemm_describe(char *text, size_t size)
 {
-	snprintf(text, size, "%s, %s kernels", openblas_get_config(), openblas_get_corename());
+	if (cpu_path() == CPU_AMX)
+		snprintf(text, size, "amx tiles for bf16, avx512 for F32");
+	else if (cpu_path() == CPU_AVX512)
+		snprintf(text, size, "avx512 for F32%s", cpu_has_bf16() ? " and bf16" : "");
+	else
+		snprintf(text, size, "%s, %s kernels", openblas_get_config(), openblas_get_corename());
 }

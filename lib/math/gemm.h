@@ -1,22 +1,62 @@
-/* Matrix products: the one seam, and the only caller of BLAS. */
+/* Matrix products: the one seam, and the only caller of BLAS.
+ *
+ * Where the CPU has AVX-512 or tiles (base/cpu.h), products are our own: F32, or bf16
+ * (operands rounded to 8 bits of mantissa, sums in F32).  Elsewhere they are OpenBLAS's,
+ * in F32 whatever is asked for.  All run on the calling thread alone, and a sum is
+ * added up in an order that depends on its length alone; so the same CPU path gives the same
+ * bytes for any number of threads, packed or not. */
 #ifndef MATH_GEMM_H
 #define MATH_GEMM_H
 
-#include <stdbool.h>
-#include <stddef.h>
+#include "base/memory.h"
 
-/* C (m×n) = alpha · op(A) · op(B) + beta · C, row-major, F32.
- * op(A) is m×k: A is m×k, or k×m with transpose_a; op(B) is k×n: B is k×n, or n×k
- * with transpose_b.  lda, ldb, ldc are distances between rows.  With beta = 0, C is
- * written without being read.  Runs on the calling thread alone, and so gives the
- * same bytes for any number of threads. */
-void gemm(bool transpose_a, bool transpose_b, size_t m, size_t n, size_t k, float alpha, const float *a,
-          size_t lda, const float *b, size_t ldb, float beta, float *c, size_t ldc);
+typedef enum { GEMM_F32, GEMM_BF16 } GemmPrecision;
+
+/* "f32", "bf16" (ERROR_USAGE where the CPU path has none), or "auto": bf16 where there is. */
+#define GEMM_PRECISIONS "f32|bf16|auto"
+bool gemm_precision(const char *name, GemmPrecision *precision, Error *e);
+
+/* A row-major matrix, `stride` numbers between its rows, or its transpose. */
+typedef struct {
+	const float *data;
+	size_t stride;
+	bool transposed;
+} Operand;
+
+/* C [m, n] = A · B, or C += A · B; A is m×k, B is k×n as they are after transposing. */
+void gemm(GemmPrecision precision, size_t m, size_t n, size_t k, Operand a, Operand b, bool add, float *c,
+          size_t ldc);
+
+/* B, k×n, which may be laid out once for many products. */
+typedef struct {
+	size_t k, n;
+	Operand source;          /* B as it is; must outlive this */
+	void *panels;            /* NULL: not laid out, products read the source */
+	GemmPrecision precision; /* of the panels */
+	size_t capacity;         /* in bytes */
+} PackedOperand;
+
+/* Lays the source out as it is now, in *tasks calls of packed_fill(p, task) that may run side by
+ * side; none on a path that lays out for itself.  Until packed_drop(), products read the panels, so whoever
+ * changes the source calls this again. */
+bool packed_begin(PackedOperand *p, GemmPrecision precision, size_t *tasks, Error *e);
+void packed_fill(PackedOperand *p, size_t task);
+void packed_drop(PackedOperand *p);
+
+/* A part of B: rows [k0, k0 + k), columns [n0, n0 + n); both begin at multiples of PACKED_UNIT. */
+enum { PACKED_UNIT = 32 };
+typedef struct {
+	const PackedOperand *b;
+	size_t k0, n0, k, n;
+} PackedPart;
+
+PackedPart packed_whole(const PackedOperand *b);
+void gemm_packed(GemmPrecision precision, size_t m, Operand a, PackedPart b, bool add, float *c, size_t ldc);
 
 /* To be called once, before the first thread is made. */
 void gemm_start(void);
 
-/* The kernels in use: "OpenBLAS 0.3.21, SapphireRapids kernels". */
+/* The kernels in use: "amx (bf16 tiles), avx512 F32", or "OpenBLAS 0.3.21, Haswell kernels". */
 void gemm_describe(char *text, size_t size);
 
 #endif

@@ -1,59 +1,137 @@
 #include "math/loss.h"
 
-#include "math/gemm.h"
 #include "math/vector.h"
 
 #include <math.h>
 
-/* Floats of logits that are worked on together: they stay in the second-level cache. */
-enum { CHUNK = 1 << 17 };
+enum {
+	CHUNK = 1 << 20,        /* logits that are held, if that makes LEAST_ROWS or more rows */
+	LEAST_ROWS = 64,        /* else every chunk would read all of W for too little */
+	BLOCK = 8 * PACKED_UNIT /* of the vocabulary: a block of a chunk stays in the second-level cache */
+};
 
-/* Logits of one row become weight · (softmax - targets), or zeros where nothing counts. */
-static double row_loss(float *z, size_t V, const int32_t *targets, size_t count, float weight)
+/* A chunk of rows.  Logits lie block by block of the vocabulary, [rows, BLOCK] each, and become
+ * e^(z - max of the row in the block) as soon as they are there; the softmax of the whole row is then
+ * that times a number for each row and block (as in Milakov and Gimelshein 2018, and Dao et al. 2022). */
+typedef struct {
+	const CrossEntropy *c;
+	size_t first, rows, blocks;
+	float *z;
+	float *maximum, *sum; /* [rows, blocks] */
+	double *at_targets;   /* [rows]: Σ of the targets' logits */
+} Chunk;
+
+static size_t targets_of(const Chunk *k, size_t r, const int32_t **targets)
 {
-	if (count == 0) {
-		vector_scale(z, 0, V);
-		return 0;
-	}
-	double at_targets = 0;
-	for (size_t i = 0; i < count; i++)
-		at_targets += (double)z[targets[i]];
-	float maximum = vector_maximum(z, V);
-	float sum = vector_exp(z, 1, maximum, V);
-	vector_scale(z, weight / sum, V);
-	for (size_t i = 0; i < count; i++)
-		z[targets[i]] -= weight / (float)count;
-	return (double)(maximum + logf(sum)) - at_targets / (double)count;
+	const int64_t *offsets = k->c->targets.offsets + k->first + r;
+	*targets = k->c->targets.values + offsets[0];
+	return (size_t)(offsets[1] - offsets[0]);
 }
 
-static double chunk_loss(const CrossEntropy *c, size_t first, size_t rows, float *z, size_t *counted)
+static size_t block_width(const Chunk *k, size_t b)
 {
-	double loss = 0;
-	const float *h = c->h + first * c->C;
-	const int64_t *offsets = c->targets.offsets + first;
-	gemm(false, true, rows, c->V, c->C, 1, h, c->C, c->w, c->C, 0, z, c->V);
-	for (size_t r = 0; r < rows; r++) {
-		size_t count = (size_t)(offsets[r + 1] - offsets[r]);
-		loss += row_loss(z + r * c->V, c->V, c->targets.values + offsets[r], count, c->weight);
-		*counted += count > 0;
+	size_t left = k->c->forward->n - b * BLOCK;
+	return left < BLOCK ? left : BLOCK;
+}
+
+/* Adds `change` to what the row's logits of its targets have become in the block; returns what they
+ * were, summed. */
+static double at_targets(const Chunk *k, size_t b, size_t r, float *row, float change)
+{
+	const int32_t *targets;
+	size_t count = targets_of(k, r, &targets);
+	double sum = 0;
+	for (size_t i = 0; i < count; i++)
+		if ((size_t)targets[i] / BLOCK == b) {
+			sum += (double)row[(size_t)targets[i] % BLOCK];
+			row[(size_t)targets[i] % BLOCK] += change;
+		}
+	return sum;
+}
+
+static void forward_block(const Chunk *k, size_t b)
+{
+	const CrossEntropy *c = k->c;
+	size_t C = c->forward->k, width = block_width(k, b);
+	float *z = k->z + b * k->rows * BLOCK;
+	gemm_packed(c->precision, k->rows, (Operand){c->h + k->first * C, C, false},
+	            (PackedPart){c->forward, 0, b * BLOCK, C, width}, false, z, BLOCK);
+	for (size_t r = 0; r < k->rows; r++) {
+		float *row = z + r * BLOCK, *maximum = &k->maximum[r * k->blocks + b];
+		k->at_targets[r] += at_targets(k, b, r, row, 0);
+		*maximum = vector_maximum(row, width);
+		k->sum[r * k->blocks + b] = vector_exp(row, 1, *maximum, width);
+	}
+}
+
+/* The loss of a row; its sums become what makes weight · softmax of its blocks. */
+static double finish_row(const Chunk *k, size_t r, size_t *counted)
+{
+	const int32_t *targets;
+	size_t count = targets_of(k, r, &targets);
+	float *maximum = k->maximum + r * k->blocks, *sum = k->sum + r * k->blocks;
+	float highest = vector_maximum(maximum, k->blocks), all = 0;
+	for (size_t b = 0; b < k->blocks; b++)
+		all += sum[b] * expf(maximum[b] - highest);
+	for (size_t b = 0; b < k->blocks; b++)
+		sum[b] = count ? k->c->weight * expf(maximum[b] - highest) / all : 0;
+	*counted += count > 0;
+	return count ? (double)(highest + logf(all)) - k->at_targets[r] / (double)count : 0;
+}
+
+/* dlogits = weight · (softmax - targets), and what follows from it. */
+static void backward_block(const Chunk *k, size_t b)
+{
+	const CrossEntropy *c = k->c;
+	size_t C = c->forward->k, width = block_width(k, b);
+	const float *h = c->h + k->first * C;
+	float *z = k->z + b * k->rows * BLOCK;
+	for (size_t r = 0; r < k->rows; r++) {
+		const int32_t *targets;
+		size_t count = targets_of(k, r, &targets);
+		vector_scale(z + r * BLOCK, k->sum[r * k->blocks + b], width);
+		at_targets(k, b, r, z + r * BLOCK, -c->weight / (float)count);
 	}
 	if (c->dh != NULL)
-		gemm(false, false, rows, c->C, c->V, 1, z, c->V, c->w, c->C, 1, c->dh + first * c->C, c->C);
+		gemm_packed(c->precision, k->rows, (Operand){z, BLOCK, false},
+		            (PackedPart){c->backward, b * BLOCK, 0, width, C}, true, c->dh + k->first * C, C);
 	if (c->dw != NULL)
-		gemm(true, false, c->V, c->C, rows, 1, z, c->V, h, c->C, 1, c->dw, c->C);
+		gemm(c->precision, width, C, k->rows, (Operand){z, BLOCK, true}, (Operand){h, C, false}, true,
+		     c->dw + b * BLOCK * C, C);
+}
+
+static double chunk_loss(const Chunk *k, size_t *counted)
+{
+	double loss = 0;
+	for (size_t r = 0; r < k->rows; r++)
+		k->at_targets[r] = 0;
+	for (size_t b = 0; b < k->blocks; b++)
+		forward_block(k, b);
+	for (size_t r = 0; r < k->rows; r++)
+		loss += finish_row(k, r, counted);
+	if (k->c->dh != NULL || k->c->dw != NULL)
+		for (size_t b = 0; b < k->blocks; b++)
+			backward_block(k, b);
 	return loss;
 }
 
 bool cross_entropy(const CrossEntropy *c, double *loss, size_t *rows, Arena *scratch, Error *e)
 {
 	ArenaMark mark = arena_mark(scratch);
-	size_t chunk = CHUNK / (c->V ? c->V : 1);
-	chunk = chunk < 16 ? 16 : (chunk > c->N ? c->N : chunk);
-	float *z = arena_new(scratch, chunk * c->V, sizeof *z, e);
-	if (z == NULL)
+	size_t V = c->forward->n, most = CHUNK / (V ? V : 1), blocks = (V + BLOCK - 1) / BLOCK;
+	most = most < LEAST_ROWS ? LEAST_ROWS : most;
+	most = most > c->N ? c->N : most;
+	Chunk k = {.c = c, .blocks = blocks};
+	k.z = arena_new(scratch, blocks * BLOCK * most, sizeof *k.z, e);
+	k.maximum = arena_new(scratch, blocks * most, sizeof *k.maximum, e);
+	k.sum = arena_new(scratch, blocks * most, sizeof *k.sum, e);
+	k.at_targets = arena_new(scratch, most, sizeof *k.at_targets, e);
+	if (k.z == NULL || k.maximum == NULL || k.sum == NULL || k.at_targets == NULL)
 		return false;
-	for (size_t first = 0; first < c->N; first += chunk)
-		*loss += chunk_loss(c, first, c->N - first < chunk ? c->N - first : chunk, z, rows);
+	for (k.first = 0; k.first < c->N; k.first += k.rows) {
+		k.rows = c->N - k.first < most ? c->N - k.first : most;
+		*loss += chunk_loss(&k, rows);
+	}
 	arena_rewind(scratch, mark);
 	return true;
 }

@@ -1,10 +1,10 @@
-/* Softmax cross-entropy over a vocabulary, with the product that makes the logits:
- * chunk by chunk of rows, forward and backward in one go, so that no [N, V] matrix
- * ever exists. */
+/* Softmax cross-entropy over a vocabulary, with the products that make the logits and the
+ * gradients: chunk by chunk of rows, forward and backward in one go, so that no [N, V]
+ * matrix ever exists. */
 #ifndef MATH_LOSS_H
 #define MATH_LOSS_H
 
-#include "base/memory.h"
+#include "math/gemm.h"
 
 /* Targets of N rows: row i's are values[offsets[i] … offsets[i + 1]), all equally
  * right (a genre of several); none: the row does not count. */
@@ -14,9 +14,11 @@ typedef struct {
 } LossTargets;
 
 typedef struct {
-	size_t N, V, C;
-	const float *h; /* [N, C] */
-	const float *w; /* [V, C]: logits = h Wᵀ */
+	GemmPrecision precision;
+	size_t N;
+	const float *h;                /* [N, C] */
+	const PackedOperand *forward;  /* Wᵀ [C, V]: logits = h Wᵀ */
+	const PackedOperand *backward; /* W [V, C]: dh = dlogits W */
 	LossTargets targets;
 	float weight;   /* gradients are those of weight · Σ rows */
 	float *dh, *dw; /* added to; NULL: not wanted (both NULL: the loss alone) */

@@ -1,26 +1,11 @@
-/* Loops that the compiler turns into vector code, once for each kind of CPU; the
- * right one is chosen when the program starts.  Sums marked with
+/* What loops are made of that the compiler turns into vector code.  Sums marked with
  * `#pragma omp simd reduction` may be added in another order than written: the
- * order is fixed for a binary and a kind of CPU. */
+ * order is fixed for a binary and a CPU path. */
 #ifndef MATH_SIMD_H
 #define MATH_SIMD_H
 
 #include <stdint.h>
 #include <string.h>
-
-/* By instruction set, not by model: "arch=haswell" would leave out AMD's processors.  Clones are
- * chosen by glibc's dynamic linker; clang before 18 names them so that no other file finds them. */
-#if !defined __x86_64__ || !defined __GLIBC__ || defined __SANITIZE_ADDRESS__ ||                             \
-    (defined __clang__ && __clang_major__ < 18)
-#define SIMD
-#define SIMD_CLONED 0
-#elif defined __clang__
-#define SIMD        __attribute__((target_clones("avx512f", "avx2", "default")))
-#define SIMD_CLONED 1
-#else
-#define SIMD        __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-#define SIMD_CLONED 1
-#endif
 
 /* e^x by 2^n · e^r, |r| ≤ ln 2 / 2, and a polynomial of degree 6; relative error
  * below 2e-7 for x in [-87, 88]; 0 below, the value at 88 above. */

@@ -1,6 +1,6 @@
 /* Rows of numbers: sums, norms, softmax, activations; forward and backward of an
- * op side by side.  Arrays are F32, row-major, and do not overlap unless it is
- * said; a gradient `d…` is added to (+=) unless it is said. */
+ * op side by side.  Each is compiled for several CPU paths (base/cpu.h).  Arrays are F32, row-major, and do
+ * not overlap unless it is said; a gradient `d…` is added to (+=) unless it is said. */
 #ifndef MATH_VECTOR_H
 #define MATH_VECTOR_H
 
@@ -53,8 +53,5 @@ typedef struct {
 	uint64_t step;
 } AdamW;
 void adamw_step(const AdamW *a, float *w, const float *g, float *m, float *v, size_t n);
-
-/* The vector code in use: "AVX-512", "AVX2" or "the compiler's default". */
-const char *vector_path(void);
 
 #endif

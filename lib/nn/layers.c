@@ -17,6 +17,8 @@ static bool add(Parameter **p, Parameters *set, const char *prefix, const char *
 	else
 		*p = parameters_add(set, full, 2, (size_t[]){out, in}, INIT_NORMAL, scale / sqrt((double)in),
 		                    seed, e);
+	if (*p != NULL && out > 0)
+		parameter_multiplies(*p, 0);
 	return *p != NULL;
 }
 

@@ -28,10 +28,11 @@ static void linear_backward(Tape *t, const void *context)
 	size_t N = l->x->rows, in = l->w->cols, out = l->w->rows;
 	float *dw = gradient_of(t, l->w);
 	if (l->x->gradient != NULL)
-		gemm(false, false, N, in, out, 1, l->y->gradient, out, l->w->value, in, 1, l->x->gradient,
-		     in);
+		gemm_packed(t->precision, N, (Operand){l->y->gradient, out, false},
+		            packed_whole(&l->w->backward), true, l->x->gradient, in);
 	if (dw != NULL)
-		gemm(true, false, out, in, N, 1, l->y->gradient, out, l->x->value, in, 1, dw, in);
+		gemm(t->precision, out, in, N, (Operand){l->y->gradient, out, true},
+		     (Operand){l->x->value, in, false}, true, dw, in);
 }
 
 Tensor *tape_linear(Tape *t, Tensor *x, Parameter *w)
@@ -39,8 +40,8 @@ Tensor *tape_linear(Tape *t, Tensor *x, Parameter *w)
 	Tensor *y = x ? tape_tensor(t, x->rows, w->rows, needs(x) || w->trains) : NULL;
 	if (y == NULL)
 		return NULL;
-	gemm(false, true, x->rows, w->rows, w->cols, 1, x->value, w->cols, w->value, w->cols, 0, y->value,
-	     w->rows);
+	gemm_packed(t->precision, x->rows, (Operand){x->value, x->cols, false}, packed_whole(&w->forward),
+	            false, y->value, w->rows);
 	if (needs(y))
 		tape_record(t, linear_backward, &(Linear){x, y, w}, sizeof(Linear));
 	return y;
@@ -328,8 +329,8 @@ Tensor *tape_attention(Tape *t, Tensor *q, Tensor *k, Tensor *v, size_t heads, s
 	if (lse == NULL)
 		return NULL;
 	size_t D = q->cols / heads;
-	Attended d = {{heads, kv_heads, D, 1 / sqrtf((float)D), segments, count, q->value, k->value, v->value,
-	               y->value, lse},
+	Attended d = {{t->precision, heads, kv_heads, D, 1 / sqrtf((float)D), segments, count, q->value,
+	               k->value, v->value, y->value, lse},
 	              q,
 	              k,
 	              v,
@@ -367,20 +368,20 @@ Tensor *tape_rows(Tape *t, Tensor *x, const int32_t *rows, size_t count)
 	return y;
 }
 
-bool tape_cross_entropy(Tape *t, Tensor *h, Parameter *w, size_t first_row, LossTargets targets, float weight,
-                        double *loss, size_t *rows)
+bool tape_cross_entropy(Tape *t, Tensor *h, Parameter *w, LossTargets targets, float weight, double *loss,
+                        size_t *rows)
 {
 	if (h == NULL)
 		return false;
 	float *dw = t->training ? gradient_of(t, w) : NULL;
-	CrossEntropy c = {.N = h->rows,
-	                  .V = w->rows - first_row,
-	                  .C = w->cols,
+	CrossEntropy c = {.precision = t->precision,
+	                  .N = h->rows,
 	                  .h = h->value,
-	                  .w = w->value + first_row * w->cols,
+	                  .forward = &w->forward,
+	                  .backward = &w->backward,
 	                  .targets = targets,
 	                  .weight = weight,
 	                  .dh = h->gradient,
-	                  .dw = dw ? dw + first_row * w->cols : NULL};
+	                  .dw = dw ? dw + w->first_row * w->cols : NULL};
 	return t->error.code == ERROR_NONE && cross_entropy(&c, loss, rows, &t->scratch, &t->error);
 }

@@ -43,8 +43,9 @@ Tensor *tape_attention(Tape *t, Tensor *q, Tensor *k, Tensor *v, size_t heads, s
 /* Rows of x by index (an index may come again). */
 Tensor *tape_rows(Tape *t, Tensor *x, const int32_t *rows, size_t count);
 
-/* Loss of logits = h W[first …]ᵀ; adds gradients of weight · loss at once, to h's and W's. */
-bool tape_cross_entropy(Tape *t, Tensor *h, Parameter *w, size_t first_row, LossTargets targets, float weight,
-                        double *loss, size_t *rows);
+/* Loss of logits = h Wᵀ, of W from its first row that multiplies; adds gradients of weight · loss at once,
+ * to h's and W's. */
+bool tape_cross_entropy(Tape *t, Tensor *h, Parameter *w, LossTargets targets, float weight, double *loss,
+                        size_t *rows);
 
 #endif

@@ -13,6 +13,8 @@ static void parameter_free(Parameter *p)
 		return;
 	for (size_t lane = 0; lane < LANES; lane++)
 		memory_free(p->gradient[lane]);
+	packed_drop(&p->forward);
+	packed_drop(&p->backward);
 	memory_free(p->value);
 	memory_free(p->m);
 	memory_free(p->v);
@@ -64,6 +66,15 @@ static Parameter *describe(const char *name, size_t rank, const size_t *shape, E
 	return NULL;
 }
 
+static void set_factors(Parameter *p, size_t first_row)
+{
+	size_t rows = p->rows - first_row;
+	const float *w = p->value + first_row * p->cols;
+	p->first_row = first_row;
+	p->forward = (PackedOperand){.k = p->cols, .n = rows, .source = {w, p->cols, true}};
+	p->backward = (PackedOperand){.k = rows, .n = p->cols, .source = {w, p->cols, false}};
+}
+
 Parameter *parameters_add(Parameters *set, const char *name, size_t rank, const size_t *shape, Init init,
                           double deviation, uint64_t seed, Error *e)
 {
@@ -80,6 +91,7 @@ Parameter *parameters_add(Parameters *set, const char *name, size_t rank, const 
 		set->source->read(set->source->context, p);
 	else
 		initialise(p, init, deviation, seed);
+	set_factors(p, 0);
 	set->items[set->count++] = p;
 	return p;
 }
@@ -115,6 +127,84 @@ void parameters_train(Parameters *set, bool trains)
 		set->items[i]->trains = trains;
 }
 
+void parameter_multiplies(Parameter *p, size_t first_row)
+{
+	set_factors(p, first_row);
+	p->multiplies = true;
+}
+
+void parameters_unpack(Parameters *set)
+{
+	for (size_t i = 0; i < set->count; i++) {
+		packed_drop(&set->items[i]->forward);
+		packed_drop(&set->items[i]->backward);
+	}
+}
+
+typedef struct {
+	PackedOperand **operands; /* by task */
+	size_t *numbers;
+	size_t count, operand_capacity, number_capacity;
+} Packing;
+
+static void pack_one(void *context, size_t task)
+{
+	const Packing *p = context;
+	packed_fill(p->operands[task], p->numbers[task]);
+}
+
+static bool plan_packing(Packing *p, PackedOperand *operand, GemmPrecision precision, Error *e)
+{
+	size_t tasks;
+	if (!packed_begin(operand, precision, &tasks, e) ||
+	    !memory_grow(&p->operands, &p->operand_capacity, p->count + tasks, sizeof *p->operands, e) ||
+	    !memory_grow(&p->numbers, &p->number_capacity, p->count + tasks, sizeof *p->numbers, e))
+		return false;
+	for (size_t i = 0; i < tasks; i++) {
+		p->operands[p->count] = operand;
+		p->numbers[p->count++] = i;
+	}
+	return true;
+}
+
+/* The operands of a plan are laid out, or dropped where the plan failed. */
+static bool pack_planned(Packing *p, bool planned, Parameters *set, Pool *pool)
+{
+	if (planned)
+		pool_run(pool, p->count, pack_one, p);
+	else
+		parameters_unpack(set);
+	memory_free(p->operands);
+	memory_free(p->numbers);
+	return planned;
+}
+
+bool parameters_pack(Parameters *set, GemmPrecision precision, bool backward, Pool *pool, Error *e)
+{
+	Packing p = {0};
+	bool done = true;
+	for (size_t i = 0; i < set->count && done; i++) {
+		Parameter *q = set->items[i];
+		done = !q->multiplies || (plan_packing(&p, &q->forward, precision, e) &&
+		                          (!backward || plan_packing(&p, &q->backward, precision, e)));
+	}
+	return pack_planned(&p, done, set, pool);
+}
+
+/* Again, what is laid out and has trained. */
+static bool pack_again(Parameters *set, Pool *pool, Error *e)
+{
+	Packing p = {0};
+	bool done = true;
+	for (size_t i = 0; i < set->count && done; i++) {
+		Parameter *q = set->items[i];
+		PackedOperand *both[] = {&q->forward, &q->backward};
+		for (size_t k = 0; k < 2 && done && q->trains; k++)
+			done = both[k]->panels == NULL || plan_packing(&p, both[k], both[k]->precision, e);
+	}
+	return pack_planned(&p, done, set, pool);
+}
+
 bool parameters_save(const Parameters *set, Document *d, Error *e)
 {
 	for (size_t i = 0; i < set->count; i++) {
@@ -127,6 +217,7 @@ bool parameters_save(const Parameters *set, Document *d, Error *e)
 
 bool parameters_load(Parameters *set, const Document *d, Error *e)
 {
+	parameters_unpack(set);
 	for (size_t i = 0; i < set->count; i++) {
 		if (!document_has(d, set->items[i], e))
 			return false;
@@ -152,6 +243,7 @@ bool parameters_keep(const Parameters *set, float **copy, Error *e)
 
 void parameters_restore(Parameters *set, const float *copy)
 {
+	parameters_unpack(set);
 	for (size_t i = 0; i < set->count; i++)
 		if (set->items[i]->trains) {
 			memcpy(set->items[i]->value, copy, set->items[i]->count * sizeof *copy);
@@ -259,8 +351,10 @@ bool parameters_step(Parameters *set, const OptimizerStep *step, Pool *pool, dou
 		*norm = sqrt(squares);
 		if (step->clip > 0 && *norm > step->clip)
 			work.scale = (float)(step->clip / *norm);
-		if (isfinite(*norm))
+		if (isfinite(*norm)) {
 			pool_run(pool, count, update_slice, &work);
+			done = pack_again(set, pool, e);
+		}
 	}
 	memory_free(work.slices);
 	return done;

@@ -4,6 +4,7 @@
 
 #include "base/pool.h"
 #include "base/random.h"
+#include "math/gemm.h"
 #include "stream/document.h"
 
 /* Work on a batch is cut into shards, and shards are dealt to this many lanes,
@@ -21,6 +22,11 @@ typedef struct {
 	float *m, *v;           /* AdamW's moments; NULL until the first step */
 	bool trains, decays;
 	float lr_scale; /* its learning rate, times the optimizer's: 1 unless somebody knows better */
+	/* A matrix that is a factor of products, see parameter_multiplies(): */
+	bool multiplies;
+	size_t first_row;
+	PackedOperand forward;  /* Wᵀ [cols, rows], for x Wᵀ */
+	PackedOperand backward; /* W [rows, cols], for dy W */
 } Parameter;
 
 /* Where values come from instead of chance: a file. */
@@ -57,6 +63,14 @@ void parameters_train(Parameters *set, bool trains);                 /* all of t
 bool parameters_save(const Parameters *set, Document *d, Error *e);
 /* Fills all parameters from the tensors of the same names and shapes. */
 bool parameters_load(Parameters *set, const Document *d, Error *e);
+
+/* The matrix W [rows, cols] is used as y = x Wᵀ: from first_row on, where the first rows are ids that
+ * nothing predicts. */
+void parameter_multiplies(Parameter *p, size_t first_row);
+/* Lays the matrices out for products, the backward ones where `backward`; parameters_step() keeps
+ * what trains up to date.  Whoever else writes values calls parameters_unpack(): it is about speed only. */
+bool parameters_pack(Parameters *set, GemmPrecision precision, bool backward, Pool *pool, Error *e);
+void parameters_unpack(Parameters *set);
 
 /* The values of all that trains, copied away and put back (best weights). */
 bool parameters_keep(const Parameters *set, float **copy, Error *e);

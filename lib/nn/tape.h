@@ -22,6 +22,7 @@ typedef struct {
 	Arena arena, scratch;
 	TapeStep *last;
 	bool training; /* record, drop out */
+	GemmPrecision precision;
 	size_t lane;
 	uint64_t random_key; /* of dropout: to be set anew for each step and shard */
 	uint32_t random_count;

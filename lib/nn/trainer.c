@@ -40,6 +40,7 @@ static void lane_run(void *context, size_t lane)
 	for (size_t shard = lane; shard < r->shards && t->error.code == ERROR_NONE; shard += LANES) {
 		uint64_t key = random_key(random_key(r->budget->seed, r->step), shard);
 		tape_reset(t, true, key);
+		t->precision = r->budget->precision;
 		t->lane = lane;
 		if (!r->trainee->shard(r->trainee->context, t, shard, &s->loss, &s->targets, &s->events))
 			fail(&t->error, ERROR_FAILURE, "a shard of step %llu failed",
@@ -178,7 +179,8 @@ bool trainer_run(const Trainee *trainee, const Budget *budget, Pool *pool,
 	r->budget = budget;
 	r->pool = pool;
 	r->started = r->reported = now();
-	bool done = train(r, report, report_context, e);
+	bool done = parameters_pack(trainee->parameters, budget->precision, true, pool, e) &&
+	            train(r, report, report_context, e);
 	if (r->best != NULL)
 		parameters_restore(trainee->parameters, r->best);
 	for (size_t lane = 0; lane < LANES; lane++)

@@ -30,6 +30,7 @@ typedef struct {
 	double lr, decay, clip, warmup; /* warmup: share of the budget */
 	uint64_t evaluate_every;        /* steps; 0: at the end of each epoch */
 	size_t patience;                /* evaluations without improvement before it stops; 0: never */
+	GemmPrecision precision;
 	uint64_t seed;
 } Budget;
 

@@ -1,7 +1,5 @@
 #include "user/encoder.h"
 
-#include "math/gemm.h"
-
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -33,6 +31,7 @@ static bool add_column(Encoder *m, size_t c, uint64_t seed, Error *e)
 	                              1 / sqrt((double)m->shape.dim), seed, e);
 	if (m->tables[c] == NULL)
 		return false;
+	parameter_multiplies(m->tables[c], ID_FIRST);
 	/* What has no value of its own says nothing. */
 	if (m->parameters.source == NULL)
 		memset(m->tables[c]->value, 0, (size_t)ID_FIRST * width * sizeof(float));
@@ -41,6 +40,8 @@ static bool add_column(Encoder *m, size_t c, uint64_t seed, Error *e)
 	snprintf(name, sizeof name, "enc.head.%s", of);
 	m->heads[c] = parameters_add(&m->parameters, name, 2, (size_t[]){width, m->shape.dim}, INIT_NORMAL,
 	                             1 / sqrt((double)m->shape.dim), seed, e);
+	if (m->heads[c] != NULL)
+		parameter_multiplies(m->heads[c], 0);
 	return m->heads[c] != NULL;
 }
 
@@ -85,6 +86,8 @@ static bool build(Encoder *m, uint64_t seed, Error *e)
 	                          1 / sqrt((double)s->dim), seed, e);
 	m->input_norm = parameters_add(&m->parameters, "enc.input_norm", 1, &s->dim, INIT_ONE, 0, seed, e);
 	m->norm = parameters_add(&m->parameters, "enc.norm", 1, &s->dim, INIT_ONE, 0, seed, e);
+	if (m->input != NULL)
+		parameter_multiplies(m->input, 0);
 	return m->input != NULL && m->input_norm != NULL && m->norm != NULL && add_blocks(m, seed, e);
 }
 
@@ -212,8 +215,8 @@ bool encoder_loss(Tape *t, const Encoder *m, Tensor *h, const EventBatch *target
 		if (weight == 0)
 			continue;
 		Tensor *y = c == 0 ? h : tape_linear(t, h, m->heads[c]);
-		if (!tape_cross_entropy(t, y, m->tables[c], ID_FIRST, columns, (float)weight,
-		                        c == 0 ? loss : &ignored, c == 0 ? counted : &rows))
+		if (!tape_cross_entropy(t, y, m->tables[c], columns, (float)weight, c == 0 ? loss : &ignored,
+		                        c == 0 ? counted : &rows))
 			return false;
 	}
 	return true;
@@ -222,8 +225,8 @@ bool encoder_loss(Tape *t, const Encoder *m, Tensor *h, const EventBatch *target
 void encoder_scores(const Encoder *m, const float *h, size_t N, float *scores)
 {
 	const Parameter *table = m->tables[0];
-	gemm(false, true, N, table->rows, table->cols, 1, h, table->cols, table->value, table->cols, 0,
-	     scores, table->rows);
+	gemm_packed(GEMM_F32, N, (Operand){h, table->cols, false}, packed_whole(&table->forward), false,
+	            scores + ID_FIRST, table->rows);
 	for (size_t i = 0; i < N; i++)
 		for (size_t id = 0; id < (size_t)ID_FIRST; id++)
 			scores[i * table->rows + id] = -INFINITY;

@@ -250,7 +250,7 @@ static bool questions_loss(const Finetuning *f, Tape *t, const Questions *questi
 	Sequence s = {.positions = c->positions, .segments = c->segments, .segment_count = c->count};
 	Injection injection = adapter_injection(&memory);
 	Tensor *h = tape_rows(t, llm_forward(t, llm, c->tokens, c->N, &s, &injection), c->asked, c->answers);
-	return tape_cross_entropy(t, h, llm->output, 0, (LossTargets){c->offsets, c->targets}, (float)weight,
+	return tape_cross_entropy(t, h, llm->output, (LossTargets){c->offsets, c->targets}, (float)weight,
 	                          loss, &tokens);
 }
 

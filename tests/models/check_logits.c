@@ -45,8 +45,8 @@ static void check(const char *directory, const char *name, bool quantised, Count
 	AttentionSegment segment = {0, N, 0, N, true};
 	Sequence s = {.positions = positions, .segments = &segment, .segment_count = 1};
 	Tensor *h = llm_forward(&t, m, tokens, N, &s, NULL);
-	gemm(false, true, N, V, m->shape.C, 1, h->value, m->shape.C, m->output->value, m->shape.C, 0, logits,
-	     V);
+	gemm_packed(GEMM_F32, N, (Operand){h->value, m->shape.C, false}, packed_whole(&m->output->forward),
+	            false, logits, V);
 	double worst = 0;
 	for (size_t i = 0; i < N * V; i++)
 		worst = fmax(worst, fabs((double)logits[i] - (double)expected[i]));

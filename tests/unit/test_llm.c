@@ -30,7 +30,7 @@ static Tensor *build_loss(Tape *t, void *context, double *loss)
 	static const int64_t offsets[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9};
 	static const int32_t next[] = {9, 120, 5, 31, 2, 200, 9, 4, 2};
 	size_t rows = 0;
-	tape_cross_entropy(t, llm_forward(t, m, tokens, 9, &sequence, NULL), m->output, 0,
+	tape_cross_entropy(t, llm_forward(t, m, tokens, 9, &sequence, NULL), m->output,
 	                   (LossTargets){offsets, next}, 1, loss, &rows);
 	return NULL;
 }

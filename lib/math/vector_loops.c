@@ -1,0 +1,203 @@
+/* The loops of vector.h, compiled once for each CPU path (VECTOR_PATH: generic, avx2 or
+ * avx512), so that the compiler makes vector code for each. */
+#include "math/vector_paths.h"
+
+#include "math/simd.h"
+
+#include <math.h>
+
+float LOOP(vector_dot)(const float *restrict a, const float *restrict b, size_t n)
+{
+	float sum = 0;
+#pragma omp simd reduction(+ : sum)
+	for (size_t i = 0; i < n; i++)
+		sum += a[i] * b[i];
+	return sum;
+}
+
+float LOOP(vector_maximum)(const float *x, size_t n)
+{
+	/* Sixteen maxima side by side, since a compiler may not reorder comparisons by itself. */
+	float lane[16];
+	for (size_t k = 0; k < 16; k++)
+		lane[k] = -INFINITY;
+	size_t i = 0;
+	for (; i + 16 <= n; i += 16)
+		for (size_t k = 0; k < 16; k++)
+			lane[k] = x[i + k] > lane[k] ? x[i + k] : lane[k];
+	for (; i < n; i++)
+		lane[0] = x[i] > lane[0] ? x[i] : lane[0];
+	for (size_t k = 1; k < 16; k++)
+		lane[0] = lane[k] > lane[0] ? lane[k] : lane[0];
+	return lane[0];
+}
+
+void LOOP(vector_add)(float *restrict y, const float *restrict x, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		y[i] += x[i];
+}
+
+void LOOP(vector_add_scaled)(float *restrict y, float scale, const float *restrict x, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		y[i] += scale * x[i];
+}
+
+void LOOP(vector_scale)(float *y, float scale, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		y[i] *= scale;
+}
+
+bool LOOP(vector_finite)(const float *x, size_t n)
+{
+	float sum = 0; /* of zeros, unless something times 0 is not 0 */
+#pragma omp simd reduction(+ : sum)
+	for (size_t i = 0; i < n; i++)
+		sum += x[i] * 0.0f;
+	return sum == 0;
+}
+
+double LOOP(vector_squares)(const float *x, size_t n)
+{
+	double sum = 0;
+#pragma omp simd reduction(+ : sum)
+	for (size_t i = 0; i < n; i++)
+		sum += (double)x[i] * (double)x[i];
+	return sum;
+}
+
+float LOOP(vector_exp)(float *x, float scale, float shift, size_t n)
+{
+	float sum = 0;
+#pragma omp simd reduction(+ : sum)
+	for (size_t i = 0; i < n; i++) {
+		x[i] = simd_exp(scale * x[i] - shift);
+		sum += x[i];
+	}
+	return sum;
+}
+
+float LOOP(vector_logsumexp)(const float *x, size_t n)
+{
+	float maximum = vector_maximum(x, n), sum = 0;
+#pragma omp simd reduction(+ : sum)
+	for (size_t i = 0; i < n; i++)
+		sum += simd_exp(x[i] - maximum);
+	return maximum + logf(sum);
+}
+
+void LOOP(rmsnorm_forward)(const float *restrict x, const float *restrict g, float eps, size_t rows, size_t C,
+                           float *restrict y, float *restrict inverse)
+{
+	for (size_t r = 0; r < rows; r++, x += C, y += C) {
+		float squares = 0;
+#pragma omp simd reduction(+ : squares)
+		for (size_t c = 0; c < C; c++)
+			squares += x[c] * x[c];
+		float s = 1.0f / sqrtf(squares / (float)C + eps);
+		for (size_t c = 0; c < C; c++)
+			y[c] = x[c] * s * g[c];
+		inverse[r] = s;
+	}
+}
+
+void LOOP(rmsnorm_backward)(const float *restrict x, const float *restrict g, const float *restrict inverse,
+                            const float *restrict dy, size_t rows, size_t C, float *restrict dx,
+                            float *restrict dg)
+{
+	for (size_t r = 0; r < rows; r++, x += C, dy += C) {
+		float s = inverse[r], along = 0;
+		if (dg != NULL)
+			for (size_t c = 0; c < C; c++)
+				dg[c] += dy[c] * x[c] * s;
+		if (dx == NULL)
+			continue;
+#pragma omp simd reduction(+ : along)
+		for (size_t c = 0; c < C; c++)
+			along += dy[c] * g[c] * x[c];
+		along *= s * s * s / (float)C;
+		float *d = dx + r * C;
+		for (size_t c = 0; c < C; c++)
+			d[c] += dy[c] * g[c] * s - x[c] * along;
+	}
+}
+
+void LOOP(swiglu_forward)(const float *restrict gate, const float *restrict up, size_t n, float *restrict y)
+{
+	for (size_t i = 0; i < n; i++)
+		y[i] = gate[i] * simd_sigmoid(gate[i]) * up[i];
+}
+
+void LOOP(swiglu_backward)(const float *restrict gate, const float *restrict up, const float *restrict dy,
+                           size_t n, float *restrict dgate, float *restrict dup)
+{
+	for (size_t i = 0; i < n; i++) {
+		float sigmoid = simd_sigmoid(gate[i]), silu = gate[i] * sigmoid;
+		dgate[i] += dy[i] * up[i] * (sigmoid + silu * (1.0f - sigmoid));
+		dup[i] += dy[i] * silu;
+	}
+}
+
+/* 1 / (1 - rate) where element i is kept, else 0.  A 32-bit finaliser (two
+ * multiplications and three shifts) of the counter: cheap, and vectorised. */
+static inline float keep(uint32_t i, uint32_t key, uint32_t threshold, float scale)
+{
+	uint32_t x = (i * 0x9e3779b9u) ^ key;
+	x = (x ^ (x >> 16)) * 0x7feb352du;
+	x = (x ^ (x >> 15)) * 0x846ca68bu;
+	x = (x ^ (x >> 16)) >> 8;
+	return x < threshold ? 0.0f : scale;
+}
+
+void LOOP(dropout_forward)(const float *x, const float *restrict z, float rate, uint32_t key, size_t n,
+                           float *y)
+{
+	uint32_t threshold = (uint32_t)(rate * 16777216.0f);
+	float scale = 1.0f / (1.0f - rate);
+	if (x == NULL)
+		for (size_t i = 0; i < n; i++)
+			y[i] = z[i] * keep((uint32_t)i, key, threshold, scale);
+	else
+#pragma omp simd
+		for (size_t i = 0; i < n; i++)
+			y[i] = x[i] + z[i] * keep((uint32_t)i, key, threshold, scale);
+}
+
+void LOOP(dropout_backward)(const float *restrict dy, float rate, uint32_t key, size_t n, float *restrict dz)
+{
+	uint32_t threshold = (uint32_t)(rate * 16777216.0f);
+	float scale = 1.0f / (1.0f - rate);
+	for (size_t i = 0; i < n; i++)
+		dz[i] += dy[i] * keep((uint32_t)i, key, threshold, scale);
+}
+
+void LOOP(rotary_apply)(float *x, size_t rows, size_t heads, size_t D, const int32_t *positions,
+                        const float *cosine, const float *sine, float direction)
+{
+	for (size_t r = 0; r < rows; r++) {
+		const float *c = cosine + (size_t)positions[r] * (D / 2),
+		            *s = sine + (size_t)positions[r] * (D / 2);
+		for (size_t h = 0; h < heads; h++, x += D)
+			for (size_t i = 0; i < D / 2; i++) {
+				float a = x[2 * i], b = x[2 * i + 1], turn = direction * s[i];
+				x[2 * i] = a * c[i] - b * turn;
+				x[2 * i + 1] = a * turn + b * c[i];
+			}
+	}
+}
+
+void LOOP(adamw_step)(const AdamW *a, float *restrict w, const float *restrict g, float *restrict m,
+                      float *restrict v, size_t n)
+{
+	float beta1 = a->beta1, beta2 = a->beta2, eps = a->eps;
+	float correct1 = 1.0f / (1.0f - (float)pow((double)beta1, (double)a->step));
+	float correct2 = 1.0f / (1.0f - (float)pow((double)beta2, (double)a->step));
+	float rate = a->lr * correct1, shrink = 1.0f - a->lr * a->decay;
+	for (size_t i = 0; i < n; i++) {
+		m[i] = beta1 * m[i] + (1.0f - beta1) * g[i];
+		v[i] = beta2 * v[i] + (1.0f - beta2) * g[i] * g[i];
+		w[i] = shrink * w[i] - rate * m[i] / (sqrtf(v[i] * correct2) + eps);
+	}
+}

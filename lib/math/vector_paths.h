@@ -1,0 +1,51 @@
+/* The functions of vector.h, as one list from which each CPU path's names and the choice
+ * between them are made. */
+#ifndef MATH_VECTOR_PATHS_H
+#define MATH_VECTOR_PATHS_H
+
+#include "math/vector.h"
+
+#define VECTOR_FUNCTIONS(X)                                                                                  \
+	X(float, vector_dot, (const float *a, const float *b, size_t n), (a, b, n))                          \
+	X(float, vector_maximum, (const float *x, size_t n), (x, n))                                         \
+	X(void, vector_add, (float *y, const float *x, size_t n), (y, x, n))                                 \
+	X(void, vector_add_scaled, (float *y, float scale, const float *x, size_t n), (y, scale, x, n))      \
+	X(void, vector_scale, (float *y, float scale, size_t n), (y, scale, n))                              \
+	X(bool, vector_finite, (const float *x, size_t n), (x, n))                                           \
+	X(double, vector_squares, (const float *x, size_t n), (x, n))                                        \
+	X(float, vector_exp, (float *x, float scale, float shift, size_t n), (x, scale, shift, n))           \
+	X(float, vector_logsumexp, (const float *x, size_t n), (x, n))                                       \
+	X(void, rmsnorm_forward,                                                                             \
+	  (const float *x, const float *g, float eps, size_t rows, size_t C, float *y, float *inverse),      \
+	  (x, g, eps, rows, C, y, inverse))                                                                  \
+	X(void, rmsnorm_backward,                                                                            \
+	  (const float *x, const float *g, const float *inverse, const float *dy, size_t rows, size_t C,     \
+	   float *dx, float *dg),                                                                            \
+	  (x, g, inverse, dy, rows, C, dx, dg))                                                              \
+	X(void, swiglu_forward, (const float *gate, const float *up, size_t n, float *y), (gate, up, n, y))  \
+	X(void, swiglu_backward,                                                                             \
+	  (const float *gate, const float *up, const float *dy, size_t n, float *dgate, float *dup),         \
+	  (gate, up, dy, n, dgate, dup))                                                                     \
+	X(void, dropout_forward,                                                                             \
+	  (const float *x, const float *z, float rate, uint32_t key, size_t n, float *y),                    \
+	  (x, z, rate, key, n, y))                                                                           \
+	X(void, dropout_backward, (const float *dy, float rate, uint32_t key, size_t n, float *dz),          \
+	  (dy, rate, key, n, dz))                                                                            \
+	X(void, rotary_apply,                                                                                \
+	  (float *x, size_t rows, size_t heads, size_t D, const int32_t *positions, const float *cosine,     \
+	   const float *sine, float direction),                                                              \
+	  (x, rows, heads, D, positions, cosine, sine, direction))                                           \
+	X(void, adamw_step, (const AdamW *a, float *w, const float *g, float *m, float *v, size_t n),        \
+	  (a, w, g, m, v, n))
+
+#define PATH_NAME_(name, path) name##_##path
+#define PATH_NAME(name, path)  PATH_NAME_(name, path)
+#define LOOP(name)             PATH_NAME(name, VECTOR_PATH)
+
+#define VECTOR_DECLARE(type, name, parameters, arguments)                                                    \
+	type name##_generic parameters;                                                                      \
+	type name##_avx2 parameters;                                                                         \
+	type name##_avx512 parameters;
+VECTOR_FUNCTIONS(VECTOR_DECLARE)
+
+#endif

@@ -1,0 +1,123 @@
+#include "peak.h"
+
+#include "base/cpu.h"
+
+#include <math.h>
+#include <stddef.h>
+#include <time.h>
+
+enum { ROUNDS = 2000, SUMS = 24 };
+
+#if defined __x86_64__
+#include <immintrin.h>
+
+/* 24 sums that wait for nobody hide the latency of any such CPU. */
+__attribute__((target("avx512f"))) static double f32_avx512(void)
+{
+	__m512 sum[SUMS], x = _mm512_set1_ps(0.5f);
+	for (size_t i = 0; i < SUMS; i++)
+		sum[i] = _mm512_set1_ps((float)i);
+	for (size_t round = 0; round < ROUNDS; round++)
+#pragma GCC unroll 24
+		for (size_t i = 0; i < SUMS; i++)
+			__asm__("vfmadd231ps %1, %1, %0" : "+v"(sum[i]) : "v"(x));
+	for (size_t i = 1; i < SUMS; i++)
+		sum[0] = _mm512_add_ps(sum[0], sum[i]);
+	__asm__ volatile("" : : "v"(sum[0]));
+	return 2.0 * 16 * SUMS * ROUNDS;
+}
+
+__attribute__((target("avx512f,avx512bf16"))) static double bf16_avx512(void)
+{
+	__m512 sum[SUMS], x = _mm512_set1_ps(0.5f);
+	for (size_t i = 0; i < SUMS; i++)
+		sum[i] = _mm512_set1_ps((float)i);
+	for (size_t round = 0; round < ROUNDS; round++)
+#pragma GCC unroll 24
+		for (size_t i = 0; i < SUMS; i++)
+			__asm__("vdpbf16ps %1, %1, %0" : "+v"(sum[i]) : "v"(x));
+	for (size_t i = 1; i < SUMS; i++)
+		sum[0] = _mm512_add_ps(sum[0], sum[i]);
+	__asm__ volatile("" : : "v"(sum[0]));
+	return 4.0 * 16 * SUMS * ROUNDS;
+}
+
+__attribute__((target("avx2,fma"))) static double f32_avx2(void)
+{
+	enum { HALF = SUMS / 2 };
+	__m256 sum[HALF], x = _mm256_set1_ps(0.5f);
+	for (size_t i = 0; i < HALF; i++)
+		sum[i] = _mm256_set1_ps((float)i);
+	for (size_t round = 0; round < ROUNDS; round++)
+#pragma GCC unroll 12
+		for (size_t i = 0; i < HALF; i++)
+			__asm__("vfmadd231ps %1, %1, %0" : "+x"(sum[i]) : "x"(x));
+	for (size_t i = 1; i < HALF; i++)
+		sum[0] = _mm256_add_ps(sum[0], sum[i]);
+	__asm__ volatile("" : : "x"(sum[0]));
+	return 2.0 * 8 * HALF * ROUNDS;
+}
+
+typedef struct {
+	unsigned char palette, start_row, reserved[14];
+	unsigned short row_bytes[16];
+	unsigned char rows[16];
+} TileConfig;
+
+__attribute__((target("amx-tile,amx-bf16"))) static double bf16_amx(void)
+{
+	TileConfig config = {.palette = 1};
+	for (size_t i = 0; i < 8; i++) {
+		config.row_bytes[i] = 64;
+		config.rows[i] = 16;
+	}
+	_tile_loadconfig(&config);
+	_tile_zero(0);
+	_tile_zero(1);
+	_tile_zero(2);
+	_tile_zero(3);
+	_tile_zero(4);
+	_tile_zero(5);
+	_tile_zero(6);
+	_tile_zero(7);
+	for (size_t round = 0; round < ROUNDS; round++) {
+		_tile_dpbf16ps(0, 4, 6);
+		_tile_dpbf16ps(1, 4, 7);
+		_tile_dpbf16ps(2, 5, 6);
+		_tile_dpbf16ps(3, 5, 7);
+	}
+	_tile_release();
+	return 2.0 * 4 * 16 * 16 * 32 * ROUNDS;
+}
+
+static double (*loop_of(bool bf16))(void)
+{
+	CpuPath path = cpu_path();
+	if (bf16)
+		return path == CPU_AMX ? bf16_amx : bf16_avx512;
+	return path >= CPU_AVX512 ? f32_avx512 : (path == CPU_AVX2 ? f32_avx2 : NULL);
+}
+#else
+static double (*loop_of(bool bf16))(void)
+{
+	(void)bf16;
+	return NULL;
+}
+#endif
+
+static double now(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+double peak_gflops(bool bf16)
+{
+	double (*loop)(void) = loop_of(bf16), flops = 0, start = now(), seconds = 0;
+	if (loop == NULL)
+		return NAN;
+	for (; seconds < 0.2; seconds = now() - start)
+		flops += loop();
+	return flops / seconds / 1e9;
+}
