@@ -24,8 +24,8 @@ ALL_CFLAGS = $(STANDARD) $(WARNINGS) -fopenmp-simd -fno-math-errno -fno-trapping
 	$(SANITIZER) $(CBLAS_CFLAGS) $(CFLAGS)
 
 # What is compiled for a CPU path of its own: it runs only where lib/base/cpu.c finds that path.
-AVX2   = -mavx2 -mfma
-AVX512 = -mavx512f -mavx512bw -mavx512vl -mavx512dq -mfma -mprefer-vector-width=512
+AVX2   = -mavx2 -mfma -ffp-contract=fast
+AVX512 = -mavx512f -mavx512bw -mavx512vl -mavx512dq -mfma -ffp-contract=fast -mprefer-vector-width=512
 ifneq ($(filter x86_64%,$(shell $(CC) -dumpmachine)),)
 PATHS   := generic avx2 avx512
 KERNELS := gemm_avx512 gemm_amx
@@ -75,7 +75,7 @@ $(BUILD)/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(PATH_FLAGS) -c -o $@ $<
 
-$(BUILD)/lib/math/vector_loops.%.o: lib/math/vector_loops.c $(BUILD)/flags
+$(PATHS:%=$(BUILD)/lib/math/vector_loops.%.o): $(BUILD)/lib/math/vector_loops.%.o: lib/math/vector_loops.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(PATH_FLAGS) -DVECTOR_PATH=$* -c -o $@ $<
 
@@ -86,7 +86,7 @@ $(BUILD)/lib/math/gemm_amx.o: PATH_FLAGS += -mamx-tile -mamx-bf16
 
 $(BUILD)/libul.a: $(LIB_OBJECTS)
 	@rm -f $@
-	ar rcs $@ $^
+	@ar rcs $@ $^
 
 $(BUILD)/bin/%: $(BUILD)/cmd/%.o $(BUILD)/cmd/tool.o $(BUILD)/cmd/training.o $(BUILD)/libul.a
 	@mkdir -p $(@D)

@@ -17,7 +17,7 @@ static const Tool tool = {
 };
 
 typedef struct {
-	const char *model, *output, *pool, *format, *dtype, *shard;
+	const char *model, *output, *pool, *format, *dtype, *shard, *precision;
 	CommonOptions common;
 } Settings;
 
@@ -25,104 +25,143 @@ typedef struct {
 	size_t index, of; /* shard I of N, I from 1 */
 } Shard;
 
+/* Users are embedded group by group; while one group is computed, the one before it is written. */
+enum { GROUP = 32 * LANES };
+
+/* Of the users at hand, number first … first + count. */
 typedef struct {
+	size_t first, count;
+	float *rows[GROUP];
+	size_t row_counts[GROUP];
+	Arena arenas[LANES]; /* behind the rows */
+} Group;
+
+typedef struct {
+	const Settings *settings;
 	const Translation *translation;
+	GemmPrecision precision;
+	Pool *threads;
+	RowWriter *writer;
 	const Users *users;
 	size_t *which; /* users of the shard, in this chunk */
-	size_t count;
-	const char *pool;
-	float **rows; /* by user */
-	size_t *row_counts;
-	Error errors[LANES];
+	Group groups[2], *computed, *written;
+	Tape tapes[LANES];
+	Error errors[1 + LANES];
 } Work;
 
 /* The rows of one user: each event's, the last, or their mean. */
-static bool pool_rows(const Work *w, const Tensor *h, size_t i, Error *e)
+static bool pool_rows(const char *pool, const Tensor *h, float **rows, size_t *count, Arena *arena, Error *e)
 {
 	size_t d = h->cols, T = h->rows;
-	const float *value = h->value;
-	w->row_counts[i] = strcmp(w->pool, "none") == 0 ? T : 1;
-	float *out = w->rows[i] = memory_new(w->row_counts[i] * d, sizeof *out, e);
+	bool all = strcmp(pool, "none") == 0, last = strcmp(pool, "last") == 0 && T > 0;
+	*count = all ? T : 1;
+	float *out = *rows = arena_new(arena, *count * d, sizeof *out, e);
 	if (out == NULL)
 		return false;
-	if (strcmp(w->pool, "none") == 0)
-		memcpy(out, value, T * d * sizeof *out);
-	else if (strcmp(w->pool, "last") == 0 && T > 0)
-		memcpy(out, value + (T - 1) * d, d * sizeof *out);
-	else
-		for (size_t t = 0; t < T; t++)
-			for (size_t c = 0; c < d; c++)
-				out[c] += value[t * d + c] / (float)T;
+	if (all || last) {
+		memcpy(out, h->value + (T - *count) * d, *count * d * sizeof *out);
+		return true;
+	}
+	memset(out, 0, d * sizeof *out);
+	for (size_t t = 0; t < T; t++)
+		for (size_t c = 0; c < d; c++)
+			out[c] += h->value[t * d + c] / (float)T;
 	return true;
 }
 
 /* One history a pass: a user's numbers must not depend on who else is in the data. */
-static bool embed_user(const Work *w, Tape *t, size_t i, Error *e)
+static bool embed_user(Work *w, size_t i, size_t lane, Error *e)
 {
 	EventBatch batch;
+	Group *g = w->computed;
+	Tape *t = &w->tapes[lane];
 	const Users *users = w->users;
-	size_t user = w->which[i];
+	size_t user = w->which[g->first + i];
 	Segment history = {(size_t)users->offsets[user], (size_t)users->offsets[user + 1], false};
 	tape_reset(t, false, 0);
+	t->precision = w->precision;
 	if (!batch_new(&batch, w->translation, users, &history, 1, &t->arena, e))
 		return false;
 	const Tensor *h = encoder_forward(t, w->translation->encoder, &batch);
 	if (h != NULL)
-		return pool_rows(w, h, i, e);
+		return pool_rows(w->settings->pool, h, &g->rows[i], &g->row_counts[i], &g->arenas[lane], e);
 	*e = t->error;
 	return false;
 }
 
-static void embed_lane(void *context, size_t lane)
+static void write_group(Work *w, Error *e)
 {
-	Work *w = context;
-	Tape t = {0};
-	for (size_t i = lane; i < w->count; i += LANES)
-		if (!embed_user(w, &t, i, &w->errors[lane]))
-			break;
-	tape_free(&t);
+	const Group *g = w->written;
+	for (size_t i = 0; i < g->count; i++)
+		if (!row_write(w->writer, strings_at(&w->users->ids, w->which[g->first + i]), g->rows[i],
+		               g->row_counts[i], e))
+			return;
 }
 
-static bool write_rows(Work *w, RowWriter *writer, Error *e)
+/* Task 0 writes the last group, the others compute a lane of the next one. */
+static void run_task(void *context, size_t task)
 {
-	bool done = true;
-	for (size_t lane = 0; lane < LANES && done; lane++)
-		if (w->errors[lane].code != ERROR_NONE) {
-			*e = w->errors[lane];
-			done = false;
-		}
-	for (size_t i = 0; i < w->count; i++) {
-		done = done && row_write(writer, strings_at(&w->users->ids, w->which[i]), w->rows[i],
-		                         w->row_counts[i], e);
-		memory_free(w->rows[i]);
+	Work *w = context;
+	if (task == 0) {
+		write_group(w, &w->errors[0]);
+		return;
 	}
-	return done;
+	size_t lane = task - 1;
+	arena_reset(&w->computed->arenas[lane]);
+	for (size_t i = lane; i < w->computed->count; i += LANES)
+		if (!embed_user(w, i, lane, &w->errors[task]))
+			return;
+}
+
+static bool run_group(Work *w, Error *e)
+{
+	pool_run(w->threads, 1 + LANES, run_task, w);
+	for (size_t task = 0; task <= LANES; task++)
+		if (w->errors[task].code != ERROR_NONE) {
+			*e = w->errors[task];
+			return false;
+		}
+	Group *next = w->written;
+	w->written = w->computed;
+	w->computed = next;
+	return true;
 }
 
 /* One chunk of users; `seen` users came before it. */
-static bool embed_chunk(const Settings *s, const Translation *t, const Users *users, Shard shard, size_t seen,
-                        Pool *pool, RowWriter *writer, Error *e)
+static bool embed_chunk(Work *w, const Users *users, Shard shard, size_t seen, Error *e)
 {
-	Work w = {.translation = t, .users = users, .pool = s->pool};
-	w.which = memory_new(users->count, sizeof *w.which, e);
-	w.rows = memory_new(users->count, sizeof(float *), e);
-	w.row_counts = memory_new(users->count, sizeof *w.row_counts, e);
-	bool done = w.which != NULL && w.rows != NULL && w.row_counts != NULL;
+	size_t count = 0;
+	w->users = users;
+	w->which = memory_new(users->count, sizeof *w->which, e);
+	bool done = w->which != NULL;
 	for (size_t user = 0; done && user < users->count; user++)
 		if ((seen + user) % shard.of == shard.index - 1)
-			w.which[w.count++] = user;
-	if (done) {
-		pool_run(pool, LANES, embed_lane, &w);
-		done = write_rows(&w, writer, e);
+			w->which[count++] = user;
+	w->written->count = 0;
+	for (size_t first = 0; done && first < count + GROUP; first += GROUP) {
+		size_t left =
+		    count > first ? count - first : 0; /* 0: one round more, to write the last group */
+		w->computed->first = first;
+		w->computed->count = left < GROUP ? left : GROUP;
+		done = run_group(w, e);
 	}
-	memory_free(w.which);
-	memory_free(w.rows);
-	memory_free(w.row_counts);
+	memory_free(w->which);
 	return done;
 }
 
-static bool embed_all(const Settings *s, DatasetReader *reader, const Translation *t, Shard shard, Pool *pool,
-                      RowWriter *writer, Error *e)
+static void work_free(Work *w)
+{
+	if (w == NULL)
+		return;
+	for (size_t lane = 0; lane < LANES; lane++) {
+		tape_free(&w->tapes[lane]);
+		arena_free(&w->groups[0].arenas[lane]);
+		arena_free(&w->groups[1].arenas[lane]);
+	}
+	memory_free(w);
+}
+
+static bool embed_users(Work *w, DatasetReader *reader, Shard shard, Error *e)
 {
 	size_t seen = 0, total = dataset_of(reader)->users;
 	for (;;) {
@@ -130,17 +169,36 @@ static bool embed_all(const Settings *s, DatasetReader *reader, const Translatio
 		if (!dataset_next(reader, &users, e))
 			return false;
 		if (users == NULL)
-			break;
-		bool done = embed_chunk(s, t, users, shard, seen, pool, writer, e);
+			return true;
+		bool done = embed_chunk(w, users, shard, seen, e);
 		seen += users->count;
 		users_free(users);
 		memory_free(users);
 		if (!done)
 			return false;
-		if (!s->common.quiet)
+		if (!w->settings->common.quiet)
 			tool_progress(&tool, seen == total, "%zu of %zu users", seen, total);
 	}
-	return true;
+}
+
+static bool embed_all(const Settings *s, Encoder *encoder, DatasetReader *reader, const Translation *t,
+                      Shard shard, Pool *pool, RowWriter *writer, Error *e)
+{
+	Work *w = memory_new(1, sizeof *w, e);
+	bool done = w != NULL;
+	if (done) {
+		w->settings = s;
+		w->translation = t;
+		w->threads = pool;
+		w->writer = writer;
+		w->computed = &w->groups[0];
+		w->written = &w->groups[1];
+		done = gemm_precision(s->precision, &w->precision, e) &&
+		       parameters_pack(&encoder->parameters, w->precision, false, pool, e) &&
+		       embed_users(w, reader, shard, e);
+	}
+	work_free(w);
+	return done;
 }
 
 static bool parse_shard(const char *text, Shard *shard, Error *e)
@@ -187,7 +245,7 @@ static bool embed(const Settings *s, const char *path, Provenance *provenance, E
 	            tool_check_data(&tool, &translation, s->common.quiet, e) &&
 	            describe(s, dataset_of(reader), encoder, hash, shard, provenance, first, e) &&
 	            (writer = row_writer_open(s->output, s->format, first, e)) != NULL &&
-	            embed_all(s, reader, &translation, shard, pool, writer, e);
+	            embed_all(s, encoder, reader, &translation, shard, pool, writer, e);
 	if (done)
 		done = row_writer_close(writer, e);
 	else
@@ -203,7 +261,7 @@ static bool embed(const Settings *s, const char *path, Provenance *provenance, E
 
 int main(int argc, char **argv)
 {
-	Settings s = {.pool = "none", .format = "ult", .dtype = "f32"};
+	Settings s = {.pool = "none", .format = "ult", .dtype = "f32", .precision = "f32"};
 	Option table[] = {
 	    [COMMON_OPTIONS] = {"model", 'm', OPTION_STRING, &s.model, "ENCODER", "the user encoder"},
 	    {"output", 'o', OPTION_STRING, &s.output, "FILE", "write to FILE, not standard output",
@@ -213,6 +271,8 @@ int main(int argc, char **argv)
 	    {"format", 0, OPTION_CHOICE, &s.format, ROW_FORMATS, "of the output (default ult)"},
 	    {"dtype", 0, OPTION_CHOICE, &s.dtype, "f32|f16|bf16|i8",
 	     "of the numbers (default f32); i8 has a scale for each row"},
+	    {"precision", 0, OPTION_CHOICE, &s.precision, GEMM_PRECISIONS,
+	     "of the products (default f32); bf16 is faster where the CPU multiplies it"},
 	    {"shard", 0, OPTION_STRING, &s.shard, "I/N",
 	     "only users number I, I+N, I+2N, ... (I from 1); ul-cat --merge joins shards",
 	     .incidental = true},

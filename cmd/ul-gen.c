@@ -121,10 +121,19 @@ static bool open_ranker(const Settings *s, Parts *p, Ranker *ranker, Error *e)
 		if (!translation_new(&p->translation, p->encoder, data, e) ||
 		    !tool_check_data(&tool, &p->translation, s->common.quiet, e))
 			return false;
-		p->by_encoder = (EncoderRanker){p->encoder, &p->translation, s->keep_seen};
+		p->by_encoder = (EncoderRanker){p->encoder, &p->translation, s->keep_seen, GEMM_F32};
 		*ranker = encoder_ranker(&p->by_encoder);
 	}
 	return item_names(ranker->catalogue, &p->names, e) && item_names(data, &p->own, e);
+}
+
+/* Weights are laid out once for all answers. */
+static bool pack(const Parts *p, Error *e)
+{
+	return (p->encoder == NULL ||
+	        parameters_pack(&p->encoder->parameters, GEMM_F32, false, p->pool, e)) &&
+	       (p->llm == NULL || parameters_pack(&p->llm->parameters, GEMM_F32, false, p->pool, e)) &&
+	       (p->adapter == NULL || parameters_pack(&p->adapter->parameters, GEMM_F32, false, p->pool, e));
 }
 
 static bool open_parts(const Settings *s, const char *path, Parts *p, Error *e)
@@ -137,7 +146,7 @@ static bool open_parts(const Settings *s, const char *path, Parts *p, Error *e)
 	        (p->adapter = adapter_load(s->adapter, p->encoder, hash, p->llm, e)) != NULL) &&
 	       (!users || (p->reader = dataset_open(path, e)) != NULL) &&
 	       (s->llm == NULL || open_llm(s, p, e)) &&
-	       (p->pool = pool_new((size_t)s->common.threads, e)) != NULL &&
+	       (p->pool = pool_new((size_t)s->common.threads, e)) != NULL && pack(p, e) &&
 	       (!users || output_differs(s->output, path, e)) && output_open(&p->output, s->output, false, e);
 }
 

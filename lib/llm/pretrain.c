@@ -184,6 +184,7 @@ static bool run_shard(void *context, Tape *t, size_t shard, double *loss, size_t
 
 typedef struct {
 	const LlmPretraining *p;
+	GemmPrecision precision;
 	const Pieces *pieces;
 	size_t count;
 	double loss[LANES];
@@ -198,17 +199,19 @@ static void evaluate_lane(void *context, size_t lane)
 	for (size_t i = lane; i < v->count && v->errors[lane].code == ERROR_NONE; i += LANES) {
 		uint32_t which = (uint32_t)i;
 		tape_reset(&t, false, 0);
+		t.precision = v->precision;
 		if (!pieces_loss(v->p->llm, &t, v->pieces, &which, 1, 1, &v->loss[lane], &v->targets[lane]))
 			v->errors[lane] = t.error;
 	}
 	tape_free(&t);
 }
 
-static bool evaluate(void *context, Pool *pool, double *score, char *words, size_t size, Error *e)
+static bool evaluate(void *context, GemmPrecision precision, Pool *pool, double *score, char *words,
+                     size_t size, Error *e)
 {
 	const LlmPretraining *p = context;
 	bool held_out = p->held_out.count > 0;
-	Evaluation v = {.p = p, .pieces = held_out ? &p->held_out : &p->train};
+	Evaluation v = {.p = p, .precision = precision, .pieces = held_out ? &p->held_out : &p->train};
 	v.count = v.pieces->count < EVALUATED_TEXTS ? v.pieces->count : EVALUATED_TEXTS;
 	pool_run(pool, LANES, evaluate_lane, &v);
 	double loss = 0;
@@ -228,5 +231,5 @@ static bool evaluate(void *context, Pool *pool, double *score, char *words, size
 
 Trainee llm_pretraining_trainee(LlmPretraining *p)
 {
-	return (Trainee){p, &p->llm->parameters, start_epoch, start_step, run_shard, evaluate};
+	return (Trainee){p, &p->llm->parameters, {NULL}, start_epoch, start_step, run_shard, evaluate};
 }

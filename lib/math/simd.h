@@ -11,7 +11,9 @@
  * below 2e-7 for x in [-87, 88]; 0 below, the value at 88 above. */
 static inline float simd_exp(float x)
 {
-	float bounded = x > 88.0f ? 88.0f : (x < -87.0f ? -87.0f : x);
+	/* In the form of the machine's minimum and maximum, which let a NaN through. */
+	float bounded = 88.0f < x ? 88.0f : x;
+	bounded = -87.0f > bounded ? -87.0f : bounded;
 	float n = bounded * 1.44269504f + 12582912.0f; /* 1.5 · 2^23: rounds to a whole number */
 	int32_t exponent;
 	memcpy(&exponent, &n, sizeof exponent);

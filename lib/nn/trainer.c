@@ -98,7 +98,7 @@ static bool train_step(Trainer *r, size_t step, double lr, Error *e)
 static bool evaluate(Trainer *r, TrainerReport *report, char *words, size_t size, Error *e)
 {
 	double score;
-	if (!r->trainee->evaluate(r->trainee->context, r->pool, &score, words, size, e))
+	if (!r->trainee->evaluate(r->trainee->context, r->budget->precision, r->pool, &score, words, size, e))
 		return false;
 	report->evaluated = true;
 	report->words = words;
@@ -169,6 +169,14 @@ static bool train(Trainer *r, void (*report)(void *, const TrainerReport *), voi
 	return true;
 }
 
+static bool pack(const Trainee *trainee, GemmPrecision precision, Pool *pool, Error *e)
+{
+	bool done = parameters_pack(trainee->parameters, precision, true, pool, e);
+	for (size_t i = 0; i < 2 && done && trainee->frozen[i] != NULL; i++)
+		done = parameters_pack(trainee->frozen[i], precision, true, pool, e);
+	return done;
+}
+
 bool trainer_run(const Trainee *trainee, const Budget *budget, Pool *pool,
                  void (*report)(void *context, const TrainerReport *r), void *report_context, Error *e)
 {
@@ -179,8 +187,7 @@ bool trainer_run(const Trainee *trainee, const Budget *budget, Pool *pool,
 	r->budget = budget;
 	r->pool = pool;
 	r->started = r->reported = now();
-	bool done = parameters_pack(trainee->parameters, budget->precision, true, pool, e) &&
-	            train(r, report, report_context, e);
+	bool done = pack(trainee, budget->precision, pool, e) && train(r, report, report_context, e);
 	if (r->best != NULL)
 		parameters_restore(trainee->parameters, r->best);
 	for (size_t lane = 0; lane < LANES; lane++)

@@ -10,6 +10,7 @@
 typedef struct {
 	void *context;
 	Parameters *parameters;
+	Parameters *frozen[2]; /* what takes part and does not train; NULL: nothing more */
 	/* Starts an epoch (from 0) of so many steps. */
 	bool (*epoch)(void *context, size_t epoch, size_t *steps, Error *e);
 	/* Chooses the batch of a step of the epoch; returns its number of shards. */
@@ -19,7 +20,8 @@ typedef struct {
 	bool (*shard)(void *context, Tape *t, size_t shard, double *loss, size_t *targets, size_t *events);
 	/* The validation score, higher is better, and words for it ("hr@10=0.27 …"); -infinity where there is
 	 * nothing to validate on. */
-	bool (*evaluate)(void *context, Pool *pool, double *score, char *words, size_t size, Error *e);
+	bool (*evaluate)(void *context, GemmPrecision precision, Pool *pool, double *score, char *words,
+	                 size_t size, Error *e);
 } Trainee;
 
 typedef struct {

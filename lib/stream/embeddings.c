@@ -81,8 +81,22 @@ static void store(Dtype dtype, void *values, size_t i, float x, float scale)
 	}
 }
 
+static bool store_f32(const float *row, size_t dim, float *values)
+{
+	float zero = 0; /* unless something times 0 is not 0 */
+#pragma omp simd reduction(+ : zero)
+	for (size_t i = 0; i < dim; i++)
+		zero += row[i] * 0.0f;
+	memcpy(values, row, dim * sizeof *values);
+	return zero == 0;
+}
+
 bool embeddings_store(const Embeddings *m, const float *row, void *values, float *scale)
 {
+	if (m->dtype == DTYPE_F32) {
+		*scale = 1;
+		return store_f32(row, m->dim, values);
+	}
 	float largest = 0;
 	bool finite = true;
 	for (size_t i = 0; i < m->dim; i++) {

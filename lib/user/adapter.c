@@ -55,7 +55,7 @@ static bool add_cross(Adapter *a, uint64_t seed, Error *e)
 	return true;
 }
 
-static Adapter *new_adapter(const AdapterShape *shape, Encoder *encoder, const Llm *llm, const char *query,
+static Adapter *new_adapter(const AdapterShape *shape, Encoder *encoder, Llm *llm, const char *query,
                             const ParameterSource *source, uint64_t seed, Error *e)
 {
 	Adapter *a = memory_new(1, sizeof *a, e);
@@ -71,8 +71,8 @@ static Adapter *new_adapter(const AdapterShape *shape, Encoder *encoder, const L
 	return NULL;
 }
 
-Adapter *adapter_new(const AdapterShape *shape, Encoder *encoder, const Llm *llm, const char *query,
-                     uint64_t seed, Error *e)
+Adapter *adapter_new(const AdapterShape *shape, Encoder *encoder, Llm *llm, const char *query, uint64_t seed,
+                     Error *e)
 {
 	return new_adapter(shape, encoder, llm, query, NULL, seed, e);
 }
@@ -126,8 +126,7 @@ static bool check_hash(const Document *d, const char *key, const char *what, uin
 	            expected);
 }
 
-static Adapter *read_adapter(const Document *d, Encoder *encoder, uint64_t encoder_hash, const Llm *llm,
-                             Error *e)
+static Adapter *read_adapter(const Document *d, Encoder *encoder, uint64_t encoder_hash, Llm *llm, Error *e)
 {
 	const char *inject, *tune, *task, *query;
 	int64_t latents, layers;
@@ -155,7 +154,7 @@ static Adapter *read_adapter(const Document *d, Encoder *encoder, uint64_t encod
 	return NULL;
 }
 
-Adapter *adapter_load(const char *path, Encoder *encoder, uint64_t encoder_hash, const Llm *llm, Error *e)
+Adapter *adapter_load(const char *path, Encoder *encoder, uint64_t encoder_hash, Llm *llm, Error *e)
 {
 	Document *d = stream_read_one(path, "adapter", NULL, e);
 	Adapter *a = d ? read_adapter(d, encoder, encoder_hash, llm, e) : NULL;

@@ -18,7 +18,7 @@ typedef enum { TUNE_PROJ, TUNE_ENC } Tuning;
 
 typedef struct {
 	AdapterShape shape;
-	const Llm *llm;
+	Llm *llm;
 	Encoder *encoder;
 	Parameters
 	    parameters; /* "perceiver.latents", "perceiver.0.attn.q", …, "xattn.0.q", …, "xattn.0.gate" */
@@ -31,8 +31,8 @@ typedef struct {
 } Adapter;
 
 /* Borrows encoder and LLM. */
-Adapter *adapter_new(const AdapterShape *shape, Encoder *encoder, const Llm *llm, const char *query,
-                     uint64_t seed, Error *e);
+Adapter *adapter_new(const AdapterShape *shape, Encoder *encoder, Llm *llm, const char *query, uint64_t seed,
+                     Error *e);
 void adapter_free(Adapter *a);
 
 /* adapter.ult: what was trained (with TUNE_ENC the encoder, too), and the hashes of the LLM and the
@@ -41,7 +41,7 @@ bool adapter_save(const Adapter *a, Tuning tuning, uint64_t encoder_hash, const 
                   const Provenance *p, Error *e);
 /* With another LLM or another encoder than it was trained with it is refused.  The encoder's weights are
  * replaced where the adapter holds some. */
-Adapter *adapter_load(const char *path, Encoder *encoder, uint64_t encoder_hash, const Llm *llm, Error *e);
+Adapter *adapter_load(const char *path, Encoder *encoder, uint64_t encoder_hash, Llm *llm, Error *e);
 
 /* Users in the middle of their histories: for target i, the first `known[i]` rows of the history that
  * begins at row `first[i]` of E.  Computes each layer's keys and values of E′ for all targets. */

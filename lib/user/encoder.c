@@ -222,10 +222,10 @@ bool encoder_loss(Tape *t, const Encoder *m, Tensor *h, const EventBatch *target
 	return true;
 }
 
-void encoder_scores(const Encoder *m, const float *h, size_t N, float *scores)
+void encoder_scores(const Encoder *m, GemmPrecision precision, const float *h, size_t N, float *scores)
 {
 	const Parameter *table = m->tables[0];
-	gemm_packed(GEMM_F32, N, (Operand){h, table->cols, false}, packed_whole(&table->forward), false,
+	gemm_packed(precision, N, (Operand){h, table->cols, false}, packed_whole(&table->forward), false,
 	            scores + ID_FIRST, table->rows);
 	for (size_t i = 0; i < N; i++)
 		for (size_t id = 0; id < (size_t)ID_FIRST; id++)

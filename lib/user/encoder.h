@@ -87,6 +87,6 @@ bool encoder_loss(Tape *t, const Encoder *m, Tensor *e, const EventBatch *target
 
 /* Scores of all items, scores [N, items] with the encoder's item ids as columns:
  * h · item table; -infinity for ids that are no items. */
-void encoder_scores(const Encoder *m, const float *h, size_t N, float *scores);
+void encoder_scores(const Encoder *m, GemmPrecision precision, const float *h, size_t N, float *scores);
 
 #endif

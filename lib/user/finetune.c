@@ -270,6 +270,7 @@ static bool run_shard(void *context, Tape *t, size_t shard, double *loss, size_t
 
 typedef struct {
 	const Finetuning *f;
+	GemmPrecision precision;
 	size_t stride, count[LANES];
 	double loss[LANES];
 	Error errors[LANES];
@@ -290,6 +291,7 @@ static void evaluate_lane(void *context, size_t lane)
 		s.first = s.end - s.first > most ? s.end - most : s.first;
 		Questions q = {.history = s, .known = {s.end - s.first}, .count = 1};
 		tape_reset(&t, false, 0);
+		t.precision = v->precision;
 		if (!questions_loss(f, &t, &q, 1, 1, &v->loss[lane], &c))
 			v->errors[lane] = t.error;
 		v->count[lane]++;
@@ -297,10 +299,13 @@ static void evaluate_lane(void *context, size_t lane)
 	tape_free(&t);
 }
 
-static bool evaluate(void *context, Pool *pool, double *score, char *words, size_t size, Error *e)
+static bool evaluate(void *context, GemmPrecision precision, Pool *pool, double *score, char *words,
+                     size_t size, Error *e)
 {
 	const Finetuning *f = context;
-	Evaluation v = {.f = f, .stride = (f->users->count + EVALUATED_USERS - 1) / EVALUATED_USERS};
+	Evaluation v = {.f = f,
+	                .precision = precision,
+	                .stride = (f->users->count + EVALUATED_USERS - 1) / EVALUATED_USERS};
 	double loss = 0;
 	size_t count = 0;
 	pool_run(pool, LANES, evaluate_lane, &v);
@@ -322,5 +327,8 @@ static bool evaluate(void *context, Pool *pool, double *score, char *words, size
 
 Trainee finetuning_trainee(Finetuning *f)
 {
-	return (Trainee){f, &f->trained, start_epoch, start_step, run_shard, evaluate};
+	Parameters *encoder = f->tuning == TUNE_ENC ? NULL : &f->adapter->encoder->parameters;
+	return (Trainee){f,           &f->trained, {&f->adapter->llm->parameters, encoder},
+	                 start_epoch, start_step,  run_shard,
+	                 evaluate};
 }

@@ -10,7 +10,7 @@
 enum {
 	/* Histories are put together to a lane's share of the step's events, within these. */
 	LEAST_EVENTS = 256,
-	MOST_EVENTS = 1024
+	MOST_EVENTS = 512
 };
 
 struct Pretraining {
@@ -117,10 +117,11 @@ static bool run_shard(void *context, Tape *t, size_t shard, double *loss, size_t
 
 /* HR@10 and NDCG@10 of the validation part by the encoder alone, full catalogue, seen items left out unless
  * keep_seen. */
-static bool evaluate(void *context, Pool *pool, double *score, char *words, size_t size, Error *e)
+static bool evaluate(void *context, GemmPrecision precision, Pool *pool, double *score, char *words,
+                     size_t size, Error *e)
 {
 	const Pretraining *p = context;
-	EncoderRanker encoder = {p->encoder, &p->translation, p->keep_seen};
+	EncoderRanker encoder = {p->encoder, &p->translation, p->keep_seen, precision};
 	Ranker ranker = encoder_ranker(&encoder);
 	Rankings answers;
 	size_t next = 0;
@@ -144,5 +145,5 @@ static bool evaluate(void *context, Pool *pool, double *score, char *words, size
 
 Trainee pretraining_trainee(Pretraining *p)
 {
-	return (Trainee){p, &p->encoder->parameters, start_epoch, start_step, run_shard, evaluate};
+	return (Trainee){p, &p->encoder->parameters, {NULL}, start_epoch, start_step, run_shard, evaluate};
 }

@@ -136,6 +136,7 @@ static bool rank_by_encoder(void *context, Tape *t, const Query *queries, size_t
 		       had = r->keep_seen ? 0 : q->history.end - first;
 		EventBatch batch;
 		tape_reset(t, false, 0);
+		t->precision = r->precision;
 		float *scores = arena_new(&t->arena, V, sizeof *scores, e);
 		int32_t *seen = arena_new(&t->arena, had, sizeof *seen, e);
 		if (scores == NULL || seen == NULL ||
@@ -148,7 +149,7 @@ static bool rank_by_encoder(void *context, Tape *t, const Query *queries, size_t
 		}
 		for (size_t k = 0; k < had; k++)
 			seen[k] = r->translation->ids[0][q->users->items[first + k]];
-		encoder_scores(m, h->value + (h->rows - 1) * h->cols, 1, scores);
+		encoder_scores(m, r->precision, h->value + (h->rows - 1) * h->cols, 1, scores);
 		if (!vector_finite(scores + ID_FIRST, V - ID_FIRST))
 			return fail(e, ERROR_FAILURE,
 			            "the encoder gives no numbers: are its weights damaged?");

@@ -59,6 +59,7 @@ typedef struct {
 	const Encoder *encoder;
 	const Translation *translation;
 	bool keep_seen;
+	GemmPrecision precision;
 } EncoderRanker;
 Ranker encoder_ranker(EncoderRanker *context);
 

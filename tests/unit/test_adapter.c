@@ -155,7 +155,8 @@ static void test_evaluation(void **state)
 			tokens_free(&all);
 		}
 		Pool *pool = pool_new(2, &e);
-		assert_true(s->trainee.evaluate(s->trainee.context, pool, &score, words, sizeof words, &e));
+		assert_true(
+		    s->trainee.evaluate(s->trainee.context, GEMM_F32, pool, &score, words, sizeof words, &e));
 		assert_true(fabs(score - expected) < 1e-3 && strstr(words, "users=6") != NULL);
 		pool_free(pool);
 		strings_free(&names);

@@ -250,8 +250,8 @@ static void test_save_and_load(void **state)
 	             *b = forward(&t, &loaded, s->histories, 3, NULL);
 	assert_memory_equal(a->value, b->value, a->rows * 8 * sizeof(float));
 	float scores[2][10];
-	encoder_scores(s->encoder, a->value, 1, scores[0]);
-	encoder_scores(m, b->value, 1, scores[1]);
+	encoder_scores(s->encoder, GEMM_F32, a->value, 1, scores[0]);
+	encoder_scores(m, GEMM_F32, b->value, 1, scores[1]);
 	assert_memory_equal(scores[0], scores[1], sizeof scores[0]);
 	assert_true(isinf(scores[0][0]) && isinf(scores[0][ID_MASK]) && isfinite(scores[0][ID_FIRST]));
 	assert_true(encoder_save(m, again, SMALL_PROVENANCE, &e));
@@ -373,7 +373,7 @@ static void test_pretraining_learns(void **state)
 		                            &norm, &e));
 	}
 	assert_true(first > 1.5 && last < 0.2);
-	assert_true(trainee.evaluate(trainee.context, pool, &score, words, sizeof words, &e));
+	assert_true(trainee.evaluate(trainee.context, GEMM_F32, pool, &score, words, sizeof words, &e));
 	assert_true(score > 0.6 && strstr(words, "users=3") != NULL); /* the third had its target before */
 	pool_free(pool);
 	pretraining_free(p);

@@ -64,11 +64,13 @@ static bool run_shard(void *context, Tape *t, size_t shard, double *loss, size_t
 	return true;
 }
 
-static bool evaluate(void *context, Pool *pool, double *score, char *words, size_t size, Error *e)
+static bool evaluate(void *context, GemmPrecision precision, Pool *pool, double *score, char *words,
+                     size_t size, Error *e)
 {
 	Bowl *b = context;
 	double distance = 0;
 	(void)e;
+	assert_int_equal(precision, GEMM_F32);
 	assert_true(pool_threads(pool) >= 1);
 	for (size_t i = 0; i < WEIGHTS; i++)
 		distance += pow((double)(b->w->value[i] - target[i]), 2);
@@ -98,7 +100,7 @@ static bool run(Bowl *b, Budget budget, size_t threads, Error *e)
 {
 	*e = (Error){0};
 	Pool *pool = pool_new(threads, e);
-	Trainee trainee = {b, &b->set, start_epoch, start_step, run_shard, evaluate};
+	Trainee trainee = {b, &b->set, {NULL}, start_epoch, start_step, run_shard, evaluate};
 	bool done = trainer_run(&trainee, &budget, pool, take_report, b, e);
 	assert_int_equal(done, e->code == ERROR_NONE);
 	pool_free(pool);
