@@ -4,17 +4,24 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
-enum { ALIGNMENT = 64, ARENA_BLOCK = 1 << 20 };
+enum {
+	ALIGNMENT = 64,
+	ARENA_BLOCK = 1 << 20, /* the first block's size; each further one is twice the last … */
+	ARENA_BLOCK_MOST = 32 << 20,
+	HUGE_PAGE = 2 << 20,
+	HUGE = 2 * HUGE_PAGE /* from this size on, memory is asked for in huge pages */
+};
 
-static size_t round_up(size_t bytes)
+static size_t round_up(size_t bytes, size_t unit)
 {
-	return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+	return (bytes + unit - 1) / unit * unit;
 }
 
 bool memory_product(size_t a, size_t b, size_t *product, Error *e)
 {
-	if (__builtin_mul_overflow(a, b, product) || *product > PTRDIFF_MAX - (size_t)ALIGNMENT)
+	if (__builtin_mul_overflow(a, b, product) || *product > PTRDIFF_MAX - (size_t)HUGE_PAGE)
 		return fail(e, ERROR_FAILURE, "%zu × %zu bytes are more than a program can hold", a, b);
 	return true;
 }
@@ -24,9 +31,15 @@ static void *allocate(size_t count, size_t size, Error *e)
 	size_t bytes;
 	if (!memory_product(count, size, &bytes, e))
 		return NULL;
-	void *p = aligned_alloc(ALIGNMENT, round_up(bytes ? bytes : 1));
+	size_t alignment = bytes < HUGE ? ALIGNMENT : HUGE_PAGE;
+	void *p = aligned_alloc(alignment, round_up(bytes ? bytes : 1, alignment));
 	if (p == NULL)
 		fail(e, ERROR_FAILURE, "out of memory: no room for %zu bytes", bytes);
+#if defined MADV_HUGEPAGE
+	/* First touches of small pages cost more than the work on them; without, it is only slower. */
+	if (p != NULL && bytes >= HUGE)
+		(void)madvise(p, bytes, MADV_HUGEPAGE);
+#endif
 	return p;
 }
 
@@ -115,9 +128,11 @@ struct ArenaBlock {
 	_Alignas(ALIGNMENT) unsigned char data[];
 };
 
-static ArenaBlock *arena_block(size_t bytes, Error *e)
+static ArenaBlock *arena_block(size_t bytes, const ArenaBlock *last, Error *e)
 {
-	size_t capacity = bytes > ARENA_BLOCK ? bytes : ARENA_BLOCK;
+	size_t capacity = last ? 2 * last->capacity : ARENA_BLOCK;
+	capacity = capacity > ARENA_BLOCK_MOST ? ARENA_BLOCK_MOST : capacity;
+	capacity = bytes > capacity ? bytes : capacity;
 	ArenaBlock *block = allocate(1, sizeof *block + capacity, e);
 	if (block != NULL)
 		*block = (ArenaBlock){.capacity = capacity};
@@ -129,11 +144,11 @@ void *arena_new(Arena *a, size_t count, size_t size, Error *e)
 	size_t bytes;
 	if (!memory_product(count, size, &bytes, e))
 		return NULL;
-	bytes = round_up(bytes);
+	bytes = round_up(bytes, ALIGNMENT);
 	ArenaBlock **link = a->current ? &a->current : &a->first;
 	while (*link != NULL && (*link)->capacity - (*link)->used < bytes)
 		link = &(*link)->next;
-	if (*link == NULL && (*link = arena_block(bytes, e)) == NULL)
+	if (*link == NULL && (*link = arena_block(bytes, a->current, e)) == NULL)
 		return NULL;
 	a->current = *link;
 	void *p = a->current->data + a->current->used;

@@ -1,6 +1,7 @@
 #include "nn/trainer.h"
 
 #include <math.h>
+#include <pthread.h>
 #include <time.h>
 
 static double now(void)
@@ -18,8 +19,11 @@ typedef struct {
 	const Trainee *trainee;
 	const Budget *budget;
 	Pool *pool;
-	Tape tapes[LANES];
+	pthread_mutex_t lock;
+	Tape tapes[LANES]; /* as many are used as there are threads */
+	bool taken[LANES];
 	Sums lanes[LANES];
+	Error errors[LANES];
 	size_t shards;
 	uint64_t step;
 	double started, reported;
@@ -29,11 +33,31 @@ typedef struct {
 	size_t waited; /* evaluations since the best one */
 } Trainer;
 
+/* A tape that no other lane is using: its memory is warm, and what is computed does not depend on which
+ * it is. */
+static Tape *take_tape(Trainer *r)
+{
+	size_t i = 0;
+	pthread_mutex_lock(&r->lock);
+	while (r->taken[i])
+		i++;
+	r->taken[i] = true;
+	pthread_mutex_unlock(&r->lock);
+	return &r->tapes[i];
+}
+
+static void give_tape(Trainer *r, const Tape *t)
+{
+	pthread_mutex_lock(&r->lock);
+	r->taken[t - r->tapes] = false;
+	pthread_mutex_unlock(&r->lock);
+}
+
 /* A lane works through the shards lane, lane + LANES, … in order. */
 static void lane_run(void *context, size_t lane)
 {
 	Trainer *r = context;
-	Tape *t = &r->tapes[lane];
+	Tape *t = take_tape(r);
 	Sums *s = &r->lanes[lane];
 	*s = (Sums){0};
 	t->error = (Error){0};
@@ -46,6 +70,8 @@ static void lane_run(void *context, size_t lane)
 			fail(&t->error, ERROR_FAILURE, "a shard of step %llu failed",
 			     (unsigned long long)r->step);
 	}
+	r->errors[lane] = t->error;
+	give_tape(r, t);
 }
 
 static double progress_of(const Trainer *r, double epoch)
@@ -76,8 +102,8 @@ static bool train_step(Trainer *r, size_t step, double lr, Error *e)
 	r->step++;
 	pool_run(r->pool, LANES, lane_run, r);
 	for (size_t lane = 0; lane < LANES; lane++) {
-		if (r->tapes[lane].error.code != ERROR_NONE) {
-			*e = r->tapes[lane].error;
+		if (r->errors[lane].code != ERROR_NONE) {
+			*e = r->errors[lane];
 			return false;
 		}
 		r->since.loss += r->lanes[lane].loss;
@@ -186,12 +212,14 @@ bool trainer_run(const Trainee *trainee, const Budget *budget, Pool *pool,
 	r->trainee = trainee;
 	r->budget = budget;
 	r->pool = pool;
+	pthread_mutex_init(&r->lock, NULL);
 	r->started = r->reported = now();
 	bool done = pack(trainee, budget->precision, pool, e) && train(r, report, report_context, e);
 	if (r->best != NULL)
 		parameters_restore(trainee->parameters, r->best);
 	for (size_t lane = 0; lane < LANES; lane++)
 		tape_free(&r->tapes[lane]);
+	pthread_mutex_destroy(&r->lock);
 	memory_free(r->best);
 	memory_free(r);
 	return done;
