@@ -79,10 +79,10 @@ static void find_panel(const Product *p, size_t k0, size_t n0, PanelProduct *out
 }
 
 /* A block of rows and of depth: all columns of C for it. */
-static void block(const Product *p, PanelKernel *kernel, size_t m0, size_t k0, Bf16 *rows, float *room)
+static void block(const Product *p, PanelKernel *kernel, size_t m0, size_t k0, size_t depth, Bf16 *rows, float *room)
 {
 	PanelProduct part = {.m = least(p->m - m0, ROW_BLOCK),
-	                     .k = least(p->k - k0, DEPTH_BLOCK),
+	                     .k = least(p->k - k0, depth),
 	                     .ldc = p->ldc,
 	                     .add = p->add || k0 > 0};
 	if (p->precision == GEMM_BF16) {
@@ -113,9 +113,12 @@ static void own(const Product *p)
 		kernel = panel_bf16_amx;
 		tiles_begin();
 	}
-	for (size_t k0 = 0; k0 < p->k || k0 == 0; k0 += DEPTH_BLOCK)
+	/* Even blocks of depth: a short last one would read and write all of C for little. */
+	size_t blocks = p->k ? (p->k + DEPTH_BLOCK - 1) / DEPTH_BLOCK : 1;
+	size_t depth = p->k ? round_up((p->k + blocks - 1) / blocks, DEPTH_UNIT) : DEPTH_UNIT;
+	for (size_t k0 = 0; k0 < p->k || k0 == 0; k0 += depth)
 		for (size_t m0 = 0; m0 < p->m; m0 += ROW_BLOCK)
-			block(p, kernel, m0, k0, rows, room);
+			block(p, kernel, m0, k0, depth, rows, room);
 	if (tiles)
 		tiles_end();
 }

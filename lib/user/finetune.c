@@ -10,7 +10,8 @@
 enum {
 	QUESTIONS_A_HISTORY = 4, /* one pass of the encoder serves them all */
 	SHARD_QUESTIONS = 16,
-	EVALUATED_USERS = 1000 /* at most, a time */
+	EVALUATED_USERS = 1000, /* at most, a time */
+	EVALUATED_TOGETHER = 16
 };
 
 /* What follows the first `known` events of a history? */
@@ -276,25 +277,36 @@ typedef struct {
 	Error errors[LANES];
 } Evaluation;
 
+/* The question about a user's validation event; false where there is none. */
+static bool validation_question(const Finetuning *f, size_t user, Questions *q)
+{
+	size_t most = f->adapter->encoder->shape.max_len;
+	Segment s = dataset_segment(f->data, f->users, user, PART_VALIDATION);
+	s.first = s.end - s.first > most ? s.end - most : s.first;
+	*q = (Questions){.history = s, .known = {s.end - s.first}, .count = 1};
+	return s.has_target;
+}
+
+/* Every LANES-th user of those asked, some at a time, so that the LLM's weights are read once for them all.
+ */
 static void evaluate_lane(void *context, size_t lane)
 {
 	Evaluation *v = context;
 	const Finetuning *f = v->f;
 	Tape t = {0};
-	size_t most = f->adapter->encoder->shape.max_len;
-	for (size_t user = lane * v->stride; user < f->users->count && v->errors[lane].code == ERROR_NONE;
-	     user += LANES * v->stride) {
-		Segment s = dataset_segment(f->data, f->users, user, PART_VALIDATION);
-		Conversation c;
-		if (!s.has_target)
+	Questions questions[EVALUATED_TOGETHER];
+	size_t count = 0, user = lane * v->stride, step = LANES * v->stride;
+	for (; user < f->users->count && v->errors[lane].code == ERROR_NONE; user += step) {
+		count += validation_question(f, user, &questions[count]);
+		if (count == 0 || (count < EVALUATED_TOGETHER && user + step < f->users->count))
 			continue;
-		s.first = s.end - s.first > most ? s.end - most : s.first;
-		Questions q = {.history = s, .known = {s.end - s.first}, .count = 1};
+		Conversation c;
 		tape_reset(&t, false, 0);
 		t.precision = v->precision;
-		if (!questions_loss(f, &t, &q, 1, 1, &v->loss[lane], &c))
+		if (!questions_loss(f, &t, questions, count, 1, &v->loss[lane], &c))
 			v->errors[lane] = t.error;
-		v->count[lane]++;
+		v->count[lane] += count;
+		count = 0;
 	}
 	tape_free(&t);
 }
