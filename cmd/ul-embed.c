@@ -17,7 +17,8 @@ static const Tool tool = {
 };
 
 typedef struct {
-	const char *model, *output, *pool, *format, *dtype, *shard, *precision;
+	const char *model, *output, *pool, *format, *dtype, *shard, *precision_name;
+	GemmPrecision precision;
 	CommonOptions common;
 } Settings;
 
@@ -39,7 +40,6 @@ typedef struct {
 typedef struct {
 	const Settings *settings;
 	const Translation *translation;
-	GemmPrecision precision;
 	Pool *threads;
 	RowWriter *writer;
 	const Users *users;
@@ -79,7 +79,7 @@ static bool embed_user(Work *w, size_t i, size_t lane, Error *e)
 	size_t user = w->which[g->first + i];
 	Segment history = {(size_t)users->offsets[user], (size_t)users->offsets[user + 1], false};
 	tape_reset(t, false, 0);
-	t->precision = w->precision;
+	t->precision = w->settings->precision;
 	if (!batch_new(&batch, w->translation, users, &history, 1, &t->arena, e))
 		return false;
 	const Tensor *h = encoder_forward(t, w->translation->encoder, &batch);
@@ -193,8 +193,7 @@ static bool embed_all(const Settings *s, Encoder *encoder, DatasetReader *reader
 		w->writer = writer;
 		w->computed = &w->groups[0];
 		w->written = &w->groups[1];
-		done = gemm_precision(s->precision, &w->precision, e) &&
-		       parameters_pack(&encoder->parameters, w->precision, false, pool, e) &&
+		done = parameters_pack(&encoder->parameters, s->precision, false, pool, e) &&
 		       embed_users(w, reader, shard, e);
 	}
 	work_free(w);
@@ -261,7 +260,7 @@ static bool embed(const Settings *s, const char *path, Provenance *provenance, E
 
 int main(int argc, char **argv)
 {
-	Settings s = {.pool = "none", .format = "ult", .dtype = "f32", .precision = "f32"};
+	Settings s = {.pool = "none", .format = "ult", .dtype = "f32", .precision_name = "f32"};
 	Option table[] = {
 	    [COMMON_OPTIONS] = {"model", 'm', OPTION_STRING, &s.model, "ENCODER", "the user encoder"},
 	    {"output", 'o', OPTION_STRING, &s.output, "FILE", "write to FILE, not standard output",
@@ -271,7 +270,7 @@ int main(int argc, char **argv)
 	    {"format", 0, OPTION_CHOICE, &s.format, ROW_FORMATS, "of the output (default ult)"},
 	    {"dtype", 0, OPTION_CHOICE, &s.dtype, "f32|f16|bf16|i8",
 	     "of the numbers (default f32); i8 has a scale for each row"},
-	    {"precision", 0, OPTION_CHOICE, &s.precision, GEMM_PRECISIONS,
+	    {"precision", 0, OPTION_CHOICE, &s.precision_name, GEMM_PRECISIONS,
 	     "of the products (default f32); bf16 is faster where the CPU multiplies it"},
 	    {"shard", 0, OPTION_STRING, &s.shard, "I/N",
 	     "only users number I, I+N, I+2N, ... (I from 1); ul-cat --merge joins shards",
@@ -284,7 +283,8 @@ int main(int argc, char **argv)
 	tool_start(&tool, table, count, &s.common, &operands, argc, argv);
 	gemm_start();
 	Provenance provenance = tool_provenance(&tool, table, count, &s.common, &operands, &record, &e);
-	bool done = e.code == ERROR_NONE && embed(&s, tool_operand(&tool, &operands), &provenance, &e);
+	bool done = e.code == ERROR_NONE && gemm_precision(s.precision_name, &s.precision, &e) &&
+	            embed(&s, tool_operand(&tool, &operands), &provenance, &e);
 	buffer_free(&record);
 	string_list_free(&operands);
 	return tool_finish(&tool, done, &e);

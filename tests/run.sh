@@ -25,21 +25,35 @@ count() {
 	passed=$((passed + $1)) failed=$((failed + $2)) skipped=$((skipped + $3))
 }
 
+# unit_program PROGRAM: on the CPU path that UL_CPU says.
+unit_program() {
+	local status good bad
+	"$1" >"$log" 2>&1
+	status=$?
+	good=$(sed -n 's/^\[  PASSED  \] \([0-9]*\) test.*/\1/p' "$log" | head -n 1)
+	bad=$(sed -n 's/^\[  FAILED  \] \([0-9]*\) test.*/\1/p' "$log" | head -n 1)
+	if ((status != 0)) || [[ -z $good ]]; then
+		echo "FAIL unit/${1##*/}${UL_CPU:+ on $UL_CPU}: exit $status"
+		tail -n 40 "$log"
+		((status > 0 && status < 126 && ${bad:-0} > 0)) || bad=1
+	fi
+	count "${good:-0}" "${bad:-0}" 0
+}
+
+# Programs that multiply, on each path that this machine has; the others on the best.
 unit() {
-	local program status good bad any=
+	local program path any=
 	for program in "$BUILD"/tests/unit/test_*; do
 		[[ -x $program && ${program##*/} != *.* ]] || continue
-		"$program" >"$log" 2>&1
-		status=$?
-		good=$(sed -n 's/^\[  PASSED  \] \([0-9]*\) test.*/\1/p' "$log" | head -n 1)
-		bad=$(sed -n 's/^\[  FAILED  \] \([0-9]*\) test.*/\1/p' "$log" | head -n 1)
-		if ((status != 0)) || [[ -z $good ]]; then
-			echo "FAIL unit/${program##*/}: exit $status"
-			tail -n 40 "$log"
-			((status > 0 && status < 126 && ${bad:-0} > 0)) || bad=1
-		fi
-		count "${good:-0}" "${bad:-0}" 0
 		any=1
+		if ! grep -q gemm_start "tests/unit/${program##*/}.c"; then
+			unit_program "$program"
+			continue
+		fi
+		for path in generic avx2 avx512 amx; do
+			UL_CPU=$path "$BUILD/bin/ul-cat" --list /dev/null >/dev/null 2>&1
+			(($? == 2)) || UL_CPU=$path unit_program "$program"
+		done
 	done
 	if [[ -z $any ]]; then
 		echo "FAIL unit: there is no program in $BUILD/tests/unit"

@@ -20,7 +20,7 @@ __attribute__((target("avx512f"))) static double f32_avx512(void)
 	for (size_t round = 0; round < ROUNDS; round++)
 #pragma GCC unroll 24
 		for (size_t i = 0; i < SUMS; i++)
-			__asm__("vfmadd231ps %1, %1, %0" : "+v"(sum[i]) : "v"(x));
+			sum[i] = _mm512_fmadd_ps(x, x, sum[i]);
 	for (size_t i = 1; i < SUMS; i++)
 		sum[0] = _mm512_add_ps(sum[0], sum[i]);
 	__asm__ volatile("" : : "v"(sum[0]));
@@ -35,7 +35,7 @@ __attribute__((target("avx512f,avx512bf16"))) static double bf16_avx512(void)
 	for (size_t round = 0; round < ROUNDS; round++)
 #pragma GCC unroll 24
 		for (size_t i = 0; i < SUMS; i++)
-			__asm__("vdpbf16ps %1, %1, %0" : "+v"(sum[i]) : "v"(x));
+			sum[i] = _mm512_dpbf16_ps(sum[i], (__m512bh)x, (__m512bh)x);
 	for (size_t i = 1; i < SUMS; i++)
 		sum[0] = _mm512_add_ps(sum[0], sum[i]);
 	__asm__ volatile("" : : "v"(sum[0]));
@@ -51,7 +51,7 @@ __attribute__((target("avx2,fma"))) static double f32_avx2(void)
 	for (size_t round = 0; round < ROUNDS; round++)
 #pragma GCC unroll 12
 		for (size_t i = 0; i < HALF; i++)
-			__asm__("vfmadd231ps %1, %1, %0" : "+x"(sum[i]) : "x"(x));
+			sum[i] = _mm256_fmadd_ps(x, x, sum[i]);
 	for (size_t i = 1; i < HALF; i++)
 		sum[0] = _mm256_add_ps(sum[0], sum[i]);
 	__asm__ volatile("" : : "x"(sum[0]));
