@@ -9,7 +9,7 @@
 
 enum {
 	QUESTIONS_A_HISTORY = 4, /* one pass of the encoder serves them all */
-	SHARD_QUESTIONS = 16,
+	SHARD_QUESTIONS = 8,
 	EVALUATED_USERS = 1000, /* at most, a time */
 	EVALUATED_TOGETHER = 16
 };
