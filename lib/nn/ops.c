@@ -14,7 +14,7 @@ static float *gradient_of(Tape *t, Parameter *p)
 
 static bool needs(const Tensor *x)
 {
-	return x->gradient != NULL;
+	return x->needs_gradient;
 }
 
 typedef struct {
@@ -26,10 +26,11 @@ static void linear_backward(Tape *t, const void *context)
 {
 	const Linear *l = context;
 	size_t N = l->x->rows, in = l->w->cols, out = l->w->rows;
-	float *dw = gradient_of(t, l->w);
-	if (l->x->gradient != NULL)
+	bool fresh;
+	float *dw = gradient_of(t, l->w), *dx = tape_gradient(t, l->x, &fresh);
+	if (dx != NULL)
 		gemm_packed(t->precision, N, (Operand){l->y->gradient, out, false},
-		            packed_whole(&l->w->backward), true, l->x->gradient, in);
+		            packed_whole(&l->w->backward), !fresh, dx, in);
 	if (dw != NULL)
 		gemm(t->precision, out, in, N, (Operand){l->y->gradient, out, true},
 		     (Operand){l->x->value, in, false}, true, dw, in);
@@ -43,7 +44,7 @@ Tensor *tape_linear(Tape *t, Tensor *x, Parameter *w)
 	gemm_packed(t->precision, x->rows, (Operand){x->value, x->cols, false}, packed_whole(&w->forward),
 	            false, y->value, w->rows);
 	if (needs(y))
-		tape_record(t, linear_backward, &(Linear){x, y, w}, sizeof(Linear));
+		tape_record(t, y, linear_backward, &(Linear){x, y, w}, sizeof(Linear));
 	return y;
 }
 
@@ -82,7 +83,7 @@ Tensor *tape_embedding(Tape *t, Tensor *into, size_t column, Parameter *w, const
 			vector_add_scaled(y, share, w->value + (size_t)ids[i] * C, C);
 	}
 	if (needs(into) && w->trains)
-		tape_record(t, embedding_backward, &(Embedding){into, column, w, offsets, ids},
+		tape_record(t, into, embedding_backward, &(Embedding){into, column, w, offsets, ids},
 		            sizeof(Embedding));
 	return into;
 }
@@ -97,7 +98,7 @@ static void norm_backward(Tape *t, const void *context)
 {
 	const Norm *n = context;
 	rmsnorm_backward(n->x->value, n->g->value, n->inverse, n->y->gradient, n->x->rows, n->x->cols,
-	                 n->x->gradient, gradient_of(t, n->g));
+	                 tape_gradient(t, n->x, NULL), gradient_of(t, n->g));
 }
 
 Tensor *tape_rmsnorm(Tape *t, Tensor *x, Parameter *g, float eps)
@@ -108,7 +109,7 @@ Tensor *tape_rmsnorm(Tape *t, Tensor *x, Parameter *g, float eps)
 		return NULL;
 	rmsnorm_forward(x->value, g->value, eps, x->rows, x->cols, y->value, inverse);
 	if (needs(y))
-		tape_record(t, norm_backward, &(Norm){x, y, g, inverse}, sizeof(Norm));
+		tape_record(t, y, norm_backward, &(Norm){x, y, g, inverse}, sizeof(Norm));
 	return y;
 }
 
@@ -122,14 +123,14 @@ static void swiglu_back(Tape *t, const void *context)
 	size_t n = s->y->rows * s->y->cols;
 	/* Where one side does not train, its gradient goes nowhere. */
 	ArenaMark mark = arena_mark(&t->scratch);
+	float *dgate = tape_gradient(t, s->gate, NULL), *dup = tape_gradient(t, s->up, NULL);
 	float *nowhere =
 	    needs(s->gate) && needs(s->up) ? NULL : arena_new(&t->scratch, n, sizeof *nowhere, &t->error);
 	if (nowhere != NULL)
 		memset(nowhere, 0, n * sizeof *nowhere);
 	if (t->error.code == ERROR_NONE)
-		swiglu_backward(s->gate->value, s->up->value, s->y->gradient, n,
-		                s->gate->gradient ? s->gate->gradient : nowhere,
-		                s->up->gradient ? s->up->gradient : nowhere);
+		swiglu_backward(s->gate->value, s->up->value, s->y->gradient, n, dgate ? dgate : nowhere,
+		                dup ? dup : nowhere);
 	arena_rewind(&t->scratch, mark);
 }
 
@@ -140,7 +141,7 @@ Tensor *tape_swiglu(Tape *t, Tensor *gate, Tensor *up)
 		return NULL;
 	swiglu_forward(gate->value, up->value, y->rows * y->cols, y->value);
 	if (needs(y))
-		tape_record(t, swiglu_back, &(Swiglu){gate, up, y}, sizeof(Swiglu));
+		tape_record(t, y, swiglu_back, &(Swiglu){gate, up, y}, sizeof(Swiglu));
 	return y;
 }
 
@@ -154,13 +155,13 @@ static void residual_backward(Tape *t, const void *context)
 {
 	const Residual *r = context;
 	size_t n = r->y->rows * r->y->cols;
-	(void)t;
-	if (r->x != NULL && r->x->gradient != NULL)
-		vector_add(r->x->gradient, r->y->gradient, n);
-	if (r->z->gradient != NULL && r->rate > 0)
-		dropout_backward(r->y->gradient, r->rate, r->key, n, r->z->gradient);
-	else if (r->z->gradient != NULL)
-		vector_add(r->z->gradient, r->y->gradient, n);
+	float *dz = tape_gradient(t, r->z, NULL);
+	if (dz != NULL && r->rate > 0)
+		dropout_backward(r->y->gradient, r->rate, r->key, n, dz);
+	else if (dz != NULL)
+		vector_add(dz, r->y->gradient, n);
+	if (r->x != NULL)
+		tape_pass_gradient(r->y, r->x);
 }
 
 /* y = x + dropout(z); x NULL: dropout alone. */
@@ -180,7 +181,7 @@ static Tensor *add_dropped(Tape *t, Tensor *x, Tensor *z, float rate)
 			vector_add(y->value, z->value, n);
 	}
 	if (needs(y))
-		tape_record(t, residual_backward, &r, sizeof r);
+		tape_record(t, y, residual_backward, &r, sizeof r);
 	return y;
 }
 
@@ -204,12 +205,12 @@ static void gate_backward(Tape *t, const void *context)
 	const Gate *g = context;
 	size_t n = g->y->rows * g->y->cols;
 	float gate = tanhf(g->alpha->value[0]), *dalpha = gradient_of(t, g->alpha);
-	if (g->x->gradient != NULL)
-		vector_add(g->x->gradient, g->y->gradient, n);
-	if (g->z->gradient != NULL)
-		vector_add_scaled(g->z->gradient, gate, g->y->gradient, n);
+	float *dz = tape_gradient(t, g->z, NULL);
+	if (dz != NULL)
+		vector_add_scaled(dz, gate, g->y->gradient, n);
 	if (dalpha != NULL)
 		*dalpha += (1 - gate * gate) * vector_dot(g->y->gradient, g->z->value, n);
+	tape_pass_gradient(g->y, g->x);
 }
 
 Tensor *tape_gated_residual(Tape *t, Tensor *x, Tensor *z, Parameter *alpha)
@@ -222,7 +223,7 @@ Tensor *tape_gated_residual(Tape *t, Tensor *x, Tensor *z, Parameter *alpha)
 	if (gate != 0) /* a closed gate lets nothing through, not even a changed -0 or a NaN */
 		vector_add_scaled(y->value, gate, z->value, x->rows * x->cols);
 	if (needs(y))
-		tape_record(t, gate_backward, &(Gate){x, z, y, alpha}, sizeof(Gate));
+		tape_record(t, y, gate_backward, &(Gate){x, z, y, alpha}, sizeof(Gate));
 	return y;
 }
 
@@ -248,7 +249,7 @@ Tensor *tape_tile(Tape *t, Parameter *b, size_t times)
 	for (size_t i = 0; i < times; i++)
 		memcpy(y->value + i * b->count, b->value, b->count * sizeof(float));
 	if (needs(y))
-		tape_record(t, tile_backward, &(Tiled){y, b, times}, sizeof(Tiled));
+		tape_record(t, y, tile_backward, &(Tiled){y, b, times}, sizeof(Tiled));
 	return y;
 }
 
@@ -305,7 +306,7 @@ Tensor *tape_rotary(Tape *t, Tensor *x, const Rotary *rotary, const int32_t *pos
 	Turn u = {x, rotary, positions};
 	turn(&u, x->value, 1);
 	if (needs(x))
-		tape_record(t, rotary_backward, &u, sizeof u);
+		tape_record(t, x, rotary_backward, &u, sizeof u);
 	return x;
 }
 
@@ -317,8 +318,10 @@ typedef struct {
 static void attention_back(Tape *t, const void *context)
 {
 	const Attended *d = context;
-	attention_backward(&d->a, d->y->gradient, d->q->gradient, d->k->gradient, d->v->gradient, &t->scratch,
-	                   &t->error);
+	float *dq = tape_gradient(t, d->q, NULL), *dk = tape_gradient(t, d->k, NULL),
+	      *dv = tape_gradient(t, d->v, NULL);
+	if (t->error.code == ERROR_NONE)
+		attention_backward(&d->a, d->y->gradient, dq, dk, dv, &t->scratch, &t->error);
 }
 
 Tensor *tape_attention(Tape *t, Tensor *q, Tensor *k, Tensor *v, size_t heads, size_t kv_heads,
@@ -338,7 +341,7 @@ Tensor *tape_attention(Tape *t, Tensor *q, Tensor *k, Tensor *v, size_t heads, s
 	if (!attention_forward(&d.a, &t->scratch, &t->error))
 		return NULL;
 	if (needs(y))
-		tape_record(t, attention_back, &d, sizeof d);
+		tape_record(t, y, attention_back, &d, sizeof d);
 	return y;
 }
 
@@ -350,10 +353,9 @@ typedef struct {
 static void rows_backward(Tape *t, const void *context)
 {
 	const Rows *s = context;
-	(void)t;
-	for (size_t i = 0; i < s->y->rows; i++)
-		vector_add(s->x->gradient + (size_t)s->rows[i] * s->x->cols, s->y->gradient + i * s->x->cols,
-		           s->x->cols);
+	float *dx = tape_gradient(t, s->x, NULL);
+	for (size_t i = 0; i < s->y->rows && dx != NULL; i++)
+		vector_add(dx + (size_t)s->rows[i] * s->x->cols, s->y->gradient + i * s->x->cols, s->x->cols);
 }
 
 Tensor *tape_rows(Tape *t, Tensor *x, const int32_t *rows, size_t count)
@@ -364,7 +366,7 @@ Tensor *tape_rows(Tape *t, Tensor *x, const int32_t *rows, size_t count)
 	for (size_t i = 0; i < count; i++)
 		memcpy(y->value + i * x->cols, x->value + (size_t)rows[i] * x->cols, x->cols * sizeof(float));
 	if (needs(y))
-		tape_record(t, rows_backward, &(Rows){x, y, rows}, sizeof(Rows));
+		tape_record(t, y, rows_backward, &(Rows){x, y, rows}, sizeof(Rows));
 	return y;
 }
 
@@ -381,7 +383,7 @@ bool tape_cross_entropy(Tape *t, Tensor *h, Parameter *w, LossTargets targets, f
 	                  .backward = &w->backward,
 	                  .targets = targets,
 	                  .weight = weight,
-	                  .dh = h->gradient,
+	                  .dh = tape_gradient(t, h, NULL),
 	                  .dw = dw ? dw + w->first_row * w->cols : NULL};
 	return t->error.code == ERROR_NONE && cross_entropy(&c, loss, rows, &t->scratch, &t->error);
 }

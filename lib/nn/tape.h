@@ -10,17 +10,22 @@
 
 #include "nn/parameters.h"
 
+typedef struct TapeStep TapeStep;
+
 typedef struct {
 	size_t rows, cols;
-	float *value;    /* [rows, cols] */
-	float *gradient; /* the same; NULL: nothing that trains lies below */
+	float *value;        /* [rows, cols] */
+	bool needs_gradient; /* something that trains lies below */
+	float *gradient;     /* the same shape; NULL until something flows back, and when it has flowed on */
+	const TapeStep *maker; /* the first operation on record that wrote it */
 } Tensor;
 
-typedef struct TapeStep TapeStep;
+typedef struct SpareGradient SpareGradient;
 
 typedef struct {
 	Arena arena, scratch;
 	TapeStep *last;
+	SpareGradient *spare;
 	bool training; /* record, drop out */
 	GemmPrecision precision;
 	size_t lane;
@@ -36,14 +41,24 @@ void tape_reset(Tape *t, bool training, uint64_t random_key);
 bool tape_backward(Tape *t);
 void tape_free(Tape *t);
 
-/* A tensor with undefined values and, where it is needed and the tape trains, a gradient of
- * zeros. */
+/* A tensor with undefined values, and no gradient yet. */
 Tensor *tape_tensor(Tape *t, size_t rows, size_t cols, bool needs_gradient);
 /* A view of rows that belong to another, without a gradient. */
 Tensor *tape_constant(Tape *t, float *value, size_t rows, size_t cols);
 
-/* Puts an operation on record: backward(tape, context) adds to the gradients of what went
- * in.  The context is copied.  Does nothing when the tape does not train. */
-void tape_record(Tape *t, void (*backward)(Tape *t, const void *context), const void *context, size_t size);
+/* Puts an operation that wrote y on record: backward(tape, context) takes y->gradient, adds to the
+ * gradients of what went in, and is left out where nothing flowed back to y.  The context is copied.  Does
+ * nothing when the tape does not train.
+ *
+ * Gradients come into being on the way back, and their memory goes on to the next once the operation that
+ * made the tensor has been played: few are there at a time, in warm memory. */
+void tape_record(Tape *t, Tensor *y, void (*backward)(Tape *t, const void *context), const void *context,
+                 size_t size);
+
+/* The gradient of x, for backward() to add to; NULL where x needs none, or on an error.  With `fresh` it
+ * may be undefined instead of zeros: then *fresh is true, and it is to be written. */
+float *tape_gradient(Tape *t, Tensor *x, bool *fresh);
+/* Adds y's gradient to x's; where that is new, x takes it over, and y has none any more. */
+void tape_pass_gradient(Tensor *y, Tensor *x);
 
 #endif

@@ -26,11 +26,12 @@ static inline double graph_loss(Tape *t, GraphBuilder build, void *context)
 		fail_msg("%s", t->error.text);
 	if (y == NULL)
 		return loss;
+	float *dy = tape_gradient(t, y, NULL);
 	for (size_t i = 0; i < y->rows * y->cols; i++) {
 		float c = (float)((double)(random_bits(7, i) >> 40) / (1 << 23) - 1);
 		loss += (double)c * (double)y->value[i];
-		if (y->gradient != NULL)
-			y->gradient[i] = c;
+		if (dy != NULL)
+			dy[i] = c;
 	}
 	return loss;
 }
