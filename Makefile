@@ -37,6 +37,7 @@ LIB_OBJECTS  := $(patsubst %.c,$(BUILD)/%.o,$(filter-out $(PATH_SOURCES),$(wildc
 	$(PATHS:%=$(BUILD)/lib/math/vector_loops.%.o) $(KERNELS:%=$(BUILD)/lib/math/%.o)
 UNIT_TESTS   := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/test_*.c))
 MODEL_CHECKS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/models/check_*.c))
+BENCHES      := $(patsubst %.c,$(BUILD)/%,$(filter-out %/peak.c,$(wildcard tests/bench/*.c)))
 BIN          := $(addprefix $(BUILD)/bin/,$(TOOLS))
 SOURCES      := $(wildcard cmd/*.[ch] lib/*/*.[ch] tests/*/*.[ch])
 
@@ -48,6 +49,7 @@ help:
 	@echo 'make demo       the whole road on testdata/: from a CSV to personal answers'
 	@echo 'make check      all tests (make unit: build the unit tests alone)'
 	@echo 'make check-models MODELS=FOLDER   against real models (default: ../shared/models)'
+	@echo 'make bench      measure, beside PyTorch, pandas and zstd where they are: one table'
 	@echo 'make install    to PREFIX=$(PREFIX), below DESTDIR; make uninstall takes it away'
 	@echo 'make lint       clang-format and cppcheck; make format'
 	@echo 'make clean      remove build/'
@@ -102,6 +104,10 @@ $(BUILD)/tests/models/%: $(BUILD)/tests/models/%.o $(BUILD)/libul.a
 	@mkdir -p $(@D)
 	$(CC) $(SANITIZER) $(LDFLAGS) -o $@ $^ $(LIBS)
 
+$(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(BUILD)/tests/bench/peak.o $(BUILD)/libul.a
+	@mkdir -p $(@D)
+	$(CC) $(SANITIZER) $(LDFLAGS) -o $@ $^ $(LIBS)
+
 unit: $(UNIT_TESTS) $(MODEL_CHECKS)
 
 check: all unit
@@ -109,6 +115,9 @@ check: all unit
 
 check-models: unit
 	@BUILD=$(BUILD) tests/run.sh models
+
+bench: all $(BENCHES)
+	/usr/bin/python3 tests/bench/bench.py $(BUILD)
 
 demo: all
 	@BUILD=$(BUILD) tests/demo/run.sh
@@ -137,6 +146,6 @@ lint:
 clean:
 	rm -rf build
 
-.PHONY: FORCE all help deps unit check check-models demo install uninstall format lint clean
+.PHONY: FORCE all help deps unit check check-models bench demo install uninstall format lint clean
 .SECONDARY:
 -include $(wildcard $(BUILD)/*/*.d $(BUILD)/*/*/*.d)
