@@ -78,23 +78,42 @@ static void find_panel(const Product *p, size_t k0, size_t n0, PanelProduct *out
 	}
 }
 
+/* Rows of A in a block lie a cache line more than a power of two apart, or they would all want the same
+ * places in the first-level cache. */
+enum { LINE = 64, ROW_BYTES = DEPTH_BLOCK * sizeof(Bf16) + LINE };
+
+/* F32 needs no laying out, and gets it only where many columns are to profit. */
+enum { MANY_COLUMNS = 8 * PANEL };
+
+static void find_rows(const Product *p, size_t m0, size_t k0, PanelProduct *out, void *room)
+{
+	bool bf16 = p->precision == GEMM_BF16;
+	out->a_column = 1;
+	if (bf16) {
+		out->a = room;
+		out->a_row = round_up(out->k, DEPTH_UNIT) + LINE / sizeof(Bf16);
+		pack_rows_bf16(p->a, m0, out->m, k0, out->k, room, out->a_row);
+	} else if (!p->a.transposed && p->n >= MANY_COLUMNS) {
+		out->a = room;
+		out->a_row = out->k + LINE / sizeof(float);
+		for (size_t r = 0; r < out->m; r++)
+			memcpy((float *)room + r * out->a_row, at(p->a, m0 + r, k0), out->k * sizeof(float));
+	} else {
+		out->a = at(p->a, m0, k0);
+		out->a_row = p->a.transposed ? 1 : p->a.stride;
+		out->a_column = p->a.transposed ? p->a.stride : 1;
+	}
+}
+
 /* A block of rows and of depth: all columns of C for it. */
-static void block(const Product *p, PanelKernel *kernel, size_t m0, size_t k0, size_t depth, Bf16 *rows, float *room)
+static void block(const Product *p, PanelKernel *kernel, size_t m0, size_t k0, size_t depth, void *rows,
+                  float *room)
 {
 	PanelProduct part = {.m = least(p->m - m0, ROW_BLOCK),
 	                     .k = least(p->k - k0, depth),
 	                     .ldc = p->ldc,
 	                     .add = p->add || k0 > 0};
-	if (p->precision == GEMM_BF16) {
-		part.a_row = round_up(part.k, DEPTH_UNIT);
-		part.a_column = 1;
-		part.a = rows;
-		pack_rows_bf16(p->a, m0, part.m, k0, part.k, rows, part.a_row);
-	} else {
-		part.a = at(p->a, m0, k0);
-		part.a_row = p->a.transposed ? 1 : p->a.stride;
-		part.a_column = p->a.transposed ? p->a.stride : 1;
-	}
+	find_rows(p, m0, k0, &part, rows);
 	for (size_t n0 = 0; n0 < p->n; n0 += PANEL) {
 		part.n = least(p->n - n0, PANEL);
 		part.c = p->c + m0 * p->ldc + n0;
@@ -105,17 +124,17 @@ static void block(const Product *p, PanelKernel *kernel, size_t m0, size_t k0, s
 
 static void own(const Product *p)
 {
-	_Alignas(64) Bf16 rows[ROW_BLOCK * DEPTH_BLOCK];
-	_Alignas(64) float room[DEPTH_BLOCK * PANEL];
-	bool tiles = p->precision == GEMM_BF16 && cpu_path() == CPU_AMX;
-	PanelKernel *kernel = p->precision == GEMM_F32 ? panel_f32_avx512 : panel_bf16_avx512;
+	_Alignas(LINE) uint8_t rows[ROW_BLOCK * ROW_BYTES];
+	_Alignas(LINE) float room[DEPTH_BLOCK * PANEL];
+	bool bf16 = p->precision == GEMM_BF16, tiles = bf16 && cpu_path() == CPU_AMX;
+	PanelKernel *kernel = bf16 ? panel_bf16_avx512 : panel_f32_avx512;
+	/* Even blocks of depth: a short last one would read and write all of C for little. */
+	size_t most = bf16 ? DEPTH_BLOCK : DEPTH_BLOCK / 2, blocks = p->k ? (p->k + most - 1) / most : 1;
+	size_t depth = round_up((p->k + blocks - 1) / blocks + (p->k == 0), DEPTH_UNIT);
 	if (tiles) {
 		kernel = panel_bf16_amx;
 		tiles_begin();
 	}
-	/* Even blocks of depth: a short last one would read and write all of C for little. */
-	size_t blocks = p->k ? (p->k + DEPTH_BLOCK - 1) / DEPTH_BLOCK : 1;
-	size_t depth = p->k ? round_up((p->k + blocks - 1) / blocks, DEPTH_UNIT) : DEPTH_UNIT;
 	for (size_t k0 = 0; k0 < p->k || k0 == 0; k0 += depth)
 		for (size_t m0 = 0; m0 < p->m; m0 += ROW_BLOCK)
 			block(p, kernel, m0, k0, depth, rows, room);
