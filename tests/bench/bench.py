@@ -21,7 +21,9 @@ RUNS = int(os.environ.get("RUNS", "5"))
 DATA = os.environ.get("DATA", os.path.join(HERE, "../../../shared/data/ml-1m"))
 PYTHON = "/usr/bin/python3"
 JEMALLOC = "/usr/lib/x86_64-linux-gnu/libjemalloc.so.2"
-TORCH = {"ATEN_CPU_CAPABILITY": "avx512", "LD_PRELOAD": JEMALLOC if os.path.exists(JEMALLOC) else "",
+PLAIN = {"ATEN_CPU_CAPABILITY": "avx512", "OMP_NUM_THREADS": "2",
+         "LD_LIBRARY_PATH": "/usr/lib/x86_64-linux-gnu/openblas-openmp"}
+TORCH = {**PLAIN, "LD_PRELOAD": JEMALLOC if os.path.exists(JEMALLOC) else "",
          "MALLOC_CONF": "oversize_threshold:1,thp:always,dirty_decay_ms:-1,muzzy_decay_ms:-1"}
 SHAPES = {"d64": "--dim 64 --layers 2 --heads 2", "d256": "--dim 256 --layers 4 --heads 8"}
 results = []
@@ -107,9 +109,9 @@ def encoder(path, shape, memory=False):
                             f"{ROOM}/items.ult", on(path))
         return peak if memory else rate(said)
     key = "mb" if memory else "rate"
-    plain = {"ATEN_CPU_CAPABILITY": "avx512"}
-    ways = [torch("torch_encoder.py", f"{options} --ffn {ffn} {bf16}", plain if memory else TORCH)
-            for bf16 in ("--bf16", "")]
+    settings = ("--bf16", "--bf16 --pieces 1", "--bf16 --chunk 0 --pieces 1", "")
+    ways = [torch("torch_encoder.py", f"{options} --ffn {ffn} {way}", PLAIN if memory else TORCH)
+            for way in settings]
     theirs = [lambda w=w: w()[key] for w in ways]
     if memory:
         compare("memory-train-" + shape, path, "MiB", mine, "pytorch", has("torch", theirs), True, min(RUNS, 3))

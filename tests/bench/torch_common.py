@@ -139,14 +139,13 @@ def settle(threads=2):
 
 
 def measure(steps, warm=2):
-    """steps: callables that return what they worked on.  A JSON line with the rate of all but the first."""
+    """steps: callables that return what they worked on.  A JSON line with the rate of all
+    but the first `warm`."""
     done, started = 0, time.perf_counter()
     for i, step in enumerate(steps):
         if i == warm:
             done, started = 0, time.perf_counter()
         done += step()
     seconds = time.perf_counter() - started
-    print(json.dumps({"rate": done / seconds, "seconds": seconds, "mb":
-                      resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-                      "kernels": torch.backends.cpu.get_cpu_capability()
-                      if hasattr(torch.backends, "cpu") else ""}))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps({"rate": done / seconds, "seconds": seconds, "mb": peak}))

@@ -5,7 +5,6 @@
 Full softmax over the items, tied embeddings; a JSON line {"rate", "seconds", "mb"}."""
 import argparse
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 
