@@ -30,11 +30,15 @@ bool column_accepts(const Column *c, Text field)
 	return !c->number || scalar_is_number(field);
 }
 
+static bool is_none(const Column *c, Text value)
+{
+	return value.size == 0 || (c->none != NULL && text_equal(value, text_of(c->none)));
+}
+
 /* The id of a value; padding and mask are nobody's values. */
 static int64_t value_id(Column *c, Text value, Error *e)
 {
-	bool none = value.size == 0 || (c->none != NULL && text_equal(value, text_of(c->none)));
-	int64_t id = none ? ID_UNKNOWN : vocabulary_add(&c->values, value, e);
+	int64_t id = is_none(c, value) ? ID_UNKNOWN : vocabulary_add(&c->values, value, e);
 	return id >= 0 && id < ID_FIRST ? ID_UNKNOWN : id;
 }
 
@@ -127,6 +131,28 @@ bool column_append(Column *c, Text field, Error *e)
 	if (c->multiple)
 		return append_list(c, field, e);
 	return put_id(c, c->rows, value_id(c, field, e), e) && end_row(c, 1, e);
+}
+
+bool column_is_single(const Column *c)
+{
+	return !c->text && !c->multiple && !c->json;
+}
+
+/* A field that is in the vocabulary was accepted before; those that no value has are left to
+ * column_append(). */
+int32_t column_find(const Column *c, Text field)
+{
+	int64_t id = is_none(c, field) ? VOCABULARY_NONE : vocabulary_find(&c->values, field);
+	return id < ID_FIRST ? VOCABULARY_NONE : (int32_t)id;
+}
+
+bool column_append_ids(Column *c, const int32_t *ids, size_t count, Error *e)
+{
+	if (!memory_grow(&c->lists.values, &c->values_capacity, c->rows + count, sizeof *ids, e))
+		return false;
+	memcpy(c->lists.values + c->rows, ids, count * sizeof *ids);
+	c->rows += count;
+	return true;
 }
 
 bool column_append_id(Column *c, int32_t id, Error *e)

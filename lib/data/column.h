@@ -25,6 +25,12 @@ void column_free(Column *c);
 bool column_accepts(const Column *c, Text field);
 /* A row.  No value is ID_UNKNOWN, or an empty list where the column is multiple. */
 bool column_append(Column *c, Text field, Error *e);
+/* Whether rows have one id each. */
+bool column_is_single(const Column *c);
+/* The id that the field of a single column has, or VOCABULARY_NONE. */
+int32_t column_find(const Column *c, Text field);
+/* `count` rows of a single column. */
+bool column_append_ids(Column *c, const int32_t *ids, size_t count, Error *e);
 /* A row with that one id; an empty text. */
 bool column_append_id(Column *c, int32_t id, Error *e);
 
