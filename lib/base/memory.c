@@ -4,8 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
-enum { ALIGNMENT = 64, ARENA_BLOCK = 1 << 20 };
+enum { ALIGNMENT = 64, ARENA_BLOCK = 1 << 20, PAGE = 4096, LARGE = 8 << 20 };
 
 static size_t round_up(size_t bytes)
 {
@@ -19,6 +20,17 @@ bool memory_product(size_t a, size_t b, size_t *product, Error *e)
 	return true;
 }
 
+/* Large memory is asked for in large pages, where there are any: to be given many small ones can
+ * take longer than the work on them. */
+static void advise_large(void *p, size_t bytes)
+{
+#ifdef MADV_HUGEPAGE
+	uintptr_t start = ((uintptr_t)p + PAGE - 1) / PAGE * PAGE, end = ((uintptr_t)p + bytes) / PAGE * PAGE;
+	if (bytes >= LARGE)
+		(void)madvise((void *)start, end - start, MADV_HUGEPAGE); /* advice: it may fail */
+#endif
+}
+
 static void *allocate(size_t count, size_t size, Error *e)
 {
 	size_t bytes;
@@ -27,6 +39,8 @@ static void *allocate(size_t count, size_t size, Error *e)
 	void *p = aligned_alloc(ALIGNMENT, round_up(bytes ? bytes : 1));
 	if (p == NULL)
 		fail(e, ERROR_FAILURE, "out of memory: no room for %zu bytes", bytes);
+	else
+		advise_large(p, bytes);
 	return p;
 }
 
@@ -58,6 +72,7 @@ bool memory_grow(void *array, size_t *capacity, size_t need, size_t size, Error 
 	void *p = realloc(old, bytes);
 	if (p == NULL)
 		return fail(e, ERROR_FAILURE, "out of memory: no room for %zu bytes", bytes);
+	advise_large(p, bytes);
 	memcpy(array, &p, sizeof p);
 	*capacity = count;
 	return true;

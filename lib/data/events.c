@@ -272,14 +272,26 @@ static bool take_blocks(Batch *batch, Error *e)
 	return e->code == ERROR_NONE;
 }
 
+/* Room for all of a file at once, where that is known: to move what has grown takes longer. */
+static bool expect_rows(Preparation *p, size_t rows, Error *e)
+{
+	bool done = p->events + rows > UINT32_MAX || make_room(p, rows, e);
+	for (size_t i = 0; done && i < p->schema->field_count; i++)
+		if (!p->fields[i].of_item && column_is_single(&p->fields[i].column))
+			done = column_reserve(&p->fields[i].column, rows, e);
+	return done;
+}
+
 bool take_events(Preparation *p, Rows *rows, Error *e)
 {
-	for (;;) {
+	for (bool first = true;; first = false) {
 		Batch batch = {.p = p, .rows = rows};
 		if (!rows_batch(rows, p->options->pool, &batch.blocks, &batch.count, e))
 			return false;
 		if (batch.count == 0)
 			return true;
+		if (first && !expect_rows(p, rows_expected(rows, batch.blocks, batch.count), e))
+			return false;
 		const Text *single = batch.blocks->fields;
 		if (single != NULL ? !take_row(p, rows, single, e) : !take_blocks(&batch, e))
 			return false;

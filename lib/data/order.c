@@ -57,17 +57,35 @@ static bool select_users(Preparation *p, const uint8_t *keep_item, uint32_t *sta
 	return true;
 }
 
+/* Fills the order from where the events of each user start; whether nothing but users' own
+ * events will change places. */
+static bool fill_order(Preparation *p, const uint8_t *keep_item, uint32_t *starts)
+{
+	uint32_t *rows = p->order.rows;
+	bool grouped = p->order.count == p->events;
+	for (size_t i = 0; i < p->events; i++) {
+		uint32_t *next = &starts[p->event_users[i]];
+		if (*next != NOBODY && keep_item[p->event_items[i]]) {
+			grouped = grouped && *next == i;
+			rows[(*next)++] = (uint32_t)i;
+		}
+	}
+	return grouped;
+}
+
 /* Events by user, in the order in which they came. */
 static bool group_events(Preparation *p, Users *u, Error *e)
 {
+	Order *o = &p->order;
+	size_t capacity = 0;
 	uint8_t *keep_item = select_items(p, e);
 	uint32_t *starts = keep_item ? memory_new(p->users.strings.count, sizeof *starts, e) : NULL;
-	bool done = starts != NULL && select_users(p, keep_item, starts, u, e) &&
-	            (p->order = memory_new((size_t)u->offsets[u->count], sizeof *p->order, e)) != NULL;
-	for (size_t i = 0; done && i < p->events; i++) {
-		uint32_t *next = &starts[p->event_users[i]];
-		if (*next != NOBODY && keep_item[p->event_items[i]])
-			p->order[(*next)++] = (uint32_t)i;
+	bool done = starts != NULL && select_users(p, keep_item, starts, u, e);
+	o->count = done ? (size_t)u->offsets[u->count] : 0;
+	done = done && memory_grow(&o->rows, &capacity, o->count, sizeof *o->rows, e);
+	if (done && fill_order(p, keep_item, starts)) {
+		o->offsets = u->offsets;
+		o->groups = u->count;
 	}
 	memory_free(starts);
 	memory_free(keep_item);
@@ -142,8 +160,8 @@ static void sort_task(void *context, size_t task)
 			most = (size_t)(offsets[u + 1] - offsets[u]);
 	Moment *moments = memory_new(2 * most, sizeof *moments, &s->errors[task]);
 	for (size_t u = first; moments != NULL && u < end; u++)
-		sort_user(s->p->event_times, s->p->order + offsets[u], (size_t)(offsets[u + 1] - offsets[u]),
-		          moments);
+		sort_user(s->p->event_times, s->p->order.rows + offsets[u],
+		          (size_t)(offsets[u + 1] - offsets[u]), moments);
 	memory_free(moments);
 }
 

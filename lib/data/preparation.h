@@ -44,7 +44,7 @@ typedef struct {
 	size_t events, users_capacity, items_capacity, times_capacity;
 
 	/* The order they are in at the end: that of the users that stay. */
-	uint32_t *order;
+	Order order;
 } Preparation;
 
 /* The column of items' ids: the one that was given, or else one of the usual names. */

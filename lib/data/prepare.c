@@ -151,35 +151,67 @@ static bool read_events(Preparation *p, Rows *table, uint64_t *hashes, Error *e)
 
 /* The result */
 
-/* Puts items and times into the new order; the raw columns go as soon as they are done. */
+/* What is put into the new order, column by column, side by side. */
+typedef struct {
+	Preparation *p;
+	Users *users;
+	Error *errors; /* of each task */
+} Gathering;
+
+enum { GATHER_ITEMS, GATHER_TIMES, GATHER_FIELDS }; /* tasks; from GATHER_FIELDS on by field */
+
+static bool gather_items(Gathering *g, Error *e)
+{
+	Preparation *p = g->p;
+	if (!order_apply(&p->order, &p->event_items, &p->items_capacity, sizeof *p->event_items, e))
+		return false;
+	g->users->items = p->event_items;
+	p->event_items = NULL;
+	return vocabulary_renumber(&p->items, g->users->items, p->order.count, e);
+}
+
+static bool gather_times(Gathering *g, Error *e)
+{
+	Preparation *p = g->p;
+	if (!p->has_time)
+		return true;
+	if (!order_apply(&p->order, &p->event_times, &p->times_capacity, sizeof *p->event_times, e))
+		return false;
+	g->users->times = p->event_times;
+	p->event_times = NULL;
+	return true;
+}
+
+static void gather_task(void *context, size_t task)
+{
+	Gathering *g = context;
+	Error *e = &g->errors[task];
+	if (task == GATHER_ITEMS)
+		gather_items(g, e);
+	else if (task == GATHER_TIMES)
+		gather_times(g, e);
+	else if (!g->p->fields[task - GATHER_FIELDS].of_item)
+		column_reorder(&g->p->fields[task - GATHER_FIELDS].column, &g->p->order, e);
+}
+
+/* Puts the events' columns into the new order. */
 static bool gather_events(Preparation *p, Dataset *d, Users *u, Error *e)
 {
-	size_t count = (size_t)u->offsets[u->count], met = p->items.strings.count;
+	size_t met = p->items.strings.count, tasks = GATHER_FIELDS + p->schema->field_count;
+	Gathering g = {p, u, memory_new(tasks, sizeof *g.errors, e)};
 	memory_free(p->event_users);
 	p->event_users = NULL;
-	if ((u->items = memory_new(count, sizeof *u->items, e)) == NULL)
+	if (g.errors == NULL)
 		return false;
-	for (size_t i = 0; i < count; i++)
-		u->items[i] = p->event_items[p->order[i]];
-	memory_free(p->event_items);
-	p->event_items = NULL;
-	if (p->has_time) {
-		if ((u->times = memory_new(count, sizeof *u->times, e)) == NULL)
-			return false;
-		for (size_t i = 0; i < count; i++)
-			u->times[i] = p->event_times[p->order[i]];
-		memory_free(p->event_times);
-		p->event_times = NULL;
-	}
-	if (!vocabulary_renumber(&p->items, u->items, count, e))
-		return false;
+	pool_run(p->options->pool, tasks, gather_task, &g);
+	for (size_t i = tasks; i-- > 0;)
+		if (g.errors[i].code != ERROR_NONE)
+			*e = g.errors[i];
+	memory_free(g.errors);
 	p->report->lone_items = met - p->items.strings.count - p->report->rare_items;
 	d->items = p->items;
 	p->items = (Vocabulary){0};
-	for (size_t i = 0; i < p->schema->field_count; i++)
-		if (!p->fields[i].of_item && !column_reorder(&p->fields[i].column, p->order, count, e))
-			return false;
-	return true;
+	return e->code == ERROR_NONE;
 }
 
 static char *copy_name(Text name, Error *e)
@@ -274,7 +306,7 @@ bool prepare(const PrepareOptions *options, Dataset *d, Users *u, PrepareReport 
 	memory_free(p.event_users);
 	memory_free(p.event_items);
 	memory_free(p.event_times);
-	memory_free(p.order);
+	memory_free(p.order.rows);
 	free_lookups(&p);
 	return done;
 }

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -571,6 +572,19 @@ bool rows_batch(Rows *r, Pool *pool, const RowBlock **blocks, size_t *count, Err
 	b->line = r->row_line;
 	*count = b->fields != NULL;
 	return true;
+}
+
+size_t rows_expected(const Rows *r, const RowBlock *blocks, size_t count)
+{
+	struct stat status;
+	size_t rows = 0, bytes = 0;
+	for (size_t i = 0; i < count; i++) {
+		rows += blocks[i].rows;
+		bytes += blocks[i].size;
+	}
+	if (bytes == 0 || fstat(r->file, &status) != 0 || !S_ISREG(status.st_mode))
+		return 0;
+	return (size_t)((double)rows / (double)bytes * (double)status.st_size);
 }
 
 void rows_locate(Rows *r, const RowBlock *b, size_t row)

@@ -80,6 +80,9 @@ bool rows_batch(Rows *r, Pool *pool, const RowBlock **blocks, size_t *count, Err
 void rows_locate(Rows *r, const RowBlock *b, size_t row);
 /* Reads what comes behind a batch of many rows, while another thread works on the batch. */
 bool rows_ahead(Rows *r, Error *e);
+/* About how many rows a regular file has behind those of the batch, if they are like them;
+ * else 0. */
+size_t rows_expected(const Rows *r, const RowBlock *blocks, size_t count);
 size_t rows_line(const Rows *r); /* where the row at hand begins, from 1 */
 
 /* The caller's own finding about that row: counts it and returns true, or makes it an

@@ -12,7 +12,7 @@ enum { LEVEL = 3 };
 typedef struct {
 	Document *document;
 	Arena arena;
-	ZSTD_CCtx *zstd;
+	ZSTD_CCtx *zstd;    /* borrowed */
 	Buffer bytes;       /* compressed */
 	StreamWriter *sink; /* takes the bytes as they come, or NULL */
 	uint64_t users;
@@ -27,6 +27,7 @@ struct StreamWriter {
 	uint64_t position; /* compressed bytes written */
 	FrameTable table;
 	XXH64_state_t bytes_hash, frame_hash;
+	ZSTD_CCtx *zstd[GROUP];
 	Packing packings[2 * GROUP];
 };
 
@@ -48,12 +49,13 @@ StreamWriter *stream_writer_open(const char *path, Error *e)
 	return w;
 }
 
-static bool start_zstd(Packing *p, Error *e)
+/* The compressor of that number, made where it is not there yet. */
+static bool start_zstd(StreamWriter *w, size_t number, Packing *p, Error *e)
 {
-	if (p->zstd != NULL)
-		return true;
-	if ((p->zstd = ZSTD_createCCtx()) == NULL)
+	ZSTD_CCtx **zstd = &w->zstd[number];
+	if (*zstd == NULL && (*zstd = ZSTD_createCCtx()) == NULL)
 		return fail(e, ERROR_FAILURE, "out of memory: no room to compress");
+	p->zstd = *zstd;
 	return zstd_done(ZSTD_CCtx_setParameter(p->zstd, ZSTD_c_compressionLevel, LEVEL), e) &&
 	       zstd_done(ZSTD_CCtx_setParameter(p->zstd, ZSTD_c_checksumFlag, 1), e);
 }
@@ -110,7 +112,7 @@ static bool pack(Packing *p, const Document *d, Error *e)
 {
 	uint64_t size = 0;
 	p->bytes.size = 0;
-	return start_zstd(p, e) && document_emit(d, count_bytes, &size, e) &&
+	return document_emit(d, count_bytes, &size, e) &&
 	       zstd_done(ZSTD_CCtx_setPledgedSrcSize(p->zstd, size), e) &&
 	       document_emit(d, compress_piece, p, e) && compress(p, NULL, 0, ZSTD_e_end, e);
 }
@@ -138,7 +140,8 @@ bool stream_write(StreamWriter *w, const Document *d, uint64_t users, Error *e)
 	Frame frame;
 	Packing *p = &w->packings[0];
 	p->sink = w;
-	bool done = start_frame(w, d, users, &frame, e) && pack(p, d, e) && end_frame(w, d, &frame, e);
+	bool done = start_zstd(w, 0, p, e) && start_frame(w, d, users, &frame, e) && pack(p, d, e) &&
+	            end_frame(w, d, &frame, e);
 	p->sink = NULL;
 	return done;
 }
@@ -190,7 +193,8 @@ static void run_stage(void *context, size_t task)
 	Packing *p = packing_of(s, index);
 	p->error = (Error){0};
 	p->document = document_new(&p->error);
-	if (p->document != NULL && s->fill(s->context, index, p->document, &p->arena, &p->users, &p->error))
+	if (p->document != NULL && start_zstd(s->writer, task - 1, p, &p->error) &&
+	    s->fill(s->context, index, p->document, &p->arena, &p->users, &p->error))
 		pack(p, p->document, &p->error);
 }
 
@@ -221,12 +225,13 @@ void stream_writer_abort(StreamWriter *w)
 {
 	if (w == NULL)
 		return;
+	for (size_t i = 0; i < GROUP; i++)
+		ZSTD_freeCCtx(w->zstd[i]);
 	output_abort(&w->output);
 	frame_table_free(&w->table);
 	for (Packing *p = w->packings; p < w->packings + 2 * GROUP; p++) {
 		document_free(p->document);
 		arena_free(&p->arena);
-		ZSTD_freeCCtx(p->zstd);
 		buffer_free(&p->bytes);
 	}
 	memory_free(w);
