@@ -228,7 +228,7 @@ static double now(void)
 
 /* The interactions and the item table are the inputs on record. */
 static bool write_dataset(Arguments *a, const Option *table, const StringList *operands, const Dataset *d,
-                          const Users *u, const uint64_t *hashes, Error *e)
+                          const Users *u, const uint64_t *hashes, Pool *pool, Error *e)
 {
 	Buffer record = {0};
 	Provenance p = tool_provenance(&tool, table, OPTIONS, &a->common, operands, &record, e);
@@ -240,7 +240,7 @@ static bool write_dataset(Arguments *a, const Option *table, const StringList *o
 		p.inputs = names;
 		p.input_hashes = hashes;
 		p.input_count = a->inputs.count + (a->items != NULL);
-		done = dataset_write(a->output, d, u, &p, e);
+		done = dataset_write(a->output, d, u, &p, pool, e);
 	}
 	memory_free(names);
 	buffer_free(&record);
@@ -255,10 +255,12 @@ static bool run(Arguments *a, const Option *table, const StringList *operands, E
 	Users u = {0};
 	PrepareReport report = {0};
 	uint64_t *hashes = memory_new(a->inputs.count + 1, sizeof *hashes, e);
-	bool done = hashes != NULL && fill_schema(a, &schema, e) && check_output(a, e);
+	Pool *pool = hashes ? pool_new((size_t)a->common.threads, e) : NULL;
+	bool done = pool != NULL && fill_schema(a, &schema, e) && check_output(a, e);
 	if (done) {
 		const PrepareOptions options = {
 		    .schema = &schema,
+		    .pool = pool,
 		    .inputs = a->inputs.items,
 		    .input_count = a->inputs.count,
 		    .items = a->items,
@@ -269,7 +271,7 @@ static bool run(Arguments *a, const Option *table, const StringList *operands, E
 		    .sorted = a->sorted,
 		    .skip_bad = a->skip_bad};
 		done = prepare(&options, &d, &u, &report, hashes, e) &&
-		       write_dataset(a, table, operands, &d, &u, hashes, e);
+		       write_dataset(a, table, operands, &d, &u, hashes, pool, e);
 	}
 	if (done && !a->common.quiet)
 		say_report(a, &d, &report, now() - start);
@@ -277,6 +279,7 @@ static bool run(Arguments *a, const Option *table, const StringList *operands, E
 	users_free(&u);
 	dataset_free(&d);
 	memory_free(hashes);
+	pool_free(pool);
 	return done;
 }
 

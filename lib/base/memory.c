@@ -10,6 +10,7 @@ enum {
 	ALIGNMENT = 64,
 	ARENA_BLOCK = 1 << 20, /* the first block's size; each further one is twice the last … */
 	ARENA_BLOCK_MOST = 32 << 20,
+	PAGE = 4096,
 	HUGE_PAGE = 2 << 20,
 	HUGE = 2 * HUGE_PAGE /* from this size on, memory is asked for in huge pages */
 };
@@ -26,6 +27,17 @@ bool memory_product(size_t a, size_t b, size_t *product, Error *e)
 	return true;
 }
 
+/* Much memory is asked for in huge pages, where there are any: to be given many small ones can take
+ * longer than the work on them. */
+static void advise_huge(void *p, size_t bytes)
+{
+#ifdef MADV_HUGEPAGE
+	uintptr_t start = ((uintptr_t)p + PAGE - 1) / PAGE * PAGE, end = ((uintptr_t)p + bytes) / PAGE * PAGE;
+	if (bytes >= HUGE)
+		(void)madvise((void *)start, end - start, MADV_HUGEPAGE); /* advice: it may fail */
+#endif
+}
+
 static void *allocate(size_t count, size_t size, Error *e)
 {
 	size_t bytes;
@@ -35,11 +47,8 @@ static void *allocate(size_t count, size_t size, Error *e)
 	void *p = aligned_alloc(alignment, round_up(bytes ? bytes : 1, alignment));
 	if (p == NULL)
 		fail(e, ERROR_FAILURE, "out of memory: no room for %zu bytes", bytes);
-#if defined MADV_HUGEPAGE
-	/* First touches of small pages cost more than the work on them; without, it is only slower. */
-	if (p != NULL && bytes >= HUGE)
-		(void)madvise(p, bytes, MADV_HUGEPAGE);
-#endif
+	else
+		advise_huge(p, bytes);
 	return p;
 }
 
@@ -71,6 +80,7 @@ bool memory_grow(void *array, size_t *capacity, size_t need, size_t size, Error 
 	void *p = realloc(old, bytes);
 	if (p == NULL)
 		return fail(e, ERROR_FAILURE, "out of memory: no room for %zu bytes", bytes);
+	advise_huge(p, bytes);
 	memcpy(array, &p, sizeof p);
 	*capacity = count;
 	return true;

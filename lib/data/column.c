@@ -30,11 +30,15 @@ bool column_accepts(const Column *c, Text field)
 	return !c->number || scalar_is_number(field);
 }
 
+static bool is_none(const Column *c, Text value)
+{
+	return value.size == 0 || (c->none != NULL && text_equal(value, text_of(c->none)));
+}
+
 /* The id of a value; padding and mask are nobody's values. */
 static int64_t value_id(Column *c, Text value, Error *e)
 {
-	bool none = value.size == 0 || (c->none != NULL && text_equal(value, text_of(c->none)));
-	int64_t id = none ? ID_UNKNOWN : vocabulary_add(&c->values, value, e);
+	int64_t id = is_none(c, value) ? ID_UNKNOWN : vocabulary_add(&c->values, value, e);
 	return id >= 0 && id < ID_FIRST ? ID_UNKNOWN : id;
 }
 
@@ -129,6 +133,34 @@ bool column_append(Column *c, Text field, Error *e)
 	return put_id(c, c->rows, value_id(c, field, e), e) && end_row(c, 1, e);
 }
 
+bool column_is_single(const Column *c)
+{
+	return !c->text && !c->multiple && !c->json;
+}
+
+/* A field that is in the vocabulary was accepted before; those that no value has are left to
+ * column_append(). */
+int32_t column_find(const Column *c, Text field)
+{
+	int64_t id = is_none(c, field) ? VOCABULARY_NONE : vocabulary_find(&c->values, field);
+	return id < ID_FIRST ? VOCABULARY_NONE : (int32_t)id;
+}
+
+bool column_reserve(Column *c, size_t count, Error *e)
+{
+	return memory_grow(&c->lists.values, &c->values_capacity, c->rows + count, sizeof *c->lists.values,
+	                   e);
+}
+
+bool column_append_ids(Column *c, const int32_t *ids, size_t count, Error *e)
+{
+	if (!column_reserve(c, count, e))
+		return false;
+	memcpy(c->lists.values + c->rows, ids, count * sizeof *ids);
+	c->rows += count;
+	return true;
+}
+
 bool column_append_id(Column *c, int32_t id, Error *e)
 {
 	if (c->text)
@@ -136,11 +168,54 @@ bool column_append_id(Column *c, int32_t id, Error *e)
 	return put_id(c, value_count(c), id, e) && end_row(c, 1, e);
 }
 
-static bool reorder_texts(Column *c, const uint32_t *order, size_t count, Error *e)
+/* to[i] = from[rows[i]] */
+static void gather(void *to, const void *from, const uint32_t *rows, size_t count, size_t width)
+{
+	if (width == sizeof(uint32_t))
+		for (size_t i = 0; i < count; i++)
+			((uint32_t *)to)[i] = ((const uint32_t *)from)[rows[i]];
+	else
+		for (size_t i = 0; i < count; i++)
+			((uint64_t *)to)[i] = ((const uint64_t *)from)[rows[i]];
+}
+
+/* Group by group, by way of one more: no second column is touched. */
+static bool order_groups(const Order *o, void *column, size_t width, Error *e)
+{
+	size_t most = 0;
+	for (size_t g = 0; g < o->groups; g++)
+		if ((size_t)(o->offsets[g + 1] - o->offsets[g]) > most)
+			most = (size_t)(o->offsets[g + 1] - o->offsets[g]);
+	void *group = memory_new(most, width, e);
+	for (size_t g = 0; group != NULL && g < o->groups; g++) {
+		size_t first = (size_t)o->offsets[g], count = (size_t)o->offsets[g + 1] - first;
+		gather(group, column, o->rows + first, count, width);
+		memcpy((uint8_t *)column + first * width, group, count * width);
+	}
+	memory_free(group);
+	return group != NULL;
+}
+
+bool order_apply(const Order *o, void *column, size_t *capacity, size_t width, Error *e)
+{
+	void *from, *to = NULL;
+	memcpy(&from, column, sizeof from);
+	if (o->offsets != NULL)
+		return order_groups(o, from, width, e);
+	*capacity = 0;
+	if (!memory_grow(&to, capacity, o->count, width, e))
+		return false;
+	gather(to, from, o->rows, o->count, width);
+	memory_free(from);
+	memcpy(column, &to, sizeof to);
+	return true;
+}
+
+static bool reorder_texts(Column *c, const Order *order, Error *e)
 {
 	Strings texts = {0};
-	for (size_t i = 0; i < count; i++) {
-		Text text = strings_at(&c->texts, order[i]);
+	for (size_t i = 0; i < order->count; i++) {
+		Text text = strings_at(&c->texts, order->rows[i]);
 		if (!strings_append(&texts, text.data, text.size, e)) {
 			strings_free(&texts);
 			return false;
@@ -151,37 +226,39 @@ static bool reorder_texts(Column *c, const uint32_t *order, size_t count, Error 
 	return true;
 }
 
-static bool reorder_lists(Column *c, const uint32_t *order, size_t count, Error *e)
+static bool reorder_lists(Column *c, const Order *order, Error *e)
 {
-	size_t total = 0;
-	for (size_t i = 0; i < count; i++)
-		total += id_list(&c->lists, order[i]).count;
-	IdLists lists = {.values = memory_new(total, sizeof *lists.values, e)};
-	if (c->multiple)
-		lists.offsets = memory_new(count + 1, sizeof *lists.offsets, e);
-	if (lists.values == NULL || (c->multiple && lists.offsets == NULL)) {
+	size_t total = 0, at = 0;
+	for (size_t i = 0; i < order->count; i++)
+		total += id_list(&c->lists, order->rows[i]).count;
+	IdLists lists = {.offsets = memory_new(order->count + 1, sizeof *lists.offsets, e),
+	                 .values = memory_new(total, sizeof *lists.values, e)};
+	if (lists.values == NULL || lists.offsets == NULL) {
 		id_lists_free(&lists);
 		return false;
 	}
-	size_t at = 0;
-	for (size_t i = 0; i < count; i++) {
-		Ids ids = id_list(&c->lists, order[i]);
+	for (size_t i = 0; i < order->count; i++) {
+		Ids ids = id_list(&c->lists, order->rows[i]);
 		for (size_t k = 0; k < ids.count; k++)
 			lists.values[at++] = ids.values[k];
-		if (lists.offsets != NULL)
-			lists.offsets[i + 1] = (int64_t)at;
+		lists.offsets[i + 1] = (int64_t)at;
 	}
 	id_lists_free(&c->lists);
 	c->lists = lists;
-	c->offsets_capacity = c->multiple ? count + 1 : 0;
+	c->offsets_capacity = order->count + 1;
 	c->values_capacity = total;
 	return vocabulary_renumber(&c->values, lists.values, total, e);
 }
 
-bool column_reorder(Column *c, const uint32_t *order, size_t count, Error *e)
+bool column_reorder(Column *c, const Order *order, Error *e)
 {
-	c->rows = count;
-	return c->text ? reorder_texts(c, order, count, e) : reorder_lists(c, order, count, e);
+	c->rows = order->count;
+	if (c->text)
+		return reorder_texts(c, order, e);
+	if (c->multiple)
+		return reorder_lists(c, order, e);
+	return order_apply(order, &c->lists.values, &c->values_capacity, sizeof *c->lists.values, e) &&
+	       vocabulary_renumber(&c->values, c->lists.values, order->count, e);
 }
 
 bool vocabulary_renumber(Vocabulary *v, int32_t *ids, size_t count, Error *e)

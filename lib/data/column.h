@@ -25,12 +25,32 @@ void column_free(Column *c);
 bool column_accepts(const Column *c, Text field);
 /* A row.  No value is ID_UNKNOWN, or an empty list where the column is multiple. */
 bool column_append(Column *c, Text field, Error *e);
+/* Whether rows have one id each. */
+bool column_is_single(const Column *c);
+/* The id that the field of a single column has, or VOCABULARY_NONE. */
+int32_t column_find(const Column *c, Text field);
+/* Makes room for `count` more rows of a single column; then such rows. */
+bool column_reserve(Column *c, size_t count, Error *e);
+bool column_append_ids(Column *c, const int32_t *ids, size_t count, Error *e);
 /* A row with that one id; an empty text. */
 bool column_append_id(Column *c, int32_t id, Error *e);
 
+/* An order of rows: row i is to be what row rows[i] was. */
+typedef struct {
+	uint32_t *rows;
+	size_t count;
+	/* Rows [offsets[i], offsets[i + 1]) of the `groups` only change places with each other;
+	 * or NULL. */
+	const int64_t *offsets;
+	size_t groups;
+} Order;
+
+/* Puts *column, of elements of `width` bytes, 4 or 8, into that order. */
+bool order_apply(const Order *o, void *column, size_t *capacity, size_t width, Error *e);
+
 /* Row i becomes what row order[i] was; values are numbered anew as they come, and those
  * that no row has any more are forgotten. */
-bool column_reorder(Column *c, const uint32_t *order, size_t count, Error *e);
+bool column_reorder(Column *c, const Order *order, Error *e);
 
 /* Numbers the values of a vocabulary anew as they come in ids[count]. */
 bool vocabulary_renumber(Vocabulary *v, int32_t *ids, size_t count, Error *e);

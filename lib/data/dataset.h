@@ -127,6 +127,7 @@ void dataset_close(DatasetReader *r); /* takes NULL */
 
 /* Writer: the same in the other direction; chunks of whole users, at most about
  * 16 MiB each.  The totals come from `users`, not from d->users and d->events. */
-bool dataset_write(const char *path, const Dataset *d, const Users *users, const Provenance *p, Error *e);
+bool dataset_write(const char *path, const Dataset *d, const Users *users, const Provenance *p, Pool *pool,
+                   Error *e);
 
 #endif

@@ -178,42 +178,59 @@ static size_t user_bytes(const Dataset *data, const Users *users, size_t u)
 	return bytes;
 }
 
-static bool write_chunk(StreamWriter *w, Arena *arena, const Dataset *data, const Users *users, size_t first,
-                        size_t end, Error *e)
-{
-	Document *d = document_new(e);
-	bool done = d != NULL && fill_chunk(d, arena, data, users, first, end, e) &&
-	            stream_write(w, d, end - first, e);
-	document_free(d);
-	arena_reset(arena);
-	return done;
-}
+/* The users, cut into chunks by their bytes: chunk i has users [starts[i], starts[i + 1]). */
+typedef struct {
+	const Dataset *data;
+	const Users *users;
+	size_t *starts, count, capacity;
+} Chunks;
 
-static bool write_all(StreamWriter *w, Arena *arena, const Dataset *data, const Users *users,
-                      const Provenance *p, Error *e)
+static bool cut_chunks(Chunks *c, Error *e)
 {
-	Document *d = document_new(e);
-	bool done = d != NULL && fill_first(d, arena, data, users, p, e) && stream_write(w, d, 0, e);
-	document_free(d);
-	arena_reset(arena);
-	for (size_t first = 0, end; done && first < users->count; first = end) {
-		size_t bytes = user_bytes(data, users, first);
-		for (end = first + 1; end < users->count; end++)
-			if ((bytes += user_bytes(data, users, end)) > CHUNK_BYTES)
-				break;
-		done = write_chunk(w, arena, data, users, first, end, e);
+	size_t bytes = 0;
+	for (size_t u = 0; u <= c->users->count; u++) {
+		size_t more = u < c->users->count ? user_bytes(c->data, c->users, u) : 0;
+		bytes += more;
+		if (u > 0 && u < c->users->count && bytes <= CHUNK_BYTES)
+			continue;
+		if (!memory_grow(&c->starts, &c->capacity, c->count + 1, sizeof *c->starts, e))
+			return false;
+		c->starts[c->count++] = u;
+		bytes = more;
 	}
+	c->count--; /* the last start is the end */
+	return true;
+}
+
+static bool fill_document(void *context, size_t index, Document *d, Arena *arena, uint64_t *users, Error *e)
+{
+	const Chunks *c = context;
+	size_t first = c->starts[index], end = c->starts[index + 1];
+	*users = end - first;
+	return fill_chunk(d, arena, c->data, c->users, first, end, e);
+}
+
+static bool write_first(StreamWriter *w, const Dataset *data, const Users *users, const Provenance *p,
+                        Error *e)
+{
+	Arena arena = {0};
+	Document *d = document_new(e);
+	bool done = d != NULL && fill_first(d, &arena, data, users, p, e) && stream_write(w, d, 0, e);
+	document_free(d);
+	arena_free(&arena);
 	return done;
 }
 
-bool dataset_write(const char *path, const Dataset *d, const Users *users, const Provenance *p, Error *e)
+bool dataset_write(const char *path, const Dataset *d, const Users *users, const Provenance *p, Pool *pool,
+                   Error *e)
 {
 	StreamWriter *w = stream_writer_open(path, e);
 	if (w == NULL)
 		return false;
-	Arena arena = {0};
-	bool done = write_all(w, &arena, d, users, p, e);
-	arena_free(&arena);
+	Chunks chunks = {.data = d, .users = users};
+	bool done = write_first(w, d, users, p, e) && cut_chunks(&chunks, e) &&
+	            stream_write_many(w, pool, chunks.count, fill_document, &chunks, e);
+	memory_free(chunks.starts);
 	if (!done) {
 		stream_writer_abort(w);
 		return false;

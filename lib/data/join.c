@@ -92,8 +92,9 @@ bool join_items(Preparation *p, Rows *table, const Vocabulary *items, uint64_t *
 	            read_table(p, table, key, items, row_of, e) &&
 	            check_joined(p, table, key, row_of, count, e);
 	*hash = rows_hash(table);
+	const Order order = {.rows = row_of, .count = count};
 	for (size_t i = 0; done && i < p->schema->field_count; i++)
-		done = !p->fields[i].of_item || column_reorder(&p->fields[i].column, row_of, count, e);
+		done = !p->fields[i].of_item || column_reorder(&p->fields[i].column, &order, e);
 	memory_free(row_of);
 	return done;
 }

@@ -1,8 +1,6 @@
 /* Who stays, and in what order. */
 #include "data/preparation.h"
 
-#include <stdlib.h>
-
 /* A byte for every item: has it min_item_events? */
 static uint8_t *select_items(Preparation *p, Error *e)
 {
@@ -59,17 +57,35 @@ static bool select_users(Preparation *p, const uint8_t *keep_item, uint32_t *sta
 	return true;
 }
 
+/* Fills the order from where the events of each user start; whether nothing but users' own
+ * events will change places. */
+static bool fill_order(Preparation *p, const uint8_t *keep_item, uint32_t *starts)
+{
+	uint32_t *rows = p->order.rows;
+	bool grouped = p->order.count == p->events;
+	for (size_t i = 0; i < p->events; i++) {
+		uint32_t *next = &starts[p->event_users[i]];
+		if (*next != NOBODY && keep_item[p->event_items[i]]) {
+			grouped = grouped && *next == i;
+			rows[(*next)++] = (uint32_t)i;
+		}
+	}
+	return grouped;
+}
+
 /* Events by user, in the order in which they came. */
 static bool group_events(Preparation *p, Users *u, Error *e)
 {
+	Order *o = &p->order;
+	size_t capacity = 0;
 	uint8_t *keep_item = select_items(p, e);
 	uint32_t *starts = keep_item ? memory_new(p->users.strings.count, sizeof *starts, e) : NULL;
-	bool done = starts != NULL && select_users(p, keep_item, starts, u, e) &&
-	            (p->order = memory_new((size_t)u->offsets[u->count], sizeof *p->order, e)) != NULL;
-	for (size_t i = 0; done && i < p->events; i++) {
-		uint32_t *next = &starts[p->event_users[i]];
-		if (*next != NOBODY && keep_item[p->event_items[i]])
-			p->order[(*next)++] = (uint32_t)i;
+	bool done = starts != NULL && select_users(p, keep_item, starts, u, e);
+	o->count = done ? (size_t)u->offsets[u->count] : 0;
+	done = done && memory_grow(&o->rows, &capacity, o->count, sizeof *o->rows, e);
+	if (done && fill_order(p, keep_item, starts)) {
+		o->offsets = u->offsets;
+		o->groups = u->count;
 	}
 	memory_free(starts);
 	memory_free(keep_item);
@@ -77,45 +93,92 @@ static bool group_events(Preparation *p, Users *u, Error *e)
 }
 
 typedef struct {
-	int64_t time;
+	uint64_t time; /* since the earliest of the user's */
 	uint32_t event;
 } Moment;
 
-static int compare_moments(const void *a, const void *b)
+/* The moments in the order of their times, by one byte of them after the other (radix sort),
+ * ties as they were; in `from` or in `to`, which is returned. */
+static Moment *sort_moments(Moment *from, Moment *to, size_t count, uint64_t latest)
 {
-	const Moment *x = a, *y = b;
-	if (x->time != y->time)
-		return x->time < y->time ? -1 : 1;
-	return (x->event > y->event) - (x->event < y->event); /* ties keep the order of the file */
+	for (int shift = 0; shift < 64 && latest >> shift > 0; shift += 8) {
+		uint32_t starts[256] = {0}, sum = 0;
+		for (size_t i = 0; i < count; i++)
+			starts[from[i].time >> shift & 255]++;
+		for (size_t b = 0; b < 256; b++) {
+			uint32_t here = starts[b];
+			starts[b] = sum;
+			sum += here;
+		}
+		for (size_t i = 0; i < count; i++)
+			to[starts[from[i].time >> shift & 255]++] = from[i];
+		Moment *sorted = to;
+		to = from;
+		from = sorted;
+	}
+	return from;
 }
 
-static void sort_user(const Preparation *p, uint32_t *order, size_t count, Moment *moments)
+/* `moments` has room for two of each event. */
+static void sort_user(const int64_t *times, uint32_t *order, size_t count, Moment *moments)
 {
 	bool sorted = true;
-	for (size_t i = 0; i < count; i++) {
-		moments[i] = (Moment){p->event_times[order[i]], order[i]};
-		sorted = sorted && (i == 0 || moments[i - 1].time <= moments[i].time);
+	int64_t first = times[order[0]], last = first;
+	for (size_t i = 1; i < count; i++) {
+		int64_t time = times[order[i]];
+		sorted = sorted && times[order[i - 1]] <= time;
+		first = time < first ? time : first;
+		last = time > last ? time : last;
 	}
 	if (sorted)
 		return;
-	qsort(moments, count, sizeof *moments, compare_moments);
+	for (size_t i = 0; i < count; i++)
+		moments[i] = (Moment){(uint64_t)times[order[i]] - (uint64_t)first, order[i]};
+	moments = sort_moments(moments, moments + count, count, (uint64_t)last - (uint64_t)first);
 	for (size_t i = 0; i < count; i++)
 		order[i] = moments[i].event;
 }
 
+/* A task sorts these many users. */
+enum { SORT_USERS = 512 };
+
+typedef struct {
+	const Preparation *p;
+	const Users *users;
+	Error *errors; /* of each task */
+} Sorting;
+
+static void sort_task(void *context, size_t task)
+{
+	const Sorting *s = context;
+	const int64_t *offsets = s->users->offsets;
+	size_t first = task * SORT_USERS, end = first + SORT_USERS, most = 0;
+	if (end > s->users->count)
+		end = s->users->count;
+	for (size_t u = first; u < end; u++)
+		if ((size_t)(offsets[u + 1] - offsets[u]) > most)
+			most = (size_t)(offsets[u + 1] - offsets[u]);
+	Moment *moments = memory_new(2 * most, sizeof *moments, &s->errors[task]);
+	for (size_t u = first; moments != NULL && u < end; u++)
+		sort_user(s->p->event_times, s->p->order.rows + offsets[u],
+		          (size_t)(offsets[u + 1] - offsets[u]), moments);
+	memory_free(moments);
+}
+
 static bool sort_events(Preparation *p, const Users *u, Error *e)
 {
-	size_t most = 0;
 	if (!p->has_time || p->options->sorted)
 		return true;
-	for (size_t i = 0; i < u->count; i++)
-		if ((size_t)(u->offsets[i + 1] - u->offsets[i]) > most)
-			most = (size_t)(u->offsets[i + 1] - u->offsets[i]);
-	Moment *moments = memory_new(most, sizeof *moments, e);
-	for (size_t i = 0; moments != NULL && i < u->count; i++)
-		sort_user(p, p->order + u->offsets[i], (size_t)(u->offsets[i + 1] - u->offsets[i]), moments);
-	memory_free(moments);
-	return moments != NULL;
+	size_t tasks = (u->count + SORT_USERS - 1) / SORT_USERS;
+	Sorting s = {p, u, memory_new(tasks, sizeof *s.errors, e)};
+	if (s.errors == NULL)
+		return false;
+	pool_run(p->options->pool, tasks, sort_task, &s);
+	for (size_t i = 0; i < tasks; i++)
+		if (s.errors[i].code != ERROR_NONE)
+			*e = s.errors[i];
+	memory_free(s.errors);
+	return e->code == ERROR_NONE;
 }
 
 bool order_events(Preparation *p, Users *u, Error *e)

@@ -12,6 +12,14 @@ typedef struct {
 	size_t source; /* column of the file */
 } Field;
 
+/* What was found out about the rows of a block, side by side with other blocks. */
+typedef struct {
+	int64_t *times;
+	int32_t *ids; /* by column and row: the user's, the item's, and those of the fields */
+	size_t times_capacity, ids_capacity;
+	Error error;
+} Lookup;
+
 /* All that is known while rows are read. */
 typedef struct {
 	const PrepareOptions *options;
@@ -22,6 +30,12 @@ typedef struct {
 	bool has_time;
 	size_t user_source, item_source, time_source; /* columns of the file at hand */
 
+	/* The rows at hand. */
+	Lookup *lookups; /* by block */
+	size_t lookups_capacity, lookup_count;
+	Text *row; /* the fields of one row, by column of the file */
+	size_t row_capacity;
+
 	/* Interactions as they came. */
 	Vocabulary users, items;
 	uint32_t *event_users;
@@ -30,7 +44,7 @@ typedef struct {
 	size_t events, users_capacity, items_capacity, times_capacity;
 
 	/* The order they are in at the end: that of the users that stay. */
-	uint32_t *order;
+	Order order;
 } Preparation;
 
 /* The column of items' ids: the one that was given, or else one of the usual names. */
@@ -38,6 +52,10 @@ bool find_item(const Rows *rows, const char *given, size_t *source);
 
 /* An id may not be empty, nor one of the names that vocabularies keep for themselves. */
 bool id_valid(Text id);
+
+/* All rows of a file behind those that were taken before. */
+bool take_events(Preparation *p, Rows *rows, Error *e);
+void free_lookups(Preparation *p);
 
 /* From events as they came to those that stay, by user and time: fills p->order, and of *u
  * the ids and the offsets. */

@@ -1,7 +1,5 @@
 #include "data/preparation.h"
 
-#include "data/scalar.h"
-
 #include <stdio.h>
 #include <string.h>
 
@@ -131,97 +129,6 @@ static bool start_columns(Preparation *p, Error *e)
 
 /* Interactions */
 
-/* With --sorted: a user's rows lie together, and time does not run backwards. */
-static bool check_order(const Preparation *p, const Rows *rows, uint32_t user, int64_t time, Error *e)
-{
-	if (!p->options->sorted || p->events == 0)
-		return true;
-	uint32_t before = p->event_users[p->events - 1];
-	if (user == before ? p->has_time && time < p->event_times[p->events - 1]
-	                   : user + 1 < p->users.strings.count)
-		return fail(e, ERROR_MALFORMED, "%s: line %zu: %s: this is not sorted (leave out --sorted)",
-		            rows_name(rows), rows_line(rows),
-		            user == before ? "an earlier time than in the row before"
-		                           : "a user that was there before, with others between");
-	return true;
-}
-
-/* The user's id: mostly that of the row before. */
-static int64_t user_id(Preparation *p, Text user, Error *e)
-{
-	if (p->events > 0) {
-		uint32_t before = p->event_users[p->events - 1];
-		if (text_equal(strings_at(&p->users.strings, before), user))
-			return before;
-	}
-	return vocabulary_add(&p->users, user, e);
-}
-
-static bool append_event(Preparation *p, const Rows *rows, const Text *fields, int64_t time, Error *e)
-{
-	int64_t user = user_id(p, fields[p->user_source], e);
-	int64_t item = user < 0 ? -1 : vocabulary_add(&p->items, fields[p->item_source], e);
-	size_t need = p->events + 1;
-	if (item < 0 || !check_order(p, rows, (uint32_t)user, time, e))
-		return false;
-	if (need > UINT32_MAX)
-		return fail(e, ERROR_FAILURE, "more than %u events", UINT32_MAX - 1);
-	if (!memory_grow(&p->event_users, &p->users_capacity, need, sizeof *p->event_users, e) ||
-	    !memory_grow(&p->event_items, &p->items_capacity, need, sizeof *p->event_items, e) ||
-	    (p->has_time &&
-	     !memory_grow(&p->event_times, &p->times_capacity, need, sizeof *p->event_times, e)))
-		return false;
-	p->event_users[p->events] = (uint32_t)user;
-	p->event_items[p->events] = (int32_t)item;
-	if (p->has_time)
-		p->event_times[p->events] = time;
-	for (size_t i = 0; i < p->schema->field_count; i++)
-		if (!p->fields[i].of_item &&
-		    !column_append(&p->fields[i].column, fields[p->fields[i].source], e))
-			return false;
-	p->events++;
-	return true;
-}
-
-/* Rejects the row for a field, which the message shows. */
-static bool reject_field(Rows *rows, BadReason reason, Text field, const char *wanted, Error *e)
-{
-	char value[64], detail[256];
-	text_printable(field, value, sizeof value);
-	snprintf(detail, sizeof detail, "%s: '%s' (%s)", bad_reason_name(reason), value, wanted);
-	return rows_reject(rows, reason, detail, e);
-}
-
-/* Everything is looked at before anything is kept: a row counts whole or not at all. */
-static bool take_row(Preparation *p, Rows *rows, const Text *fields, Error *e)
-{
-	int64_t time = 0;
-	if (!id_valid(fields[p->user_source]) || !id_valid(fields[p->item_source]))
-		return rows_reject(rows, BAD_ID, NULL, e);
-	if (p->has_time && !scalar_time(fields[p->time_source], &time))
-		return reject_field(rows, BAD_TIME, fields[p->time_source],
-		                    "seconds, or YYYY-MM-DD[ HH:MM[:SS]]", e);
-	for (size_t i = 0; i < p->schema->field_count; i++)
-		if (!p->fields[i].of_item &&
-		    !column_accepts(&p->fields[i].column, fields[p->fields[i].source]))
-			return reject_field(rows, BAD_NUMBER, fields[p->fields[i].source], "a decimal number",
-			                    e);
-	return append_event(p, rows, fields, time, e);
-}
-
-static bool read_rows(Preparation *p, Rows *rows, Error *e)
-{
-	const Text *fields;
-	for (;;) {
-		if (!rows_next(rows, &fields, e))
-			return false;
-		if (fields == NULL)
-			return true;
-		if (!take_row(p, rows, fields, e))
-			return false;
-	}
-}
-
 /* All inputs; the columns are those of the first, and of the item table. */
 static bool read_events(Preparation *p, Rows *table, uint64_t *hashes, Error *e)
 {
@@ -229,7 +136,7 @@ static bool read_events(Preparation *p, Rows *table, uint64_t *hashes, Error *e)
 		Rows *rows = rows_open(p->options->inputs[i], &p->schema->format, &p->bad, e);
 		bool done = rows != NULL && bind_events(p, rows, i == 0, e) &&
 		            bind_fields(p, rows, table, i == 0, e) && (i > 0 || start_columns(p, e)) &&
-		            read_rows(p, rows, e);
+		            take_events(p, rows, e);
 		if (done)
 			hashes[i] = rows_hash(rows);
 		rows_close(rows);
@@ -244,35 +151,67 @@ static bool read_events(Preparation *p, Rows *table, uint64_t *hashes, Error *e)
 
 /* The result */
 
-/* Puts items and times into the new order; the raw columns go as soon as they are done. */
+/* What is put into the new order, column by column, side by side. */
+typedef struct {
+	Preparation *p;
+	Users *users;
+	Error *errors; /* of each task */
+} Gathering;
+
+enum { GATHER_ITEMS, GATHER_TIMES, GATHER_FIELDS }; /* tasks; from GATHER_FIELDS on by field */
+
+static bool gather_items(Gathering *g, Error *e)
+{
+	Preparation *p = g->p;
+	if (!order_apply(&p->order, &p->event_items, &p->items_capacity, sizeof *p->event_items, e))
+		return false;
+	g->users->items = p->event_items;
+	p->event_items = NULL;
+	return vocabulary_renumber(&p->items, g->users->items, p->order.count, e);
+}
+
+static bool gather_times(Gathering *g, Error *e)
+{
+	Preparation *p = g->p;
+	if (!p->has_time)
+		return true;
+	if (!order_apply(&p->order, &p->event_times, &p->times_capacity, sizeof *p->event_times, e))
+		return false;
+	g->users->times = p->event_times;
+	p->event_times = NULL;
+	return true;
+}
+
+static void gather_task(void *context, size_t task)
+{
+	Gathering *g = context;
+	Error *e = &g->errors[task];
+	if (task == GATHER_ITEMS)
+		gather_items(g, e);
+	else if (task == GATHER_TIMES)
+		gather_times(g, e);
+	else if (!g->p->fields[task - GATHER_FIELDS].of_item)
+		column_reorder(&g->p->fields[task - GATHER_FIELDS].column, &g->p->order, e);
+}
+
+/* Puts the events' columns into the new order. */
 static bool gather_events(Preparation *p, Dataset *d, Users *u, Error *e)
 {
-	size_t count = (size_t)u->offsets[u->count], met = p->items.strings.count;
+	size_t met = p->items.strings.count, tasks = GATHER_FIELDS + p->schema->field_count;
+	Gathering g = {p, u, memory_new(tasks, sizeof *g.errors, e)};
 	memory_free(p->event_users);
 	p->event_users = NULL;
-	if ((u->items = memory_new(count, sizeof *u->items, e)) == NULL)
+	if (g.errors == NULL)
 		return false;
-	for (size_t i = 0; i < count; i++)
-		u->items[i] = p->event_items[p->order[i]];
-	memory_free(p->event_items);
-	p->event_items = NULL;
-	if (p->has_time) {
-		if ((u->times = memory_new(count, sizeof *u->times, e)) == NULL)
-			return false;
-		for (size_t i = 0; i < count; i++)
-			u->times[i] = p->event_times[p->order[i]];
-		memory_free(p->event_times);
-		p->event_times = NULL;
-	}
-	if (!vocabulary_renumber(&p->items, u->items, count, e))
-		return false;
+	pool_run(p->options->pool, tasks, gather_task, &g);
+	for (size_t i = tasks; i-- > 0;)
+		if (g.errors[i].code != ERROR_NONE)
+			*e = g.errors[i];
+	memory_free(g.errors);
 	p->report->lone_items = met - p->items.strings.count - p->report->rare_items;
 	d->items = p->items;
 	p->items = (Vocabulary){0};
-	for (size_t i = 0; i < p->schema->field_count; i++)
-		if (!p->fields[i].of_item && !column_reorder(&p->fields[i].column, p->order, count, e))
-			return false;
-	return true;
+	return e->code == ERROR_NONE;
 }
 
 static char *copy_name(Text name, Error *e)
@@ -367,6 +306,7 @@ bool prepare(const PrepareOptions *options, Dataset *d, Users *u, PrepareReport 
 	memory_free(p.event_users);
 	memory_free(p.event_items);
 	memory_free(p.event_times);
-	memory_free(p.order);
+	memory_free(p.order.rows);
+	free_lookups(&p);
 	return done;
 }

@@ -7,6 +7,7 @@
 
 typedef struct {
 	const Schema *schema;
+	Pool *pool;
 	const char **inputs; /* paths; "-" is standard input */
 	size_t input_count;
 	const char *items; /* the item table's path, or NULL */

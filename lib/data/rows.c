@@ -7,11 +7,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-enum { BLOCK = 1 << 20, KEYS_MAX = 1000 };
+/* Columns are looked for in the first BLOCK; a batch is cut into PIECEs. */
+enum { BLOCK = 1 << 20, BATCH = 4 << 20, ROOM = BATCH + ROW_MAX, PIECE = 256 << 10 };
+enum { PIECES = ROOM / PIECE + 1 };
 
 struct Rows {
 	const char *name;
@@ -21,8 +24,9 @@ struct Rows {
 	XXH64_state_t hash;
 
 	/* The bytes from the start of the row on: lines before `at` are parsed. */
-	uint8_t *data; /* BLOCK + ROW_MAX bytes */
+	uint8_t *data, *spare; /* ROOM bytes each; the next are read into the other one */
 	size_t row, at, end;
+	size_t by_row;         /* up to there they are read row by row */
 	bool at_end;           /* of the file */
 	size_t row_line, line; /* numbers of the lines at `row` and `at` */
 	Buffer converted;      /* a line that was Latin-1 */
@@ -43,6 +47,11 @@ struct Rows {
 	Strings columns; /* names, each with a final NUL; empty without a header */
 	size_t column_count;
 	bool *wanted; /* NULL: all */
+
+	/* The batch. */
+	RowBlock blocks[PIECES + 1]; /* the last is for a row by itself */
+	bool simple[PIECES];
+	Error failures[PIECES];
 };
 
 bool row_format_parse(const char *name, RowFormat *format, Error *e)
@@ -83,16 +92,24 @@ void text_printable(Text t, char *out, size_t size)
 
 /* Bytes and lines */
 
-/* Reads more behind data[row … end), which moves to the front. */
-static bool fill(Rows *r, Error *e)
+/* data[row … end) to the front of the other buffer, which becomes the one in use. */
+static void turn_over(Rows *r)
 {
-	memmove(r->data, r->data + r->row, r->end - r->row);
+	uint8_t *other = r->spare;
+	memcpy(other, r->data + r->row, r->end - r->row);
+	r->spare = r->data;
+	r->data = other;
 	r->at -= r->row;
 	r->end -= r->row;
+	r->by_row = r->by_row > r->row ? r->by_row - r->row : 0;
 	r->row = 0;
+}
+
+static bool read_more(Rows *r, Error *e)
+{
 	ssize_t got;
 	do
-		got = read(r->file, r->data + r->end, BLOCK + ROW_MAX - r->end);
+		got = read(r->file, r->data + r->end, ROOM - r->end);
 	while (got < 0 && errno == EINTR);
 	if (got < 0)
 		return fail_errno(e, "%s", r->name);
@@ -100,6 +117,13 @@ static bool fill(Rows *r, Error *e)
 	r->end += (size_t)got;
 	r->at_end = got == 0;
 	return true;
+}
+
+/* Reads more behind data[row … end), which moves to the front. */
+static bool fill(Rows *r, Error *e)
+{
+	turn_over(r);
+	return read_more(r, e);
 }
 
 static void find_flaw(Rows *r, BadReason flaw, const char *detail)
@@ -454,6 +478,120 @@ size_t rows_line(const Rows *r)
 	return r->row_line;
 }
 
+/* Batches */
+
+bool rows_ahead(Rows *r, Error *e)
+{
+	r->row = r->at;
+	turn_over(r);
+	while (!r->at_end && r->end < ROOM)
+		if (!read_more(r, e))
+			return false;
+	return true;
+}
+
+/* Whole lines from `at` on become blocks. */
+static size_t cut_blocks(Rows *r)
+{
+	size_t count = 0;
+	for (size_t at = r->at; at < r->end; count++) {
+		const uint8_t *start = r->data + at, *last = NULL;
+		if (r->end - at > PIECE)
+			last = memchr(start + PIECE, '\n', r->end - at - PIECE);
+		if (last == NULL)
+			last = memrchr(start, '\n', r->end - at);
+		if (last == NULL)
+			break;
+		RowBlock *b = &r->blocks[count];
+		b->data = (const char *)start;
+		b->size = (size_t)(last + 1 - start);
+		b->columns = r->column_count;
+		at += b->size;
+	}
+	return count;
+}
+
+static void split_block(void *context, size_t task)
+{
+	Rows *r = context;
+	RowBlock *b = &r->blocks[task];
+	r->simple[task] = false;
+	if (b->size <= ROW_MAX)
+		block_split(b, *r->format.separator, &r->simple[task], &r->failures[task]);
+}
+
+/* The blocks up to the first that is not simple.  Where that is the first of all, it and its
+ * like are left to the parser. */
+static bool take_blocks(Rows *r, size_t cut, size_t *count, Error *e)
+{
+	for (*count = 0; *count < cut && r->simple[*count]; ++*count) {
+		RowBlock *b = &r->blocks[*count];
+		b->line = r->line;
+		r->line += b->rows;
+		r->at += b->size;
+	}
+	r->by_row = r->at;
+	for (size_t i = 0; i < cut; i++) {
+		if (r->failures[i].code != ERROR_NONE) {
+			*e = r->failures[i];
+			return false;
+		}
+		if (*count == 0 && r->by_row == (size_t)((const uint8_t *)r->blocks[i].data - r->data) &&
+		    !r->simple[i])
+			r->by_row += r->blocks[i].size;
+	}
+	if (cut == 0)
+		r->by_row = r->end;
+	r->row = r->at;
+	return true;
+}
+
+static bool splits(const Rows *r)
+{
+	return r->format.separator != NULL && r->format.separator[1] == '\0' && r->column_count > 1 &&
+	       r->format.encoding != ENCODING_LATIN1;
+}
+
+bool rows_batch(Rows *r, Pool *pool, const RowBlock **blocks, size_t *count, Error *e)
+{
+	*blocks = r->blocks;
+	*count = 0;
+	if (splits(r) && r->at >= r->by_row) {
+		if (!r->at_end && r->end < ROOM && !rows_ahead(r, e))
+			return false;
+		size_t cut = cut_blocks(r);
+		pool_run(pool, cut, split_block, r);
+		if (!take_blocks(r, cut, count, e) || *count > 0)
+			return e->code == ERROR_NONE;
+	}
+	RowBlock *b = &r->blocks[PIECES];
+	b->rows = 1;
+	*blocks = b;
+	if (!rows_next(r, &b->fields, e))
+		return false;
+	b->line = r->row_line;
+	*count = b->fields != NULL;
+	return true;
+}
+
+size_t rows_expected(const Rows *r, const RowBlock *blocks, size_t count)
+{
+	struct stat status;
+	size_t rows = 0, bytes = 0;
+	for (size_t i = 0; i < count; i++) {
+		rows += blocks[i].rows;
+		bytes += blocks[i].size;
+	}
+	if (bytes == 0 || fstat(r->file, &status) != 0 || !S_ISREG(status.st_mode))
+		return 0;
+	return (size_t)((double)rows / (double)bytes * (double)status.st_size);
+}
+
+void rows_locate(Rows *r, const RowBlock *b, size_t row)
+{
+	r->row_line = b->line + row;
+}
+
 /* Columns */
 
 static bool append_column(Rows *r, Text name, Error *e)
@@ -547,6 +685,13 @@ static bool check_magic(const Rows *r, Error *e)
 	return true;
 }
 
+/* Bytes that are not touched before there is something to put into them. */
+static bool make_room(uint8_t **data, Error *e)
+{
+	size_t capacity = 0;
+	return memory_grow(data, &capacity, ROOM, 1, e);
+}
+
 Rows *rows_open(const char *path, const RowFormat *format, BadRows *bad, Error *e)
 {
 	Rows *r = memory_new(1, sizeof *r, e);
@@ -562,10 +707,9 @@ Rows *rows_open(const char *path, const RowFormat *format, BadRows *bad, Error *
 	if (r->file < 0)
 		fail_errno(e, "%s", r->name);
 	bool quotes = format->separator != NULL && format->separator[1] == '\0';
-	if (r->file < 0 || (quotes && !start_csv(r, e)) ||
-	    (r->data = memory_new(BLOCK + ROW_MAX, 1, e)) == NULL || !skip_byte_order_mark(r, e) ||
-	    !check_magic(r, e) || !find_columns(r, e) ||
-	    (r->wanted = memory_new(r->column_count, 1, e)) == NULL) {
+	if (r->file < 0 || (quotes && !start_csv(r, e)) || !make_room(&r->data, e) ||
+	    !make_room(&r->spare, e) || !skip_byte_order_mark(r, e) || !check_magic(r, e) ||
+	    !find_columns(r, e) || (r->wanted = memory_new(r->column_count, 1, e)) == NULL) {
 		rows_close(r);
 		return NULL;
 	}
@@ -580,7 +724,10 @@ void rows_close(Rows *r)
 		close(r->file);
 	if (r->parser.options != 0) /* it was started */
 		csv_free(&r->parser);
+	for (size_t i = 0; i < PIECES; i++)
+		block_free(&r->blocks[i]);
 	memory_free(r->data);
+	memory_free(r->spare);
 	buffer_free(&r->converted);
 	buffer_free(&r->text);
 	memory_free(r->ends);

@@ -4,7 +4,8 @@
 #ifndef DATA_ROWS_H
 #define DATA_ROWS_H
 
-#include "base/strings.h"
+#include "base/pool.h"
+#include "data/block.h"
 
 /* For a message, which is one line: the text without control characters, cut to `size`. */
 void text_printable(Text t, char *out, size_t size);
@@ -72,7 +73,17 @@ void rows_want(Rows *r, size_t column); /* columns nobody wants are left empty *
 /* The next row: *fields by column, valid until the next call, or NULL at the end.
  * False on an error, which names file and line. */
 bool rows_next(Rows *r, const Text **fields, Error *e);
-size_t rows_line(const Rows *r); /* where the row of the last rows_next() begins, from 1 */
+/* The next rows, many blocks at a time where they are simple, which the pool's threads split,
+ * or else one row; *count is 0 at the end.  They are valid until the next call.
+ * rows_locate() tells which row of them the caller is at. */
+bool rows_batch(Rows *r, Pool *pool, const RowBlock **blocks, size_t *count, Error *e);
+void rows_locate(Rows *r, const RowBlock *b, size_t row);
+/* Reads what comes behind a batch of many rows, while another thread works on the batch. */
+bool rows_ahead(Rows *r, Error *e);
+/* About how many rows a regular file has behind those of the batch, if they are like them;
+ * else 0. */
+size_t rows_expected(const Rows *r, const RowBlock *blocks, size_t count);
+size_t rows_line(const Rows *r); /* where the row at hand begins, from 1 */
 
 /* The caller's own finding about that row: counts it and returns true, or makes it an
  * error, as `bad` has it.  `detail` says more than the reason does. */

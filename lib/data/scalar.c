@@ -123,8 +123,24 @@ static bool read_date_time(Text t, int64_t *seconds)
 	return t.size == 0;
 }
 
+/* What times are almost always: digits, and no more than fit. */
+static bool read_plain(Text t, int64_t *value)
+{
+	int64_t x = 0;
+	for (size_t i = 0; i < t.size; i++) {
+		unsigned digit = (unsigned)(uint8_t)t.data[i] - '0';
+		if (digit > 9)
+			return false;
+		x = x * 10 + digit;
+	}
+	*value = x;
+	return t.size > 0;
+}
+
 bool scalar_time(Text t, int64_t *seconds)
 {
+	if (t.size <= 18 && read_plain(t, seconds))
+		return true;
 	bool negative, fraction;
 	int64_t whole;
 	Text number = t;

@@ -3,6 +3,7 @@
 #ifndef STREAM_STREAM_H
 #define STREAM_STREAM_H
 
+#include "base/pool.h"
 #include "stream/document.h"
 
 /* Who made a stream, of what: goes into the metadata of its first document. */
@@ -29,6 +30,11 @@ bool document_check_kind(const Document *d, const char *kinds, Error *e);
 typedef struct StreamWriter StreamWriter;
 StreamWriter *stream_writer_open(const char *path, Error *e);
 bool stream_write(StreamWriter *w, const Document *d, uint64_t users, Error *e);
+/* `count` documents, which the pool's threads fill in and compress while those before are
+ * written; the bytes are those of as many stream_write().  What `fill` puts into the document
+ * may lie in the arena.  It is called for one index only once, by any thread. */
+typedef bool StreamFill(void *context, size_t index, Document *d, Arena *arena, uint64_t *users, Error *e);
+bool stream_write_many(StreamWriter *w, Pool *pool, size_t count, StreamFill *fill, void *context, Error *e);
 bool stream_writer_close(StreamWriter *w, Error *e); /* end frame, flush, rename; frees w in any case */
 void stream_writer_abort(StreamWriter *w);           /* leaves nothing behind; takes NULL */
 

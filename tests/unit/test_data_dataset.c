@@ -82,13 +82,21 @@ static void same_dataset(const Dataset *a, const Dataset *b)
 	}
 }
 
+static bool write_sample(char path[64], const Sample *s, size_t threads, Error *e)
+{
+	Pool *pool = pool_new(threads, e);
+	bool done = pool != NULL && dataset_write(scratch(path), &s->data, &s->users, &provenance, pool, e);
+	pool_free(pool);
+	return done;
+}
+
 /* Writes the sample, and reads it as a whole and chunk by chunk. */
 static size_t there_and_back(Sample *s)
 {
 	Error e = {0};
 	char path[64];
 	Users *users = NULL;
-	must(dataset_write(scratch(path), &s->data, &s->users, &provenance, &e), &e);
+	must(write_sample(path, s, 2, &e), &e);
 	DatasetReader *r = dataset_open(path, &e);
 	must(r != NULL && dataset_all(r, &users, &e), &e);
 	same_dataset(&s->data, dataset_of(r));
@@ -200,7 +208,7 @@ static void refused(Sample *s, const char *why)
 	Error e = {0};
 	char path[64];
 	Users *users = NULL;
-	must(dataset_write(scratch(path), &s->data, &s->users, &provenance, &e), &e);
+	must(write_sample(path, s, 2, &e), &e);
 	DatasetReader *r = dataset_open(path, &e);
 	assert_false(r != NULL && dataset_all(r, &users, &e));
 	assert_null(users);
@@ -256,7 +264,7 @@ static void test_totals(void **state)
 	Users *users;
 	Sample s;
 	sample_new(&s, SPLIT_LEAVE_ONE_OUT, 0, lengths, 2, 5);
-	must(dataset_write(scratch(path), &s.data, &s.users, &provenance, &e), &e);
+	must(write_sample(path, &s, 1, &e), &e);
 	StreamReader *from = stream_reader_open(path, &e);
 	must(from != NULL && stream_read(from, &d, &e), &e);
 	stream_reader_free(from);

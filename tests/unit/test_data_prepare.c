@@ -113,9 +113,11 @@ static PrepareReport check_case(const Case *c)
 		options.items = items_path;
 	}
 	options.schema = &s;
+	options.pool = pool_new(2, &e);
 	options.inputs = &input;
 	options.input_count = 1;
 	bool done = prepare(&options, &d, &u, &report, hashes, &e);
+	pool_free(options.pool);
 	if (done != (c->expected != NULL))
 		fail_msg("%s", done ? "this should not succeed" : e.text);
 	if (done) {

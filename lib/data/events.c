@@ -1,0 +1,309 @@
+/* Interactions, as they come.
+ *
+ * The rows of a block are looked up while nothing is added to any vocabulary, so that blocks
+ * can be side by side.  Rows with nothing new in them are then appended as they were found;
+ * all others are taken one by one. */
+#include "data/preparation.h"
+#include "data/scalar.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* One by one */
+
+/* With --sorted: a user's rows lie together, and time does not run backwards. */
+static bool check_order(const Preparation *p, const Rows *rows, uint32_t user, int64_t time, Error *e)
+{
+	if (!p->options->sorted || p->events == 0)
+		return true;
+	uint32_t before = p->event_users[p->events - 1];
+	if (user == before ? p->has_time && time < p->event_times[p->events - 1]
+	                   : user + 1 < p->users.strings.count)
+		return fail(e, ERROR_MALFORMED, "%s: line %zu: %s: this is not sorted (leave out --sorted)",
+		            rows_name(rows), rows_line(rows),
+		            user == before ? "an earlier time than in the row before"
+		                           : "a user that was there before, with others between");
+	return true;
+}
+
+/* The user's id: mostly that of the row before. */
+static int64_t user_id(Preparation *p, Text user, Error *e)
+{
+	if (p->events > 0) {
+		uint32_t before = p->event_users[p->events - 1];
+		if (text_equal(strings_at(&p->users.strings, before), user))
+			return before;
+	}
+	return vocabulary_add(&p->users, user, e);
+}
+
+static bool make_room(Preparation *p, size_t more, Error *e)
+{
+	size_t need = p->events + more;
+	if (need > UINT32_MAX)
+		return fail(e, ERROR_FAILURE, "more than %u events", UINT32_MAX - 1);
+	return memory_grow(&p->event_users, &p->users_capacity, need, sizeof *p->event_users, e) &&
+	       memory_grow(&p->event_items, &p->items_capacity, need, sizeof *p->event_items, e) &&
+	       (!p->has_time ||
+	        memory_grow(&p->event_times, &p->times_capacity, need, sizeof *p->event_times, e));
+}
+
+static bool append_event(Preparation *p, const Rows *rows, const Text *fields, int64_t time, Error *e)
+{
+	int64_t user = user_id(p, fields[p->user_source], e);
+	int64_t item = user < 0 ? -1 : vocabulary_add(&p->items, fields[p->item_source], e);
+	if (item < 0 || !check_order(p, rows, (uint32_t)user, time, e) || !make_room(p, 1, e))
+		return false;
+	p->event_users[p->events] = (uint32_t)user;
+	p->event_items[p->events] = (int32_t)item;
+	if (p->has_time)
+		p->event_times[p->events] = time;
+	for (size_t i = 0; i < p->schema->field_count; i++)
+		if (!p->fields[i].of_item &&
+		    !column_append(&p->fields[i].column, fields[p->fields[i].source], e))
+			return false;
+	p->events++;
+	return true;
+}
+
+/* Rejects the row for a field, which the message shows. */
+static bool reject_field(Rows *rows, BadReason reason, Text field, const char *wanted, Error *e)
+{
+	char value[64], detail[256];
+	text_printable(field, value, sizeof value);
+	snprintf(detail, sizeof detail, "%s: '%s' (%s)", bad_reason_name(reason), value, wanted);
+	return rows_reject(rows, reason, detail, e);
+}
+
+/* Everything is looked at before anything is kept: a row counts whole or not at all. */
+static bool take_row(Preparation *p, Rows *rows, const Text *fields, Error *e)
+{
+	int64_t time = 0;
+	if (!id_valid(fields[p->user_source]) || !id_valid(fields[p->item_source]))
+		return rows_reject(rows, BAD_ID, NULL, e);
+	if (p->has_time && !scalar_time(fields[p->time_source], &time))
+		return reject_field(rows, BAD_TIME, fields[p->time_source],
+		                    "seconds, or YYYY-MM-DD[ HH:MM[:SS]]", e);
+	for (size_t i = 0; i < p->schema->field_count; i++)
+		if (!p->fields[i].of_item &&
+		    !column_accepts(&p->fields[i].column, fields[p->fields[i].source]))
+			return reject_field(rows, BAD_NUMBER, fields[p->fields[i].source], "a decimal number",
+			                    e);
+	return append_event(p, rows, fields, time, e);
+}
+
+/* Looking up */
+
+enum { COLUMN_USER, COLUMN_ITEM, COLUMN_FIELDS }; /* of a lookup's ids */
+
+/* Whether rows can be appended as they were found: lists, texts and the order that --sorted
+ * checks need them one by one. */
+static bool looks_up(const Preparation *p)
+{
+	bool single = !p->options->sorted;
+	for (size_t i = 0; i < p->schema->field_count; i++)
+		single = single && (p->fields[i].of_item || column_is_single(&p->fields[i].column));
+	return single;
+}
+
+static bool make_lookup(const Preparation *p, Lookup *l, size_t rows, Error *e)
+{
+	size_t columns = COLUMN_FIELDS + p->schema->field_count;
+	return memory_grow(&l->ids, &l->ids_capacity, rows * columns, sizeof *l->ids, e) &&
+	       memory_grow(&l->times, &l->times_capacity, rows, sizeof *l->times, e);
+}
+
+/* Not in the vocabulary, as the row before, and of the same text. */
+enum { SAME_AGAIN = VOCABULARY_NONE - 1 };
+
+/* Ids as they are in the vocabulary; a field often has the text that it had in the row before. */
+static void find_ids(const Vocabulary *v, const RowBlock *b, size_t column, int32_t *ids)
+{
+	Text before = {0};
+	for (size_t row = 0; row < b->rows; row++) {
+		Text id = block_field(b, row, column);
+		if (row > 0 && text_equal(id, before)) {
+			ids[row] = ids[row - 1] < 0 ? SAME_AGAIN : ids[row - 1];
+			continue;
+		}
+		int64_t found = vocabulary_find(v, id);
+		ids[row] = found < ID_FIRST ? VOCABULARY_NONE : (int32_t)found;
+		before = id;
+	}
+}
+
+/* Rows of which something is wrong, or not known besides the user, have no item. */
+static void look_up(const Preparation *p, const RowBlock *b, Lookup *l)
+{
+	int32_t *items = l->ids + COLUMN_ITEM * b->rows;
+	find_ids(&p->users, b, p->user_source, l->ids + COLUMN_USER * b->rows);
+	find_ids(&p->items, b, p->item_source, items);
+	for (size_t row = 0; row < b->rows; row++)
+		if (p->has_time && !scalar_time(block_field(b, row, p->time_source), &l->times[row]))
+			items[row] = VOCABULARY_NONE;
+	for (size_t i = 0; i < p->schema->field_count; i++) {
+		int32_t *ids = l->ids + (COLUMN_FIELDS + i) * b->rows;
+		for (size_t row = 0; !p->fields[i].of_item && row < b->rows; row++)
+			if ((ids[row] = column_find(&p->fields[i].column,
+			                            block_field(b, row, p->fields[i].source))) < 0)
+				items[row] = VOCABULARY_NONE;
+	}
+}
+
+/* Batches */
+
+typedef struct {
+	Preparation *p;
+	Rows *rows;
+	const RowBlock *blocks;
+	size_t count;
+	Error taking, ahead;
+} Batch;
+
+static void look_up_task(void *context, size_t task)
+{
+	const Batch *batch = context;
+	const RowBlock *b = &batch->blocks[task];
+	Lookup *l = &batch->p->lookups[task];
+	l->error = (Error){0};
+	if (!make_lookup(batch->p, l, b->rows, &l->error))
+		return;
+	if (looks_up(batch->p))
+		look_up(batch->p, b, l);
+	else
+		memset(l->ids, 0xff, 2 * b->rows * sizeof *l->ids); /* no user and no item is known */
+}
+
+/* Rows [first, first + count), of which all is known. */
+static bool append_known(Preparation *p, const RowBlock *b, const Lookup *l, size_t first, size_t count,
+                         Error *e)
+{
+	const int32_t *ids = l->ids + first;
+	if (!make_room(p, count, e))
+		return false;
+	memcpy(p->event_users + p->events, ids + COLUMN_USER * b->rows, count * sizeof *ids);
+	memcpy(p->event_items + p->events, ids + COLUMN_ITEM * b->rows, count * sizeof *ids);
+	if (p->has_time)
+		memcpy(p->event_times + p->events, l->times + first, count * sizeof *l->times);
+	for (size_t i = 0; i < p->schema->field_count; i++)
+		if (!p->fields[i].of_item &&
+		    !column_append_ids(&p->fields[i].column, ids + (COLUMN_FIELDS + i) * b->rows, count, e))
+			return false;
+	p->events += count;
+	return true;
+}
+
+static bool take_one(Preparation *p, Rows *rows, const RowBlock *b, size_t row, Error *e)
+{
+	if (!memory_grow(&p->row, &p->row_capacity, b->columns, sizeof *p->row, e))
+		return false;
+	for (size_t c = 0; c < b->columns; c++)
+		p->row[c] = block_field(b, row, c);
+	rows_locate(rows, b, row);
+	return take_row(p, rows, p->row, e);
+}
+
+/* The user of a row of which all else is known; no item, where it is none. */
+static bool settle_user(Preparation *p, const RowBlock *b, size_t row, int32_t *users, int32_t *items,
+                        Error *e)
+{
+	if (users[row] == SAME_AGAIN)
+		users[row] = users[row - 1];
+	if (users[row] >= 0 || items[row] < 0)
+		return true;
+	Text user = block_field(b, row, p->user_source);
+	if (!id_valid(user)) {
+		items[row] = VOCABULARY_NONE;
+		return true;
+	}
+	users[row] = (int32_t)vocabulary_add(&p->users, user, e);
+	return users[row] >= 0;
+}
+
+static bool take_block(Preparation *p, Rows *rows, const RowBlock *b, Lookup *l, Error *e)
+{
+	int32_t *users = l->ids + COLUMN_USER * b->rows, *items = l->ids + COLUMN_ITEM * b->rows;
+	size_t first = 0; /* of those that are not appended yet */
+	for (size_t row = 0; row < b->rows; row++) {
+		if (!settle_user(p, b, row, users, items, e))
+			return false;
+		if (items[row] >= 0)
+			continue;
+		size_t before = p->events + (row - first);
+		if (!append_known(p, b, l, first, row - first, e) || !take_one(p, rows, b, row, e))
+			return false;
+		users[row] = p->events > before ? (int32_t)p->event_users[before] : VOCABULARY_NONE;
+		first = row + 1;
+	}
+	return append_known(p, b, l, first, b->rows - first, e);
+}
+
+static void take_batch(Batch *batch)
+{
+	Error *e = &batch->taking;
+	for (size_t i = 0; i < batch->count && e->code == ERROR_NONE; i++) {
+		*e = batch->p->lookups[i].error;
+		if (e->code == ERROR_NONE)
+			take_block(batch->p, batch->rows, &batch->blocks[i], &batch->p->lookups[i], e);
+	}
+}
+
+static void batch_task(void *context, size_t task)
+{
+	Batch *batch = context;
+	if (task == 0)
+		take_batch(batch);
+	else
+		rows_ahead(batch->rows, &batch->ahead);
+}
+
+/* The rows of many blocks: looked up side by side, then taken in order, while the next are read. */
+static bool take_blocks(Batch *batch, Error *e)
+{
+	Preparation *p = batch->p;
+	while (p->lookup_count < batch->count) {
+		if (!memory_grow(&p->lookups, &p->lookups_capacity, batch->count, sizeof *p->lookups, e))
+			return false;
+		p->lookups[p->lookup_count++] = (Lookup){0};
+	}
+	pool_run(p->options->pool, batch->count, look_up_task, batch);
+	pool_run(p->options->pool, 2, batch_task, batch);
+	*e = batch->taking.code != ERROR_NONE ? batch->taking : batch->ahead;
+	return e->code == ERROR_NONE;
+}
+
+/* Room for all of a file at once, where that is known: to move what has grown takes longer. */
+static bool expect_rows(Preparation *p, size_t rows, Error *e)
+{
+	bool done = p->events + rows > UINT32_MAX || make_room(p, rows, e);
+	for (size_t i = 0; done && i < p->schema->field_count; i++)
+		if (!p->fields[i].of_item && column_is_single(&p->fields[i].column))
+			done = column_reserve(&p->fields[i].column, rows, e);
+	return done;
+}
+
+bool take_events(Preparation *p, Rows *rows, Error *e)
+{
+	for (bool first = true;; first = false) {
+		Batch batch = {.p = p, .rows = rows};
+		if (!rows_batch(rows, p->options->pool, &batch.blocks, &batch.count, e))
+			return false;
+		if (batch.count == 0)
+			return true;
+		if (first && !expect_rows(p, rows_expected(rows, batch.blocks, batch.count), e))
+			return false;
+		const Text *single = batch.blocks->fields;
+		if (single != NULL ? !take_row(p, rows, single, e) : !take_blocks(&batch, e))
+			return false;
+	}
+}
+
+void free_lookups(Preparation *p)
+{
+	for (size_t i = 0; i < p->lookup_count; i++) {
+		memory_free(p->lookups[i].times);
+		memory_free(p->lookups[i].ids);
+	}
+	memory_free(p->lookups);
+	memory_free(p->row);
+}
