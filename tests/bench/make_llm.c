@@ -29,7 +29,8 @@ static bool add_tokens(TokenizerModel *m, Error *e)
 		char name[32];
 		while (kind + 1 < sizeof kinds / sizeof *kinds && id >= kinds[kind + 1].first)
 			kind++;
-		int length = snprintf(name, sizeof name, kinds[kind].name, (unsigned)(id - kinds[kind].first));
+		int length =
+		    snprintf(name, sizeof name, kinds[kind].name, (unsigned)(id - kinds[kind].first));
 		if (!strings_append(&m->tokens, name, (size_t)length, e))
 			return false;
 		m->types[id] = kinds[kind].type;
