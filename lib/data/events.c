@@ -179,6 +179,8 @@ static bool append_known(Preparation *p, const RowBlock *b, const Lookup *l, siz
                          Error *e)
 {
 	const int32_t *ids = l->ids + first;
+	if (count == 0)
+		return true;
 	if (!make_room(p, count, e))
 		return false;
 	memcpy(p->event_users + p->events, ids + COLUMN_USER * b->rows, count * sizeof *ids);

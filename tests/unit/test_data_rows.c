@@ -24,25 +24,87 @@ static void put(const char *bytes, size_t size)
 	assert_int_equal(fclose(f), 0);
 }
 
-/* All rows as "LINE field|field\n", with every column wanted. */
-static bool read_all(const char *format, Encoding encoding, bool header, BadRows *bad, Buffer *out, Error *e)
+static void print_row(Buffer *out, size_t line, size_t columns, const RowBlock *b, size_t row)
+{
+	Error e = {0};
+	assert_true(buffer_print(out, &e, "%zu ", line));
+	for (size_t c = 0; c < columns; c++) {
+		Text field = block_field(b, row, c);
+		assert_true(buffer_print(out, &e, "%s%.*s", c ? "|" : "", (int)field.size, field.data));
+	}
+	assert_true(buffer_append(out, "\n", 1, &e));
+}
+
+/* One by one. */
+static bool read_rows(Rows *r, Buffer *out, Error *e)
+{
+	RowBlock single = {.rows = 1};
+	while (rows_next(r, &single.fields, e)) {
+		if (single.fields == NULL)
+			return true;
+		print_row(out, rows_line(r), rows_columns(r), &single, 0);
+	}
+	return false;
+}
+
+/* In batches; *many becomes the number of rows that came in blocks. */
+static bool read_batches(Rows *r, size_t threads, Buffer *out, size_t *many, Error *e)
+{
+	Pool *pool = pool_new(threads, e);
+	const RowBlock *blocks;
+	size_t count;
+	bool done;
+	*many = 0;
+	while ((done = rows_batch(r, pool, &blocks, &count, e)) && count > 0) {
+		for (size_t i = 0; i < count; i++)
+			for (size_t row = 0; row < blocks[i].rows; row++) {
+				rows_locate(r, &blocks[i], row);
+				print_row(out, rows_line(r), rows_columns(r), &blocks[i], row);
+				*many += blocks[i].fields == NULL;
+			}
+		if (blocks->fields == NULL && !(done = rows_ahead(r, e)))
+			break;
+	}
+	pool_free(pool);
+	return done;
+}
+
+/* All rows as "LINE field|field\n", with every column wanted: one by one, or with `threads` in
+ * batches. */
+static bool read_some(const char *format, Encoding encoding, bool header, size_t threads, BadRows *bad,
+                      Buffer *out, size_t *many, Error *e)
 {
 	RowFormat f = {.encoding = encoding};
 	assert_true(row_format_parse(format, &f, e));
 	f.header = f.header && header;
 	Rows *r = rows_open(path, &f, bad, e);
-	const Text *fields = NULL;
 	bool done = r != NULL;
 	for (size_t c = 0; done && c < rows_columns(r); c++)
 		rows_want(r, c);
-	while (done && (done = rows_next(r, &fields, e)) && fields != NULL) {
-		assert_true(buffer_print(out, e, "%zu ", rows_line(r)));
-		for (size_t c = 0; c < rows_columns(r); c++)
-			assert_true(buffer_print(out, e, "%s%.*s", c ? "|" : "", (int)fields[c].size,
-			                         fields[c].data));
-		assert_true(buffer_append(out, "\n", 1, e));
-	}
+	done = done && (threads == 0 ? read_rows(r, out, e) : read_batches(r, threads, out, many, e));
 	rows_close(r);
+	return done;
+}
+
+/* One by one, and again in batches, which must be the same. */
+static bool read_all(const char *format, Encoding encoding, bool header, BadRows *bad, Buffer *out, Error *e)
+{
+	size_t start = out->size;
+	bool done = read_some(format, encoding, header, 0, bad, out, NULL, e);
+	for (size_t threads = 1; threads <= 2; threads++) {
+		Error again = {0};
+		Buffer rows = {0};
+		BadRows counts = {.skip = bad->skip};
+		size_t many;
+		assert_int_equal(read_some(format, encoding, header, threads, &counts, &rows, &many, &again),
+		                 done);
+		assert_string_equal(again.text, e->text);
+		assert_memory_equal(counts.counts, bad->counts, sizeof bad->counts);
+		assert_int_equal(rows.size, out->size - start);
+		if (rows.size > 0)
+			assert_memory_equal(rows.data, out->data + start, rows.size);
+		buffer_free(&rows);
+	}
 	return done;
 }
 
@@ -177,6 +239,49 @@ static void test_long(void **state)
 	unlink(path);
 }
 
+/* Several batches, in which blocks of all kinds follow each other; a quoted field runs over
+ * every end of a block. */
+static void test_blocks(void **state)
+{
+	(void)state;
+	enum { END = 256 << 10, BLOCKS = 50, LINE = 10 };
+	Error e = {0};
+	Buffer text = {0}, rows = {0};
+	BadRows bad = {.skip = true}, strict = {0};
+	size_t line = 2, first_bad = 0, wrong = 0, many;
+	assert_true(buffer_print(&text, &e, "a,b\r\n"));
+	for (size_t block = 1; block < BLOCKS; block++) {
+		size_t kind = block % 5;
+		const char *end = kind == 1 ? "\r\n" : "\n", *blank = kind == 2 ? " \t" : "";
+		for (; text.size < block * END - LINE; line++)
+			assert_true(buffer_print(&text, &e, "%s%zu%s,x%s", blank, line, blank, end));
+		if (kind == 3) {
+			assert_true(buffer_print(&text, &e, "%zu,\"x\n%020d\n\"\"\"\n", line, 0));
+			line += 3;
+		} else if (kind == 4 && block > BLOCKS / 2) {
+			first_bad = first_bad ? first_bad : line;
+			assert_true(buffer_print(&text, &e, "%zu\n", line++));
+			wrong++;
+		}
+	}
+	assert_true(buffer_print(&text, &e, "%zu,end", line));
+	put((const char *)text.data, text.size);
+	assert_true(read_all("csv", ENCODING_UTF8, true, &bad, &rows, &e));
+	assert_int_equal(bad.counts[BAD_COLUMNS], wrong);
+	char last[64];
+	int size = snprintf(last, sizeof last, "%zu %zu|end\n", line, line);
+	assert_memory_equal(rows.data + rows.size - (size_t)size, last, (size_t)size);
+	rows.size = 0;
+	assert_true(read_some("csv", ENCODING_UTF8, true, 2, &bad, &rows, &many, &e));
+	assert_true(many > line / 5); /* blocks were split, not all parsed */
+	assert_false(read_all("csv", ENCODING_UTF8, true, &strict, &rows, &e));
+	snprintf(last, sizeof last, "line %zu: 1 columns", first_bad);
+	assert_non_null(strstr(e.text, last));
+	buffer_free(&text);
+	buffer_free(&rows);
+	unlink(path);
+}
+
 static void test_columns(void **state)
 {
 	(void)state;
@@ -274,8 +379,8 @@ static void test_scalars(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_good),    cmocka_unit_test(test_bad),     cmocka_unit_test(test_long),
-	    cmocka_unit_test(test_columns), cmocka_unit_test(test_scalars),
+	    cmocka_unit_test(test_good),    cmocka_unit_test(test_bad),    cmocka_unit_test(test_long),
+	    cmocka_unit_test(test_columns), cmocka_unit_test(test_blocks), cmocka_unit_test(test_scalars),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
