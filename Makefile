@@ -108,7 +108,7 @@ $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(BUILD)/tests/bench/peak.o $(B
 	@mkdir -p $(@D)
 	$(CC) $(SANITIZER) $(LDFLAGS) -o $@ $^ $(LIBS)
 
-unit: $(UNIT_TESTS) $(MODEL_CHECKS)
+unit: $(UNIT_TESTS) $(MODEL_CHECKS) $(BENCHES)
 
 check: all unit
 	@BUILD=$(BUILD) tests/run.sh
