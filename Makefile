@@ -26,7 +26,7 @@ ALL_CFLAGS = $(STANDARD) $(WARNINGS) -fopenmp-simd -fno-math-errno -fno-trapping
 # What is compiled for a CPU path of its own: it runs only where lib/base/cpu.c finds that path.
 AVX2   = -mavx2 -mfma -ffp-contract=fast
 AVX512 = -mavx512f -mavx512bw -mavx512vl -mavx512dq -mfma -ffp-contract=fast -mprefer-vector-width=512
-ifneq ($(filter x86_64%,$(shell $(CC) -dumpmachine)),)
+ifneq ($(filter x86_64% amd64%,$(shell $(CC) -dumpmachine)),)
 PATHS   := generic avx2 avx512
 KERNELS := gemm_avx512 gemm_amx
 else

@@ -41,6 +41,20 @@ static void *thread_main(void *argument)
 	return NULL;
 }
 
+/* Matrix products lay out blocks of half a MiB on the stack; a system's own size may be less. */
+enum { STACK = 4 << 20 };
+
+static bool start_thread(Pool *pool, pthread_t *thread)
+{
+	pthread_attr_t attributes;
+	if (pthread_attr_init(&attributes) != 0)
+		return false;
+	bool done = pthread_attr_setstacksize(&attributes, STACK) == 0 &&
+	            pthread_create(thread, &attributes, thread_main, pool) == 0;
+	pthread_attr_destroy(&attributes);
+	return done;
+}
+
 Pool *pool_new(size_t threads, Error *e)
 {
 	Pool *pool = memory_new(1, sizeof *pool, e);
@@ -51,7 +65,7 @@ Pool *pool_new(size_t threads, Error *e)
 	pthread_cond_init(&pool->work_done, NULL);
 	pool->threads = memory_new(threads, sizeof *pool->threads, e);
 	while (pool->threads != NULL && pool->started + 1 < threads) {
-		if (pthread_create(&pool->threads[pool->started], NULL, thread_main, pool) != 0) {
+		if (!start_thread(pool, &pool->threads[pool->started])) {
 			fail(e, ERROR_FAILURE, "the system gives no more than %zu threads",
 			     pool->started + 1);
 			break;

@@ -231,5 +231,5 @@ static bool evaluate(void *context, GemmPrecision precision, Pool *pool, double 
 
 Trainee llm_pretraining_trainee(LlmPretraining *p)
 {
-	return (Trainee){p, &p->llm->parameters, {NULL}, start_epoch, start_step, run_shard, evaluate};
+	return (Trainee){p, &p->llm->parameters, NULL, NULL, start_epoch, start_step, run_shard, evaluate};
 }

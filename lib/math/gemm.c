@@ -21,11 +21,6 @@ static size_t round_up(size_t n, size_t unit)
 	return (n + unit - 1) / unit * unit;
 }
 
-static size_t least(size_t a, size_t b)
-{
-	return a < b ? a : b;
-}
-
 /* The path's own precision for what is asked. */
 static GemmPrecision precision_of(GemmPrecision asked)
 {
@@ -51,6 +46,11 @@ static size_t element(GemmPrecision precision)
 }
 
 #if defined __x86_64__
+static size_t least(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
 static void pack_panel(GemmPrecision precision, Operand b, size_t k0, size_t k, size_t n0, size_t n,
                        void *panel)
 {

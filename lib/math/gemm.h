@@ -56,7 +56,7 @@ void gemm_packed(GemmPrecision precision, size_t m, Operand a, PackedPart b, boo
 /* To be called once, before the first thread is made. */
 void gemm_start(void);
 
-/* The kernels in use: "amx (bf16 tiles), avx512 F32", or "OpenBLAS 0.3.21, Haswell kernels". */
+/* The kernels in use: "amx tiles for bf16, avx512 for F32", or OpenBLAS's own words. */
 void gemm_describe(char *text, size_t size);
 
 #endif

@@ -3,7 +3,6 @@
 #include "math/gemm_kernels.h"
 
 #include <immintrin.h>
-#include <string.h>
 
 typedef struct {
 	uint8_t palette, start_row, reserved[14];
@@ -11,14 +10,17 @@ typedef struct {
 	uint8_t rows[16];
 } TileConfig;
 
+/* A constant, not filled in on the spot: gcc 12's _tile_loadconfig() says that it reads 8 bytes, and the
+ * compiler would leave the others out. */
+static const TileConfig all_whole = {
+    .palette = 1,
+    .row_bytes = {64, 64, 64, 64, 64, 64, 64, 64},
+    .rows = {16, 16, 16, 16, 16, 16, 16, 16},
+};
+
 void tiles_begin(void)
 {
-	TileConfig config = {.palette = 1};
-	for (size_t i = 0; i < 8; i++) {
-		config.row_bytes[i] = 64;
-		config.rows[i] = 16;
-	}
-	_tile_loadconfig(&config);
+	_tile_loadconfig(&all_whole);
 }
 
 void tiles_end(void)
@@ -30,6 +32,7 @@ void tiles_end(void)
 static void block(const PanelProduct *p, size_t first, float *c, size_t ldc, bool add)
 {
 	const Bf16 *a = (const Bf16 *)p->a + first * p->a_row, *b = p->b;
+	__asm__ volatile("" : : : "memory"); /* gcc 12's tile loads do not say that they read memory */
 	size_t c_bytes = ldc * sizeof *c, a_bytes = p->a_row * sizeof *a, b_bytes = p->b_row * sizeof *b;
 	if (add) {
 		_tile_loadd(0, c, c_bytes);
@@ -56,19 +59,21 @@ static void block(const PanelProduct *p, size_t first, float *c, size_t ldc, boo
 	_tile_stored(1, c + 16, c_bytes);
 	_tile_stored(2, c + 16 * ldc, c_bytes);
 	_tile_stored(3, c + 16 * ldc + 16, c_bytes);
+	__asm__ volatile("" : : : "memory");
 }
 
-/* At the edges of C the block goes by way of a scratch. */
+/* At the edges of C the block goes by way of a scratch, in the same order of sums. */
 static void edge(const PanelProduct *p, size_t first)
 {
-	float sums[32 * PANEL];
+	float sums[32 * PANEL] = {0};
 	size_t rows = p->m - first < 32 ? p->m - first : 32;
-	block(p, first, sums, PANEL, false);
-	for (size_t r = 0; r < rows; r++) {
-		float *c = p->c + (first + r) * p->ldc;
+	for (size_t r = 0; r < rows && p->add; r++)
 		for (size_t i = 0; i < p->n; i++)
-			c[i] = sums[r * PANEL + i] + (p->add ? c[i] : 0);
-	}
+			sums[r * PANEL + i] = p->c[(first + r) * p->ldc + i];
+	block(p, first, sums, PANEL, p->add);
+	for (size_t r = 0; r < rows; r++)
+		for (size_t i = 0; i < p->n; i++)
+			p->c[(first + r) * p->ldc + i] = sums[r * PANEL + i];
 }
 
 void panel_bf16_amx(const PanelProduct *p)

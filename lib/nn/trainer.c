@@ -197,10 +197,10 @@ static bool train(Trainer *r, void (*report)(void *, const TrainerReport *), voi
 
 static bool pack(const Trainee *trainee, GemmPrecision precision, Pool *pool, Error *e)
 {
-	bool done = parameters_pack(trainee->parameters, precision, true, pool, e);
-	for (size_t i = 0; i < 2 && done && trainee->frozen[i] != NULL; i++)
-		done = parameters_pack(trainee->frozen[i], precision, true, pool, e);
-	return done;
+	Parameters *above = trainee->frozen_above, *below = trainee->frozen_below;
+	return parameters_pack(trainee->parameters, precision, true, pool, e) &&
+	       (above == NULL || parameters_pack(above, precision, true, pool, e)) &&
+	       (below == NULL || parameters_pack(below, precision, false, pool, e));
 }
 
 bool trainer_run(const Trainee *trainee, const Budget *budget, Pool *pool,

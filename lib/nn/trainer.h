@@ -10,7 +10,9 @@
 typedef struct {
 	void *context;
 	Parameters *parameters;
-	Parameters *frozen[2]; /* what takes part and does not train; NULL: nothing more */
+	/* What takes part and does not train: gradients flow through the one, and not to the other.  Or NULL.
+	 */
+	Parameters *frozen_above, *frozen_below;
 	/* Starts an epoch (from 0) of so many steps. */
 	bool (*epoch)(void *context, size_t epoch, size_t *steps, Error *e);
 	/* Chooses the batch of a step of the epoch; returns its number of shards. */

@@ -81,6 +81,7 @@ static void store(Dtype dtype, void *values, size_t i, float x, float scale)
 	}
 }
 
+/* This room knows no vector code; rows are short. */
 static bool store_f32(const float *row, size_t dim, float *values)
 {
 	float zero = 0; /* unless something times 0 is not 0 */

@@ -340,7 +340,7 @@ static bool evaluate(void *context, GemmPrecision precision, Pool *pool, double 
 Trainee finetuning_trainee(Finetuning *f)
 {
 	Parameters *encoder = f->tuning == TUNE_ENC ? NULL : &f->adapter->encoder->parameters;
-	return (Trainee){f,           &f->trained, {&f->adapter->llm->parameters, encoder},
-	                 start_epoch, start_step,  run_shard,
-	                 evaluate};
+	return (Trainee){f,         &f->trained, &f->adapter->llm->parameters,
+	                 encoder,   start_epoch, start_step,
+	                 run_shard, evaluate};
 }

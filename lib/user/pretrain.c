@@ -145,5 +145,6 @@ static bool evaluate(void *context, GemmPrecision precision, Pool *pool, double 
 
 Trainee pretraining_trainee(Pretraining *p)
 {
-	return (Trainee){p, &p->encoder->parameters, {NULL}, start_epoch, start_step, run_shard, evaluate};
+	return (Trainee){p,       &p->encoder->parameters, NULL, NULL, start_epoch, start_step, run_shard,
+	                 evaluate};
 }

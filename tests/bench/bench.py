@@ -9,6 +9,7 @@ is forced by UL_CPU; what OpenBLAS does on avx2 is pinned to its Haswell kernels
 import json
 import os
 import re
+import shutil
 import statistics
 import subprocess
 import sys
@@ -82,20 +83,27 @@ def compare(work, path, unit, mine, peer, theirs, smaller=False, runs=RUNS):
 def record(work, path, unit, measured, peer, best, smaller=False):
     a = statistics.median(measured)
     result = {"work": work, "cpu": path, "unit": unit, "ours": a, "ours_low": min(measured),
-              "ours_high": max(measured)}
+              "ours_high": max(measured), "runs": len(measured)}
     if best:
         b = statistics.median(best)
         result.update(peer=peer, theirs=b, theirs_low=min(best), theirs_high=max(best),
                       ratio=b / a if smaller else a / b)
+    add(result)
+
+
+def add(result):
+    """Written at once: what comes later may fail."""
     results.append(result)
     say(line(result))
+    with open(f"{ROOM}/results.json", "w") as out:
+        json.dump(results, out, indent=1)
 
 
 def line(r):
     def spread(who):
         return f"{r[who]:>10,.1f} {'(%.4g-%.4g)' % (r[who + '_low'], r[who + '_high']):<22}" if who in r else " " * 33
     return (f"{r['work']:<24} {r['cpu']:<8} {r['unit']:<10} {spread('ours')} {r.get('peer', '-'):<10} "
-            f"{spread('theirs')} " + (f"{r['ratio']:.2f}" if "ratio" in r else "-"))
+            f"{spread('theirs')} " + (f"{r['ratio']:.2f}" if "ratio" in r else "-") + (f"  {r['runs']} runs" if r.get("runs", RUNS) != RUNS else ""))
 
 
 def encoder(path, shape, memory=False):
@@ -150,8 +158,7 @@ def llm(path):
 
 def gemm(path):
     for text in run(f"{BUILD}/tests/bench/gemm {RUNS}", on(path))[2].splitlines():
-        results.append(json.loads(text))
-        say(line(results[-1]))
+        add(json.loads(text))
 
 
 def prep(path):
@@ -206,6 +213,9 @@ def has(module, theirs):
 def prepare():
     """The ratings of MovieLens-1M, and a dataset of its items alone."""
     packed = os.path.join(DATA, "ratings.order.dat.zst")
+    if shutil.which("zstd") is None:
+        say("skipped: there is no zstd to unpack the ratings with")
+        return False
     if not os.path.exists(packed):
         say(f"skipped: there is no {packed} (DATA=FOLDER names another folder)")
         return False
@@ -223,7 +233,7 @@ def main():
     os.makedirs(ROOM, exist_ok=True)
     data = prepare()
     for name in os.environ.get("WORKS", " ".join(works)).split():
-        for path in os.environ.get("CPUS", "amx avx512 avx2").split():
+        for path in os.environ.get("CPUS", "amx avx512 avx2" if os.uname().machine == "x86_64" else "generic").split():
             if subprocess.run([ours("ul-cat"), "--list", os.devnull], env={**os.environ, "UL_CPU": path},
                               capture_output=True).returncode == 2:
                 say(f"skipped: {name} on {path}, which this CPU lacks")
@@ -232,11 +242,10 @@ def main():
                 works[name](path)
             if name in once:
                 break
-    with open(f"{ROOM}/results.json", "w") as out:
-        json.dump(results, out, indent=1)
     kernels = run(f"{ours('ul-cat')} --version")[2].splitlines()
     cpu = next((text.split(":")[1].strip() for text in open("/proc/cpuinfo") if text.startswith("model name")), "?")
-    print(f"\n{cpu}, {os.cpu_count()} CPUs; {'; '.join(kernels[2:4])}; medians of {RUNS} runs (lowest-highest)")
+    print(f"\n{cpu}, {os.cpu_count()} CPUs; {'; '.join(kernels[2:4])}; medians of {RUNS} runs, or of as many as the "
+          "line ends with (lowest-highest)")
     print("\n".join(line(r) for r in results))
 
 

@@ -11,29 +11,25 @@ enum { TOKENS = 49152 };
 
 enum { BYTES = 3, NOTHING = BYTES + 256 }; /* first id of the bytes, and of what no text has */
 
-static const struct {
-	int32_t first, type;
-	const char *name;
-} kinds[] = {{0, TOKEN_UNKNOWN, "<unk>"},
-             {1, TOKEN_CONTROL, "<s>"},
-             {2, TOKEN_CONTROL, "</s>"},
-             {BYTES, TOKEN_BYTE, "<0x%02X>"},
-             {NOTHING, TOKEN_UNUSED, "<nothing%u>"}};
+static const char *const first_names[BYTES] = {"<unk>", "<s>", "</s>"};
+static const int32_t first_types[BYTES] = {TOKEN_UNKNOWN, TOKEN_CONTROL, TOKEN_CONTROL};
 
 static bool add_tokens(TokenizerModel *m, Error *e)
 {
-	size_t kind = 0;
 	m->types = memory_new(TOKENS, sizeof *m->types, e);
 	m->scores = memory_new(TOKENS, sizeof *m->scores, e);
-	for (int32_t id = 0; m->types != NULL && m->scores != NULL && id < TOKENS; id++) {
+	for (int id = 0; m->types != NULL && m->scores != NULL && id < TOKENS; id++) {
 		char name[32];
-		while (kind + 1 < sizeof kinds / sizeof *kinds && id >= kinds[kind + 1].first)
-			kind++;
-		int length =
-		    snprintf(name, sizeof name, kinds[kind].name, (unsigned)(id - kinds[kind].first));
+		int length;
+		if (id < BYTES)
+			length = snprintf(name, sizeof name, "%s", first_names[id]);
+		else if (id < NOTHING)
+			length = snprintf(name, sizeof name, "<0x%02X>", (unsigned)(id - BYTES));
+		else
+			length = snprintf(name, sizeof name, "<nothing%d>", id);
 		if (!strings_append(&m->tokens, name, (size_t)length, e))
 			return false;
-		m->types[id] = kinds[kind].type;
+		m->types[id] = id < BYTES ? first_types[id] : (id < NOTHING ? TOKEN_BYTE : TOKEN_UNUSED);
 	}
 	return m->types != NULL && m->scores != NULL;
 }

@@ -66,11 +66,9 @@ typedef struct {
 
 __attribute__((target("amx-tile,amx-bf16"))) static double bf16_amx(void)
 {
-	TileConfig config = {.palette = 1};
-	for (size_t i = 0; i < 8; i++) {
-		config.row_bytes[i] = 64;
-		config.rows[i] = 16;
-	}
+	static const TileConfig config = {.palette = 1,
+	                                  .row_bytes = {64, 64, 64, 64, 64, 64, 64, 64},
+	                                  .rows = {16, 16, 16, 16, 16, 16, 16, 16}};
 	_tile_loadconfig(&config);
 	_tile_zero(0);
 	_tile_zero(1);
@@ -116,7 +114,7 @@ double peak_gflops(bool bf16)
 {
 	double (*loop)(void) = loop_of(bf16), flops = 0, start = now(), seconds = 0;
 	if (loop == NULL)
-		return NAN;
+		return (double)NAN;
 	for (; seconds < 0.2; seconds = now() - start)
 		flops += loop();
 	return flops / seconds / 1e9;

@@ -152,9 +152,28 @@ static void test_panels(void **state)
 			}
 }
 
+/* A row's sums are the same bits at an edge and in a whole block. */
+static void test_order(void **state)
+{
+	(void)state;
+	enum { K = 96 };
+	static Bf16 a[32 * K], b[K * PANEL];
+	float whole[32 * PANEL], edge[32 * PANEL];
+	for (size_t i = 0; i < 32 * K; i++)
+		a[i] = b[i] =
+		    (Bf16)(0x3f80 + i * 2654435761u % 128); /* 1 … 2, in steps that do not add up evenly */
+	for (size_t i = 0; i < 32 * PANEL; i++)
+		whole[i] = edge[i] = (float)i / 7;
+	tiles_begin();
+	panel_bf16_amx(&(PanelProduct){32, PANEL, K, a, K, 1, b, 2 * PANEL, whole, PANEL, true});
+	panel_bf16_amx(&(PanelProduct){5, PANEL, K, a, K, 1, b, 2 * PANEL, edge, PANEL, true});
+	tiles_end();
+	assert_memory_equal(whole, edge, 5 * PANEL * sizeof *whole);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_panels)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_panels), cmocka_unit_test(test_order)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
 #else

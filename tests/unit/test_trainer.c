@@ -100,7 +100,7 @@ static bool run(Bowl *b, Budget budget, size_t threads, Error *e)
 {
 	*e = (Error){0};
 	Pool *pool = pool_new(threads, e);
-	Trainee trainee = {b, &b->set, {NULL}, start_epoch, start_step, run_shard, evaluate};
+	Trainee trainee = {b, &b->set, NULL, NULL, start_epoch, start_step, run_shard, evaluate};
 	bool done = trainer_run(&trainee, &budget, pool, take_report, b, e);
 	assert_int_equal(done, e->code == ERROR_NONE);
 	pool_free(pool);
