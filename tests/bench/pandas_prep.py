@@ -14,7 +14,9 @@ start = time.perf_counter()
 frame = pd.read_csv(sys.argv[1], dtype={"userId": np.int32, "movieId": np.int32,
                                         "rating": np.float32, "timestamp": np.int64})
 read = time.perf_counter()
-frame = frame.sort_values(["userId", "timestamp"], kind="stable", ignore_index=True)
+# One key, in 64 bits, sorts some ten times as fast as sort_values() with two.
+key = frame["userId"].to_numpy().astype(np.int64) << 32 | frame["timestamp"].to_numpy()
+frame = frame.take(np.argsort(key, kind="stable"))
 ordered = time.perf_counter()
 histories = frame.groupby("userId", sort=False).indices
 end = time.perf_counter()
