@@ -101,40 +101,35 @@ static inline __attribute__((always_inline)) void rows_bf16(const PanelProduct *
 	store_rows(p, first, rows, sum);
 }
 
-#define EACH_COUNT(CASE)                                                                                     \
-	CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6) CASE(7) CASE(8) CASE(9) CASE(10) CASE(11)
-#define CASE_F32(count)                                                                                      \
+#define CASE(rows_of, count)                                                                                 \
 	case count:                                                                                          \
-		rows_f32(p, first, count);                                                                   \
+		rows_of(p, first, count);                                                                    \
 		break;
-#define CASE_BF16(count)                                                                                     \
-	case count:                                                                                          \
-		rows_bf16(p, first, count);                                                                  \
-		break;
-
-void panel_f32_avx512(const PanelProduct *p)
-{
-	size_t first = 0;
-	for (; first + ROWS <= p->m; first += ROWS)
-		rows_f32(p, first, ROWS);
-	switch (p->m - first) {
-		EACH_COUNT(CASE_F32)
-	default:
-		break;
+#define PANEL_KERNEL(name, rows_of)                                                                          \
+	void name(const PanelProduct *p)                                                                     \
+	{                                                                                                    \
+		size_t first = 0;                                                                            \
+		for (; first + ROWS <= p->m; first += ROWS)                                                  \
+			rows_of(p, first, ROWS);                                                             \
+		switch (p->m - first) {                                                                      \
+			CASE(rows_of, 1)                                                                     \
+			CASE(rows_of, 2)                                                                     \
+			CASE(rows_of, 3)                                                                     \
+			CASE(rows_of, 4)                                                                     \
+			CASE(rows_of, 5)                                                                     \
+			CASE(rows_of, 6)                                                                     \
+			CASE(rows_of, 7)                                                                     \
+			CASE(rows_of, 8)                                                                     \
+			CASE(rows_of, 9)                                                                     \
+			CASE(rows_of, 10)                                                                    \
+			CASE(rows_of, 11)                                                                    \
+		default:                                                                                     \
+			break;                                                                               \
+		}                                                                                            \
 	}
-}
 
-void panel_bf16_avx512(const PanelProduct *p)
-{
-	size_t first = 0;
-	for (; first + ROWS <= p->m; first += ROWS)
-		rows_bf16(p, first, ROWS);
-	switch (p->m - first) {
-		EACH_COUNT(CASE_BF16)
-	default:
-		break;
-	}
-}
+PANEL_KERNEL(panel_f32_avx512, rows_f32)
+PANEL_KERNEL(panel_bf16_avx512, rows_bf16)
 
 /* out[i] lane j = in[j] lane i, of 32 bits each. */
 static void transpose(const __m512i in[16], __m512i out[16])
