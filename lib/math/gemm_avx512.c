@@ -9,7 +9,7 @@ enum { ROWS = 12 };
 
 static inline __mmask16 first_lanes(size_t count)
 {
-	return count >= 16 ? 0xffff : (__mmask16)((1u << count) - 1);
+	return (__mmask16)(count >= 16 ? 0xffffu : (1u << count) - 1);
 }
 
 static inline __attribute__((always_inline)) void store(const PanelProduct *p, float *c, size_t half,

@@ -97,7 +97,7 @@ float LOOP(vector_exp)(float *x, float scale, float shift, size_t n)
 {
 	__m512 a = _mm512_set1_ps(scale), b = _mm512_set1_ps(shift), sum = _mm512_setzero_ps();
 	for (size_t i = 0; i < n; i += 16) {
-		__mmask16 mask = n - i >= 16 ? 0xffff : (__mmask16)((1u << (n - i)) - 1);
+		__mmask16 mask = (__mmask16)(n - i >= 16 ? 0xffffu : (1u << (n - i)) - 1);
 		__m512 y = exp16(_mm512_fmsub_ps(_mm512_maskz_loadu_ps(mask, x + i), a, b));
 		_mm512_mask_storeu_ps(x + i, mask, y);
 		sum = _mm512_mask_add_ps(sum, mask, sum, y);
