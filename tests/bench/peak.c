@@ -11,52 +11,27 @@ enum { ROUNDS = 2000, SUMS = 24 };
 #if defined __x86_64__
 #include <immintrin.h>
 
-/* 24 sums that wait for nobody hide the latency of any such CPU. */
-__attribute__((target("avx512f"))) static double f32_avx512(void)
-{
-	__m512 sum[SUMS], x = _mm512_set1_ps(0.5f);
-	for (size_t i = 0; i < SUMS; i++)
-		sum[i] = _mm512_set1_ps((float)i);
-	for (size_t round = 0; round < ROUNDS; round++)
-#pragma GCC unroll 24
-		for (size_t i = 0; i < SUMS; i++)
-			sum[i] = _mm512_fmadd_ps(x, x, sum[i]);
-	for (size_t i = 1; i < SUMS; i++)
-		sum[0] = _mm512_add_ps(sum[0], sum[i]);
-	__asm__ volatile("" : : "v"(sum[0]));
-	return 2.0 * 16 * SUMS * ROUNDS;
-}
+/* As many sums as wait for nobody hide the latency of any such CPU: round after round, each is added to. */
+#define PEAK_LOOP(name, isa, type, sums, set, step, add, flops)                                              \
+	__attribute__((target(isa))) static double name(void)                                                \
+	{                                                                                                    \
+		type sum[sums], x = set(0.5f);                                                               \
+		for (size_t i = 0; i < (sums); i++)                                                          \
+			sum[i] = set((float)i);                                                              \
+		for (size_t round = 0; round < ROUNDS; round++)                                              \
+			_Pragma("GCC unroll 24") for (size_t i = 0; i < (sums); i++) sum[i] = step;          \
+		for (size_t i = 1; i < (sums); i++)                                                          \
+			sum[0] = add(sum[0], sum[i]);                                                        \
+		__asm__ volatile("" : : "v"(sum[0]));                                                        \
+		return (flops) * (sums)*ROUNDS;                                                              \
+	}
 
-__attribute__((target("avx512f,avx512bf16"))) static double bf16_avx512(void)
-{
-	__m512 sum[SUMS], x = _mm512_set1_ps(0.5f);
-	for (size_t i = 0; i < SUMS; i++)
-		sum[i] = _mm512_set1_ps((float)i);
-	for (size_t round = 0; round < ROUNDS; round++)
-#pragma GCC unroll 24
-		for (size_t i = 0; i < SUMS; i++)
-			sum[i] = _mm512_dpbf16_ps(sum[i], (__m512bh)x, (__m512bh)x);
-	for (size_t i = 1; i < SUMS; i++)
-		sum[0] = _mm512_add_ps(sum[0], sum[i]);
-	__asm__ volatile("" : : "v"(sum[0]));
-	return 4.0 * 16 * SUMS * ROUNDS;
-}
-
-__attribute__((target("avx2,fma"))) static double f32_avx2(void)
-{
-	enum { HALF = SUMS / 2 };
-	__m256 sum[HALF], x = _mm256_set1_ps(0.5f);
-	for (size_t i = 0; i < HALF; i++)
-		sum[i] = _mm256_set1_ps((float)i);
-	for (size_t round = 0; round < ROUNDS; round++)
-#pragma GCC unroll 12
-		for (size_t i = 0; i < HALF; i++)
-			sum[i] = _mm256_fmadd_ps(x, x, sum[i]);
-	for (size_t i = 1; i < HALF; i++)
-		sum[0] = _mm256_add_ps(sum[0], sum[i]);
-	__asm__ volatile("" : : "x"(sum[0]));
-	return 2.0 * 8 * HALF * ROUNDS;
-}
+PEAK_LOOP(f32_avx512, "avx512f", __m512, SUMS, _mm512_set1_ps, _mm512_fmadd_ps(x, x, sum[i]), _mm512_add_ps,
+          2.0 * 16)
+PEAK_LOOP(bf16_avx512, "avx512f,avx512bf16", __m512, SUMS, _mm512_set1_ps,
+          _mm512_dpbf16_ps(sum[i], (__m512bh)x, (__m512bh)x), _mm512_add_ps, 4.0 * 16)
+PEAK_LOOP(f32_avx2, "avx2,fma", __m256, SUMS / 2, _mm256_set1_ps, _mm256_fmadd_ps(x, x, sum[i]),
+          _mm256_add_ps, 2.0 * 8)
 
 typedef struct {
 	unsigned char palette, start_row, reserved[14];
