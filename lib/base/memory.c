@@ -140,12 +140,12 @@ struct ArenaBlock {
 
 static ArenaBlock *arena_block(size_t bytes, const ArenaBlock *last, Error *e)
 {
-	size_t capacity = last ? 2 * last->capacity : ARENA_BLOCK;
-	capacity = capacity > ARENA_BLOCK_MOST ? ARENA_BLOCK_MOST : capacity;
-	capacity = bytes > capacity ? bytes : capacity;
-	ArenaBlock *block = allocate(1, sizeof *block + capacity, e);
+	size_t size = last ? 2 * (sizeof *last + last->capacity) : ARENA_BLOCK;
+	size = size > ARENA_BLOCK_MOST ? ARENA_BLOCK_MOST : size;
+	size = bytes > size - sizeof *last ? bytes + sizeof *last : size;
+	ArenaBlock *block = allocate(1, size, e);
 	if (block != NULL)
-		*block = (ArenaBlock){.capacity = capacity};
+		*block = (ArenaBlock){.capacity = size - sizeof *block};
 	return block;
 }
 

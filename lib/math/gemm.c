@@ -65,10 +65,14 @@ static void find_panel(const Product *p, size_t k0, size_t n0, PanelProduct *out
 {
 	const PackedOperand *b = p->packed.b;
 	out->b_row = p->precision == GEMM_BF16 ? 2 * PANEL : PANEL;
+	out->next = NULL;
 	if (b != NULL) {
 		size_t panel = (p->packed.n0 + n0) / PANEL, row = p->packed.k0 + k0;
-		out->b = (const uint8_t *)b->panels +
-		         (panel * round_up(b->k, DEPTH_UNIT) + row) * PANEL * element(p->precision);
+		size_t panel_bytes = round_up(b->k, DEPTH_UNIT) * PANEL * element(p->precision);
+		out->b =
+		    (const uint8_t *)b->panels + panel * panel_bytes + row * PANEL * element(p->precision);
+		if (n0 + PANEL < p->n)
+			out->next = (const char *)out->b + panel_bytes;
 	} else if (p->precision == GEMM_F32 && !p->b.transposed) {
 		out->b = at(p->b, k0, n0);
 		out->b_row = p->b.stride;
@@ -174,11 +178,11 @@ void gemm_packed(GemmPrecision precision, size_t m, Operand a, PackedPart b, boo
 	Operand plain = b.b->source;
 	plain.data = at(plain, b.k0, b.n0);
 	precision = precision_of(precision);
-	bool laid_out = b.b->panels != NULL && b.b->precision == precision;
+	bool laid_out = b.b->laid_out && b.b->precision == precision;
 	multiply(&(Product){precision, m, b.n, b.k, a, plain, laid_out ? b : (PackedPart){0}, add, c, ldc});
 }
 
-bool packed_begin(PackedOperand *p, GemmPrecision precision, size_t *tasks, Error *e)
+bool packed_begin(PackedOperand *p, GemmPrecision precision, Arena *arena, size_t *tasks, Error *e)
 {
 	size_t size, bytes;
 	*tasks = 0;
@@ -189,12 +193,12 @@ bool packed_begin(PackedOperand *p, GemmPrecision precision, size_t *tasks, Erro
 	    !memory_product(size, element(p->precision), &bytes, e))
 		return false;
 	*tasks = round_up(p->n, PANEL) / PANEL;
-	if (p->panels != NULL && p->capacity >= bytes)
-		return true;
-	memory_free(p->panels);
-	p->panels = memory_new(bytes, 1, e);
-	p->capacity = p->panels ? bytes : 0;
-	return p->panels != NULL;
+	if (p->capacity < bytes) {
+		p->panels = arena_new(arena, bytes, 1, e);
+		p->capacity = p->panels ? bytes : 0;
+	}
+	p->laid_out = p->panels != NULL;
+	return p->laid_out;
 }
 
 void packed_fill(PackedOperand *p, size_t task)
@@ -210,9 +214,7 @@ void packed_fill(PackedOperand *p, size_t task)
 
 void packed_drop(PackedOperand *p)
 {
-	memory_free(p->panels);
-	p->panels = NULL;
-	p->capacity = 0;
+	p->laid_out = false;
 }
 
 bool gemm_precision(const char *name, GemmPrecision *precision, Error *e)

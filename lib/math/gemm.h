@@ -30,16 +30,17 @@ void gemm(GemmPrecision precision, size_t m, size_t n, size_t k, Operand a, Oper
 /* B, k×n, which may be laid out once for many products. */
 typedef struct {
 	size_t k, n;
-	Operand source;          /* B as it is; must outlive this */
-	void *panels;            /* NULL: not laid out, products read the source */
-	GemmPrecision precision; /* of the panels */
-	size_t capacity;         /* in bytes */
+	Operand source; /* B as it is; must outlive this */
+	bool laid_out;  /* else products read the source */
+	GemmPrecision precision;
+	void *panels; /* in the arena that packed_begin() was given */
+	size_t capacity;
 } PackedOperand;
 
 /* Lays the source out as it is now, in *tasks calls of packed_fill(p, task) that may run side by
  * side; none on a path that lays out for itself.  Until packed_drop(), products read the panels, so whoever
- * changes the source calls this again. */
-bool packed_begin(PackedOperand *p, GemmPrecision precision, size_t *tasks, Error *e);
+ * changes the source calls this again; what was taken from the arena serves again. */
+bool packed_begin(PackedOperand *p, GemmPrecision precision, Arena *arena, size_t *tasks, Error *e);
 void packed_fill(PackedOperand *p, size_t task);
 void packed_drop(PackedOperand *p);
 

@@ -84,7 +84,11 @@ static inline __attribute__((always_inline)) void rows_bf16(const PanelProduct *
 #pragma GCC unroll 12
 	for (size_t r = 0; r < rows; r++)
 		sum[r][0] = sum[r][1] = _mm512_setzero_ps();
+	/* Each group of rows fetches its share of the next panel, or more: 8 bytes for each of k. */
+	const char *next = p->next ? p->next + p->k * PANEL * sizeof(Bf16) * first / p->m : p->b;
 	for (size_t k = 0; k < p->k; k += 2, b += p->b_row) {
+		if (k % 8 == 0)
+			_mm_prefetch(next + 8 * k, _MM_HINT_T1);
 		__m512bh b0 = (__m512bh)_mm512_loadu_si512(b), b1 = (__m512bh)_mm512_loadu_si512(b + 32);
 #pragma GCC unroll 12
 		for (size_t r = 0; r < rows; r++) {

@@ -17,7 +17,7 @@ enum {
 	PANEL = PACKED_UNIT,
 	DEPTH_UNIT = PACKED_UNIT, /* bf16: k is filled up to a multiple of this */
 	DEPTH_BLOCK = 1024, /* of k, worked on at a time: a panel's block stays in the first-level cache */
-	ROW_BLOCK = 192     /* of m: A's block stays in the second-level cache */
+	ROW_BLOCK = 264     /* of m: A's block stays in the second-level cache */
 };
 
 typedef uint16_t Bf16;
@@ -38,6 +38,7 @@ typedef struct {
 	float *c;
 	size_t ldc;
 	bool add;
+	const char *next; /* the panel to come, to be fetched from memory meanwhile; NULL: none */
 } PanelProduct;
 
 typedef void PanelKernel(const PanelProduct *p);

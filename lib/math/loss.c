@@ -19,6 +19,7 @@ typedef struct {
 	float *z;
 	float *maximum, *sum; /* [rows, blocks] */
 	double *at_targets;   /* [rows]: Σ of the targets' logits */
+	PackedOperand h;      /* [rows, C], laid out once for all blocks of dW */
 } Chunk;
 
 static size_t targets_of(const Chunk *k, size_t r, const int32_t **targets)
@@ -84,7 +85,6 @@ static void backward_block(const Chunk *k, size_t b)
 {
 	const CrossEntropy *c = k->c;
 	size_t C = c->forward->k, width = block_width(k, b);
-	const float *h = c->h + k->first * C;
 	float *z = k->z + b * k->rows * BLOCK;
 	for (size_t r = 0; r < k->rows; r++) {
 		const int32_t *targets;
@@ -96,8 +96,21 @@ static void backward_block(const Chunk *k, size_t b)
 		gemm_packed(c->precision, k->rows, (Operand){z, BLOCK, false},
 		            (PackedPart){c->backward, b * BLOCK, 0, width, C}, true, c->dh + k->first * C, C);
 	if (c->dw != NULL)
-		gemm(c->precision, width, C, k->rows, (Operand){z, BLOCK, true}, (Operand){h, C, false}, true,
-		     c->dw + b * BLOCK * C, C);
+		gemm_packed(c->precision, width, (Operand){z, BLOCK, true}, packed_whole(&k->h), true,
+		            c->dw + b * BLOCK * C, C);
+}
+
+static bool lay_out_rows(Chunk *k, Arena *scratch, Error *e)
+{
+	size_t C = k->c->forward->k, tasks;
+	k->h.k = k->rows;
+	k->h.n = C;
+	k->h.source = (Operand){k->c->h + k->first * C, C, false};
+	if (!packed_begin(&k->h, k->c->precision, scratch, &tasks, e))
+		return false;
+	for (size_t i = 0; i < tasks; i++)
+		packed_fill(&k->h, i);
+	return true;
 }
 
 static double chunk_loss(const Chunk *k, size_t *counted)
@@ -130,6 +143,8 @@ bool cross_entropy(const CrossEntropy *c, double *loss, size_t *rows, Arena *scr
 		return false;
 	for (k.first = 0; k.first < c->N; k.first += k.rows) {
 		k.rows = c->N - k.first < most ? c->N - k.first : most;
+		if (c->dw != NULL && !lay_out_rows(&k, scratch, e))
+			return false;
 		*loss += chunk_loss(&k, rows);
 	}
 	arena_rewind(scratch, mark);

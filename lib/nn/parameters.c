@@ -11,15 +11,17 @@ static void parameter_free(Parameter *p)
 {
 	if (p == NULL)
 		return;
-	for (size_t lane = 0; lane < LANES; lane++)
-		memory_free(p->gradient[lane]);
-	packed_drop(&p->forward);
-	packed_drop(&p->backward);
-	memory_free(p->value);
-	memory_free(p->m);
-	memory_free(p->v);
 	memory_free(p->name);
 	memory_free(p);
+}
+
+/* count × size zeroed bytes. */
+static void *zeros(Arena *arena, size_t count, size_t size, Error *e)
+{
+	void *p = arena_new(arena, count, size, e);
+	if (p != NULL)
+		memset(p, 0, count * size);
+	return p;
 }
 
 static void initialise(Parameter *p, Init init, double deviation, uint64_t seed)
@@ -78,11 +80,14 @@ static void set_factors(Parameter *p, size_t first_row)
 Parameter *parameters_add(Parameters *set, const char *name, size_t rank, const size_t *shape, Init init,
                           double deviation, uint64_t seed, Error *e)
 {
+	if (set->memory == NULL && (set->memory = memory_new(1, sizeof *set->memory, e)) == NULL)
+		return NULL;
 	Parameter *p = describe(name, rank, shape, e);
 	if (p == NULL)
 		return NULL;
+	p->memory = set->memory;
 	if ((set->source != NULL && !set->source->check(set->source->context, p, e)) ||
-	    (p->value = memory_new(p->count, sizeof *p->value, e)) == NULL ||
+	    (p->value = arena_new(&p->memory->weights, p->count, sizeof *p->value, e)) == NULL ||
 	    !memory_grow(&set->items, &set->capacity, set->count + 1, sizeof *set->items, e)) {
 		parameter_free(p);
 		return NULL;
@@ -100,6 +105,12 @@ void parameters_free(Parameters *set)
 {
 	for (size_t i = 0; i < set->count; i++)
 		parameter_free(set->items[i]);
+	if (set->memory != NULL) {
+		arena_free(&set->memory->weights);
+		for (size_t lane = 0; lane < LANES; lane++)
+			arena_free(&set->memory->gradients[lane]);
+	}
+	memory_free(set->memory);
 	memory_free(set->items);
 	*set = (Parameters){0};
 }
@@ -153,10 +164,10 @@ static void pack_one(void *context, size_t task)
 	packed_fill(p->operands[task], p->numbers[task]);
 }
 
-static bool plan_packing(Packing *p, PackedOperand *operand, GemmPrecision precision, Error *e)
+static bool plan_packing(Packing *p, PackedOperand *operand, GemmPrecision precision, Arena *arena, Error *e)
 {
 	size_t tasks;
-	if (!packed_begin(operand, precision, &tasks, e) ||
+	if (!packed_begin(operand, precision, arena, &tasks, e) ||
 	    !memory_grow(&p->operands, &p->operand_capacity, p->count + tasks, sizeof *p->operands, e) ||
 	    !memory_grow(&p->numbers, &p->number_capacity, p->count + tasks, sizeof *p->numbers, e))
 		return false;
@@ -185,8 +196,9 @@ bool parameters_pack(Parameters *set, GemmPrecision precision, bool backward, Po
 	bool done = true;
 	for (size_t i = 0; i < set->count && done; i++) {
 		Parameter *q = set->items[i];
-		done = !q->multiplies || (plan_packing(&p, &q->forward, precision, e) &&
-		                          (!backward || plan_packing(&p, &q->backward, precision, e)));
+		done = !q->multiplies ||
+		       (plan_packing(&p, &q->forward, precision, &q->memory->weights, e) &&
+		        (!backward || plan_packing(&p, &q->backward, precision, &q->memory->weights, e)));
 	}
 	return pack_planned(&p, done, set, pool);
 }
@@ -200,7 +212,8 @@ static bool pack_again(Parameters *set, Pool *pool, Error *e)
 		Parameter *q = set->items[i];
 		PackedOperand *both[] = {&q->forward, &q->backward};
 		for (size_t k = 0; k < 2 && done && q->trains; k++)
-			done = both[k]->panels == NULL || plan_packing(&p, both[k], both[k]->precision, e);
+			done = !both[k]->laid_out ||
+			       plan_packing(&p, both[k], both[k]->precision, &q->memory->weights, e);
 	}
 	return pack_planned(&p, done, set, pool);
 }
@@ -254,7 +267,7 @@ void parameters_restore(Parameters *set, const float *copy)
 float *parameter_gradient(Parameter *p, size_t lane, Error *e)
 {
 	if (p->gradient[lane] == NULL)
-		p->gradient[lane] = memory_new(p->count, sizeof(float), e);
+		p->gradient[lane] = zeros(&p->memory->gradients[lane], p->count, sizeof(float), e);
 	return p->gradient[lane];
 }
 
@@ -324,8 +337,8 @@ static bool slice_all(const Parameters *set, Slice **slices, size_t *count, Erro
 		Parameter *p = set->items[i];
 		if (!p->trains)
 			continue;
-		if (p->m == NULL && ((p->m = memory_new(p->count, sizeof *p->m, e)) == NULL ||
-		                     (p->v = memory_new(p->count, sizeof *p->v, e)) == NULL))
+		if (p->m == NULL && ((p->m = zeros(&p->memory->weights, p->count, sizeof *p->m, e)) == NULL ||
+		                     (p->v = zeros(&p->memory->weights, p->count, sizeof *p->v, e)) == NULL))
 			return false;
 		for (size_t first = 0; first < p->count; first += SLICE) {
 			if (!memory_grow(slices, &capacity, *count + 1, sizeof **slices, e))

@@ -60,7 +60,8 @@ static bool bench(const Shape *s, GemmPrecision precision, size_t runs, Error *e
 	for (size_t i = 0; i < s->k * s->n; i++)
 		b[i] = (float)(i % 11) - 5;
 	PackedOperand packed = {.k = s->k, .n = s->n, .source = {b, s->k, true}};
-	if (!packed_begin(&packed, precision, &tasks, e))
+	Arena arena = {0};
+	if (!packed_begin(&packed, precision, &arena, &tasks, e))
 		return false;
 	for (size_t i = 0; i < tasks; i++)
 		packed_fill(&packed, i);
@@ -79,7 +80,7 @@ static bool bench(const Shape *s, GemmPrecision precision, size_t runs, Error *e
 		       "\"ratio\": %.3f",
 		       peak[runs / 2], peak[0], peak[runs - 1], ours[runs / 2] / peak[runs / 2]);
 	printf("}\n");
-	packed_drop(&packed);
+	arena_free(&arena);
 	memory_free(a);
 	memory_free(b);
 	memory_free(c);

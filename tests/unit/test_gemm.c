@@ -82,11 +82,11 @@ static void compare(const Case *x, const char *what)
 			         i % x->ldc, (double)x->c[i], (double)x->expected[i]);
 }
 
-static void pack(PackedOperand *p, GemmPrecision precision)
+static void pack(PackedOperand *p, GemmPrecision precision, Arena *arena)
 {
 	Error e = {0};
 	size_t tasks;
-	assert_true(packed_begin(p, precision, &tasks, &e));
+	assert_true(packed_begin(p, precision, arena, &tasks, &e));
 	for (size_t i = tasks; i > 0; i--)
 		packed_fill(p, i - 1);
 }
@@ -96,16 +96,17 @@ static void check(size_t m, size_t n, size_t k, bool ta, bool tb)
 	for (GemmPrecision precision = GEMM_F32; precision <= GEMM_BF16; precision++) {
 		Case x = case_new(m, n, k, ta, tb);
 		PackedOperand packed = {.k = k, .n = n, .source = x.b};
+		Arena arena = {0};
 		gemm(precision, m, n, k, x.a, x.b, false, x.c, x.ldc);
 		naive(&x, false, 0, 0, k, n);
 		compare(&x, precision ? "bf16" : "F32");
 		gemm_packed(precision, m, x.a, packed_whole(&packed), true, x.c, x.ldc);
-		pack(&packed, precision);
+		pack(&packed, precision, &arena);
 		gemm_packed(precision, m, x.a, packed_whole(&packed), true, x.c, x.ldc);
 		naive(&x, true, 0, 0, k, n);
 		naive(&x, true, 0, 0, k, n);
 		compare(&x, "packed");
-		packed_drop(&packed);
+		arena_free(&arena);
 		case_free(&x);
 	}
 }
@@ -132,13 +133,14 @@ static void test_parts(void **state)
 		for (int form = 0; form < 4; form++) {
 			Case x = case_new(M, N, K, form & 1, form & 2);
 			PackedOperand packed = {.k = K, .n = N, .source = x.b};
+			Arena arena = {0};
 			size_t k = form & 1 ? K - K0 : 64, n = form & 2 ? N - N0 : 32;
-			pack(&packed, precision);
+			pack(&packed, precision, &arena);
 			gemm_packed(precision, M, x.a, (PackedPart){&packed, K0, N0, k, n}, false, x.c,
 			            x.ldc);
 			naive(&x, false, K0, N0, k, n);
 			compare(&x, "part");
-			packed_drop(&packed);
+			arena_free(&arena);
 			case_free(&x);
 		}
 }
