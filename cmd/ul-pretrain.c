@@ -21,7 +21,7 @@ static const Tool tool = {
 typedef struct {
 	const char *arch, *output, *query;
 	int64_t dim, layers, heads, kv_heads, max_len, batch, vocabulary;
-	double dropout, feature_weight, holdout;
+	double dropout, feature_weight, label_smoothing, holdout;
 	bool keep_seen;
 	CommonOptions common;
 	TrainingOptions training;
@@ -34,7 +34,8 @@ static bool check_given(const Settings *s, const Option *table, size_t count, Er
 		return options_refuse(table, count, "kv-heads vocab query holdout", "--arch lm", e);
 	if (s->max_len > LLM_POSITIONS)
 		return fail(e, ERROR_USAGE, "--max-len of a language model is at most %d", LLM_POSITIONS);
-	return options_refuse(table, count, "dropout feature-weight keep-seen", "--arch ar", e);
+	return options_refuse(table, count, "dropout feature-weight label-smoothing keep-seen", "--arch ar",
+	                      e);
 }
 
 /* Defaults that differ between the architectures: what was not given is 0. */
@@ -46,7 +47,7 @@ static void set_defaults(Settings *s)
 	s->heads = s->heads ? s->heads : (lm ? 4 : 2);
 	s->kv_heads = s->kv_heads ? s->kv_heads : (lm && s->heads % 2 == 0 ? s->heads / 2 : s->heads);
 	s->max_len = s->max_len ? s->max_len : (lm ? 256 : 200);
-	s->batch = s->batch ? s->batch : (lm ? 64 : 128);
+	s->batch = s->batch ? s->batch : (lm ? 64 : 32);
 	s->training.lr = s->training.lr > 0 ? s->training.lr : (lm ? 0.003 : 0.001);
 	s->training.epochs = s->training.epochs > 0 ? s->training.epochs : (lm ? 40 : 60);
 }
@@ -68,9 +69,9 @@ static bool pretrain_encoder(const Settings *s, DatasetReader *reader, const Use
 	EncoderShape shape = {(size_t)s->dim, (size_t)s->layers, (size_t)s->heads, (size_t)s->max_len,
 	                      s->dropout};
 	Encoder *encoder = encoder_new(&shape, data, seed, e);
-	Pretraining *training = encoder ? pretraining_new(encoder, data, users, (size_t)s->batch,
-	                                                  s->feature_weight, s->keep_seen, seed, e)
-	                                : NULL;
+	PretrainingOptions options = {(size_t)s->batch, s->feature_weight, s->label_smoothing, s->keep_seen,
+	                              seed};
+	Pretraining *training = encoder ? pretraining_new(encoder, data, users, &options, e) : NULL;
 	bool done = training != NULL;
 	if (done) {
 		Trainee trainee = pretraining_trainee(training);
@@ -171,7 +172,7 @@ int main(int argc, char **argv)
 	              .feature_weight = 0.1,
 	              .vocabulary = 2048,
 	              .training = {.steps = -1, .decay = 0.01, .patience = 10}};
-	enum { OWN = 14 };
+	enum { OWN = 15 };
 	Option table[COMMON_OPTIONS + OWN + TRAINING_OPTIONS] = {
 	    [COMMON_OPTIONS] = {"output", 'o', OPTION_STRING, &s.output, "FILE", "write the model to FILE",
 	                        .incidental = true},
@@ -183,12 +184,14 @@ int main(int argc, char **argv)
 	    {"max-len", 0, OPTION_INTEGER, &s.max_len, "N",
 	     "events of a history that are read, the last ones (default 200); lm: context in tokens (256)", 1,
 	     ENCODER_MAX_LEN},
-	    {"batch", 0, OPTION_INTEGER, &s.batch, "N", "histories a step (default 128); lm: texts (64)", 1,
+	    {"batch", 0, OPTION_INTEGER, &s.batch, "N", "histories a step (default 32); lm: texts (64)", 1,
 	     1e6},
 	    {"dropout", 0, OPTION_REAL, &s.dropout, "X", "ar: share of activations dropped (default 0.2)", 0,
 	     0.9},
 	    {"feature-weight", 0, OPTION_REAL, &s.feature_weight, "X",
 	     "ar: weight of each feature's loss beside the item's 1 (default 0.1)", 0, 100},
+	    {"label-smoothing", 0, OPTION_REAL, &s.label_smoothing, "X",
+	     "ar: share of each target that is spread over all items (default 0)", 0, 0.9},
 	    {"keep-seen", 0, OPTION_FLAG, &s.keep_seen, NULL,
 	     "ar: validation also ranks items that the user has had, for data with repeats"},
 	    {"kv-heads", 0, OPTION_INTEGER, &s.kv_heads, "N", "lm: heads of keys and values (default: half)",

@@ -19,6 +19,7 @@ typedef struct {
 	float *z;
 	float *maximum, *sum; /* [rows, blocks] */
 	double *at_targets;   /* [rows]: Σ of the targets' logits */
+	double *everywhere;   /* [rows]: Σ of all logits; for smoothing alone */
 	PackedOperand h;      /* [rows, C], laid out once for all blocks of dW */
 } Chunk;
 
@@ -60,6 +61,8 @@ static void forward_block(const Chunk *k, size_t b)
 	for (size_t r = 0; r < k->rows; r++) {
 		float *row = z + r * BLOCK, *maximum = &k->maximum[r * k->blocks + b];
 		k->at_targets[r] += at_targets(k, b, r, row, 0);
+		if (c->targets.smoothing > 0)
+			k->everywhere[r] += vector_sum(row, width);
 		*maximum = vector_maximum(row, width);
 		k->sum[r * k->blocks + b] = vector_exp(row, 1, *maximum, width);
 	}
@@ -77,20 +80,24 @@ static double finish_row(const Chunk *k, size_t r, size_t *counted)
 	for (size_t b = 0; b < k->blocks; b++)
 		sum[b] = count ? k->c->weight * expf(maximum[b] - highest) / all : 0;
 	*counted += count > 0;
-	return count ? (double)(highest + logf(all)) - k->at_targets[r] / (double)count : 0;
+	double smoothing = (double)k->c->targets.smoothing, V = (double)k->c->forward->n;
+	return count ? (double)(highest + logf(all)) - (1 - smoothing) * k->at_targets[r] / (double)count -
+	                   smoothing * k->everywhere[r] / V
+	             : 0;
 }
 
-/* dlogits = weight · (softmax - targets), and what follows from it. */
+/* dlogits = weight · (softmax - truth), and what follows from it. */
 static void backward_block(const Chunk *k, size_t b)
 {
 	const CrossEntropy *c = k->c;
 	size_t C = c->forward->k, width = block_width(k, b);
-	float *z = k->z + b * k->rows * BLOCK;
+	float *z = k->z + b * k->rows * BLOCK, smoothing = c->targets.smoothing,
+	      everywhere = c->weight * smoothing / (float)c->forward->n;
 	for (size_t r = 0; r < k->rows; r++) {
 		const int32_t *targets;
 		size_t count = targets_of(k, r, &targets);
-		vector_scale(z + r * BLOCK, k->sum[r * k->blocks + b], width);
-		at_targets(k, b, r, z + r * BLOCK, -c->weight / (float)count);
+		vector_scale_shift(z + r * BLOCK, k->sum[r * k->blocks + b], count ? -everywhere : 0, width);
+		at_targets(k, b, r, z + r * BLOCK, -c->weight * (1 - smoothing) / (float)count);
 	}
 	if (c->dh != NULL)
 		gemm_packed(c->precision, k->rows, (Operand){z, BLOCK, false},
@@ -117,7 +124,7 @@ static double chunk_loss(const Chunk *k, size_t *counted)
 {
 	double loss = 0;
 	for (size_t r = 0; r < k->rows; r++)
-		k->at_targets[r] = 0;
+		k->at_targets[r] = k->everywhere[r] = 0;
 	for (size_t b = 0; b < k->blocks; b++)
 		forward_block(k, b);
 	for (size_t r = 0; r < k->rows; r++)
@@ -139,7 +146,8 @@ bool cross_entropy(const CrossEntropy *c, double *loss, size_t *rows, Arena *scr
 	k.maximum = arena_new(scratch, blocks * most, sizeof *k.maximum, e);
 	k.sum = arena_new(scratch, blocks * most, sizeof *k.sum, e);
 	k.at_targets = arena_new(scratch, most, sizeof *k.at_targets, e);
-	if (k.z == NULL || k.maximum == NULL || k.sum == NULL || k.at_targets == NULL)
+	k.everywhere = arena_new(scratch, most, sizeof *k.everywhere, e);
+	if (k.z == NULL || k.maximum == NULL || k.sum == NULL || k.at_targets == NULL || k.everywhere == NULL)
 		return false;
 	for (k.first = 0; k.first < c->N; k.first += k.rows) {
 		k.rows = c->N - k.first < most ? c->N - k.first : most;

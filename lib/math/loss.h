@@ -11,6 +11,8 @@
 typedef struct {
 	const int64_t *offsets; /* [N + 1] */
 	const int32_t *values;  /* in [0, V) */
+	float smoothing;        /* this share of the truth is spread over the whole vocabulary (Szegedy et al.
+	                         * 2016, section 7): targets have the other 1 - smoothing */
 } LossTargets;
 
 typedef struct {
@@ -25,7 +27,7 @@ typedef struct {
 } CrossEntropy;
 
 /* *loss += Σ over counting rows of mean over the row's targets of -log softmax(logits)[target]
- * (unweighted); *rows += rows that count. */
+ * (unweighted; with smoothing, the cross-entropy against the smoothed truth); *rows += rows that count. */
 bool cross_entropy(const CrossEntropy *c, double *loss, size_t *rows, Arena *scratch, Error *e);
 
 #endif

@@ -13,6 +13,8 @@ float vector_maximum(const float *x, size_t n);                          /* -INF
 void vector_add(float *y, const float *x, size_t n);                     /* y += x */
 void vector_add_scaled(float *y, float scale, const float *x, size_t n); /* y += scale · x */
 void vector_scale(float *y, float scale, size_t n);
+void vector_scale_shift(float *y, float scale, float shift, size_t n); /* y ← scale · y + shift */
+double vector_sum(const float *x, size_t n);
 bool vector_finite(const float *x, size_t n);    /* no NaN, no infinity */
 double vector_squares(const float *x, size_t n); /* Σ x² */
 

@@ -54,6 +54,21 @@ void LOOP(vector_scale)(float *y, float scale, size_t n)
 		y[i] *= scale;
 }
 
+void LOOP(vector_scale_shift)(float *y, float scale, float shift, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		y[i] = scale * y[i] + shift;
+}
+
+double LOOP(vector_sum)(const float *x, size_t n)
+{
+	double sum = 0;
+#pragma omp simd reduction(+ : sum)
+	for (size_t i = 0; i < n; i++)
+		sum += (double)x[i];
+	return sum;
+}
+
 bool LOOP(vector_finite)(const float *x, size_t n)
 {
 	float sum = 0; /* of zeros, unless something times 0 is not 0 */

@@ -11,6 +11,8 @@
 	X(void, vector_add, (float *y, const float *x, size_t n), (y, x, n))                                 \
 	X(void, vector_add_scaled, (float *y, float scale, const float *x, size_t n), (y, scale, x, n))      \
 	X(void, vector_scale, (float *y, float scale, size_t n), (y, scale, n))                              \
+	X(void, vector_scale_shift, (float *y, float scale, float shift, size_t n), (y, scale, shift, n))    \
+	X(double, vector_sum, (const float *x, size_t n), (x, n))                                            \
 	X(bool, vector_finite, (const float *x, size_t n), (x, n))                                           \
 	X(double, vector_squares, (const float *x, size_t n), (x, n))                                        \
 	X(float, vector_exp, (float *x, float scale, float shift, size_t n), (x, scale, shift, n))           \

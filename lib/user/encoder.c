@@ -4,6 +4,10 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Small, so that a few steps of AdamW turn an embedding to where it belongs: with 1/√64 the same number of
+ * steps reached half the hits (HR@10 .14 against .21 after eight passes over MovieLens-1M). */
+#define EMBEDDING_DEVIATION 0.02
+
 static size_t column_values(const Dataset *d, size_t column)
 {
 	return column == 0 ? d->items.strings.count : d->features[column - 1].values.strings.count;
@@ -28,7 +32,7 @@ static bool add_column(Encoder *m, size_t c, uint64_t seed, Error *e)
 	char name[128];
 	snprintf(name, sizeof name, "enc.embed.%s", of);
 	m->tables[c] = parameters_add(&m->parameters, name, 2, (size_t[]){values, width}, INIT_NORMAL,
-	                              1 / sqrt((double)m->shape.dim), seed, e);
+	                              EMBEDDING_DEVIATION, seed, e);
 	if (m->tables[c] == NULL)
 		return false;
 	parameter_multiplies(m->tables[c], ID_FIRST);
@@ -206,10 +210,10 @@ Tensor *encoder_forward(Tape *t, const Encoder *m, const EventBatch *b)
 }
 
 bool encoder_loss(Tape *t, const Encoder *m, Tensor *h, const EventBatch *targets, size_t total,
-                  double feature_weight, double *loss, size_t *counted)
+                  double feature_weight, double smoothing, double *loss, size_t *counted)
 {
 	for (size_t c = 0; c < m->columns; c++) {
-		LossTargets columns = {targets->offsets[c], targets->ids[c]};
+		LossTargets columns = {targets->offsets[c], targets->ids[c], c == 0 ? (float)smoothing : 0};
 		double weight = (c == 0 ? 1 : feature_weight) / (double)total, ignored = 0;
 		size_t rows = 0;
 		if (weight == 0)

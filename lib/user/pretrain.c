@@ -18,10 +18,7 @@ struct Pretraining {
 	const Dataset *data;
 	const Users *users;
 	Translation translation;
-	size_t batch;
-	double feature_weight;
-	bool keep_seen;
-	uint64_t seed;
+	PretrainingOptions options;
 	Histories cut;      /* of the epoch */
 	Segment *histories; /* of a step */
 	size_t history_count, targets;
@@ -29,22 +26,16 @@ struct Pretraining {
 	size_t shard_count;
 };
 
-Pretraining *pretraining_new(Encoder *m, const Dataset *data, const Users *users, size_t batch,
-                             double feature_weight, bool keep_seen, uint64_t seed, Error *e)
+Pretraining *pretraining_new(Encoder *m, const Dataset *data, const Users *users,
+                             const PretrainingOptions *options, Error *e)
 {
 	Pretraining *p = memory_new(1, sizeof *p, e);
 	if (p == NULL)
 		return NULL;
-	*p = (Pretraining){.encoder = m,
-	                   .data = data,
-	                   .users = users,
-	                   .batch = batch,
-	                   .feature_weight = feature_weight,
-	                   .keep_seen = keep_seen,
-	                   .seed = seed};
+	*p = (Pretraining){.encoder = m, .data = data, .users = users, .options = *options};
 	if (translation_new(&p->translation, m, data, e) &&
-	    (p->histories = memory_new(batch, sizeof *p->histories, e)) != NULL &&
-	    (p->shards = memory_new(batch + 1, sizeof *p->shards, e)) != NULL)
+	    (p->histories = memory_new(options->batch, sizeof *p->histories, e)) != NULL &&
+	    (p->shards = memory_new(options->batch + 1, sizeof *p->shards, e)) != NULL)
 		return p;
 	pretraining_free(p);
 	return NULL;
@@ -64,18 +55,18 @@ void pretraining_free(Pretraining *p)
 static bool start_epoch(void *context, size_t epoch, size_t *steps, Error *e)
 {
 	Pretraining *p = context;
-	if (!histories_cut(&p->cut, p->data, p->users, p->encoder->shape.max_len, random_key(p->seed, epoch),
-	                   e))
+	if (!histories_cut(&p->cut, p->data, p->users, p->encoder->shape.max_len,
+	                   random_key(p->options.seed, epoch), e))
 		return false;
-	*steps = (p->cut.count + p->batch - 1) / p->batch;
+	*steps = (p->cut.count + p->options.batch - 1) / p->options.batch;
 	return true;
 }
 
 static size_t start_step(void *context, size_t step)
 {
 	Pretraining *p = context;
-	size_t first = step * p->batch, left = p->cut.count - first, events = 0;
-	p->history_count = left < p->batch ? left : p->batch;
+	size_t batch = p->options.batch, first = step * batch, left = p->cut.count - first, events = 0;
+	p->history_count = left < batch ? left : batch;
 	p->targets = p->shard_count = 0;
 	for (size_t i = 0; i < p->history_count; i++) {
 		p->histories[i] = p->cut.items[p->cut.order[first + i]];
@@ -111,7 +102,7 @@ static bool run_shard(void *context, Tape *t, size_t shard, double *loss, size_t
 		return false;
 	*events += inputs.rows;
 	return encoder_loss(t, p->encoder, encoder_forward(t, p->encoder, &inputs), &labels, p->targets,
-	                    p->feature_weight, loss, targets) &&
+	                    p->options.feature_weight, p->options.label_smoothing, loss, targets) &&
 	       tape_backward(t);
 }
 
@@ -121,7 +112,7 @@ static bool evaluate(void *context, GemmPrecision precision, Pool *pool, double 
                      size_t size, Error *e)
 {
 	const Pretraining *p = context;
-	EncoderRanker encoder = {p->encoder, &p->translation, p->keep_seen, precision};
+	EncoderRanker encoder = {p->encoder, &p->translation, p->options.keep_seen, precision};
 	Ranker ranker = encoder_ranker(&encoder);
 	Rankings answers;
 	size_t next = 0;

@@ -8,10 +8,16 @@
 
 typedef struct Pretraining Pretraining;
 
-/* `batch`: histories a step; keep_seen: validation ranks items that the user has had, too.  Borrows all it is
- * given. */
-Pretraining *pretraining_new(Encoder *m, const Dataset *data, const Users *users, size_t batch,
-                             double feature_weight, bool keep_seen, uint64_t seed, Error *e);
+typedef struct {
+	size_t batch;                           /* histories a step */
+	double feature_weight, label_smoothing; /* encoder_loss() */
+	bool keep_seen;                         /* validation ranks items that the user has had, too */
+	uint64_t seed;
+} PretrainingOptions;
+
+/* Borrows all but the options. */
+Pretraining *pretraining_new(Encoder *m, const Dataset *data, const Users *users,
+                             const PretrainingOptions *options, Error *e);
 void pretraining_free(Pretraining *p);
 Trainee pretraining_trainee(Pretraining *p);
 

@@ -57,6 +57,11 @@ SMALL Encoder *small_encoder(const Dataset *data, double dropout, uint64_t seed)
 	EncoderShape shape = {8, 2, 2, 6, dropout};
 	Encoder *m = encoder_new(&shape, data, seed, &e);
 	sample_must(m != NULL, &e);
+	/* Embeddings as large as after some training: the norm behind them makes differences of tiny ones
+	 * coarse. */
+	for (size_t c = 0; c < m->columns; c++)
+		for (size_t i = 0; i < m->tables[c]->count; i++)
+			m->tables[c]->value[i] *= 16;
 	return m;
 }
 

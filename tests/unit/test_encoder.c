@@ -86,7 +86,7 @@ static Tensor *build_loss(Tape *t, void *context, double *loss)
 	assert_true(
 	    batch_targets(&targets, &s->translation, &s->sample.users, s->next, 3, &t->arena, &t->error));
 	s->items = 0;
-	assert_true(encoder_loss(t, s->encoder, h, &targets, 10, s->feature_weight, &s->items, &counted));
+	assert_true(encoder_loss(t, s->encoder, h, &targets, 10, s->feature_weight, 0, &s->items, &counted));
 	assert_int_equal(counted, h->rows);
 	for (size_t c = 0; c < s->encoder->columns; c++)
 		*loss += (c == 0 ? 1 : s->feature_weight) * column_loss(s->encoder, h, &targets, c) / 10;
@@ -353,7 +353,8 @@ static void test_pretraining_learns(void **state)
 	Error e = {0};
 	Setting *s = setting_new(0);
 	Tape t = {0};
-	Pretraining *p = pretraining_new(s->encoder, &s->sample.data, &s->sample.users, 8, 0.1, false, 1, &e);
+	Pretraining *p = pretraining_new(s->encoder, &s->sample.data, &s->sample.users,
+	                                 &(PretrainingOptions){8, 0.1, 0, false, 1}, &e);
 	assert_non_null(p);
 	Trainee trainee = pretraining_trainee(p);
 	Pool *pool = pool_new(1, &e);

@@ -13,6 +13,7 @@ typedef struct {
 	Rotary rotary;
 	AttentionSegment segments[3];
 	size_t segment_count, heads, kv_heads;
+	float smoothing; /* of the truth in a loss */
 } Graph;
 
 static Tensor *input(Tape *t, Graph *g, int i)
@@ -218,7 +219,8 @@ static Tensor *build_loss(Tape *t, void *context, double *loss)
 	size_t rows = 0;
 	double sum = 0;
 	parameter_multiplies(g->p[1], 1);
-	tape_cross_entropy(t, input(t, g, 0), g->p[1], (LossTargets){offsets, ids}, 0.5f, &sum, &rows);
+	tape_cross_entropy(t, input(t, g, 0), g->p[1], (LossTargets){offsets, ids, g->smoothing}, 0.5f, &sum,
+	                   &rows);
 	assert_int_equal(rows, 3); /* the third has no target */
 	*loss = 0.5 * sum;
 	return NULL;
@@ -228,6 +230,10 @@ static void test_loss(void **state)
 {
 	(void)state;
 	Graph g = {0};
+	add(&g, 0, 4, 6);
+	add(&g, 1, 8, 6);
+	check(&g, build_loss);
+	g = (Graph){.smoothing = 0.3f};
 	add(&g, 0, 4, 6);
 	add(&g, 1, 8, 6);
 	check(&g, build_loss);
