@@ -12,8 +12,8 @@
 static const Tool tool = {
     .name = "ul-pretrain",
     .synopsis = "[OPTION]... [DATA]",
-    .summary = "Trains a user encoder on the histories of a dataset (--arch ar), or a small language\n"
-               "model on its texts (--arch lm, written as GGUF).",
+    .summary = "Trains a user encoder on the histories of a dataset (--arch ar or bert4rec), or a small\n"
+               "language model on its texts (--arch lm, written as GGUF).",
     .examples = "  ul-prep --preset ml-1m ml-1m/ratings.dat | ul-pretrain --minutes 30 -o encoder.ult\n"
                 "  ul-pretrain --arch lm --epochs 30 -o lm.gguf data.ult\n",
 };
@@ -21,7 +21,7 @@ static const Tool tool = {
 typedef struct {
 	const char *arch, *output, *query;
 	int64_t dim, layers, heads, kv_heads, max_len, batch, vocabulary;
-	double dropout, feature_weight, label_smoothing, holdout;
+	double dropout, feature_weight, label_smoothing, mask_rate, holdout;
 	bool keep_seen;
 	CommonOptions common;
 	TrainingOptions training;
@@ -30,12 +30,18 @@ typedef struct {
 /* What was given and means nothing to the architecture, or is too much for it. */
 static bool check_given(const Settings *s, const Option *table, size_t count, Error *e)
 {
+	if (strcmp(s->arch, "bert4rec") != 0 &&
+	    !options_refuse(table, count, "mask-rate", "--arch bert4rec", e))
+		return false;
+	if (strcmp(s->arch, "bert4rec") == 0 && s->max_len == 1)
+		return fail(e, ERROR_USAGE,
+		            "--max-len of bert4rec is at least 2: an event, and a mask after it");
 	if (strcmp(s->arch, "lm") != 0)
 		return options_refuse(table, count, "kv-heads vocab query holdout", "--arch lm", e);
 	if (s->max_len > LLM_POSITIONS)
 		return fail(e, ERROR_USAGE, "--max-len of a language model is at most %d", LLM_POSITIONS);
-	return options_refuse(table, count, "dropout feature-weight label-smoothing keep-seen", "--arch ar",
-	                      e);
+	return options_refuse(table, count, "dropout feature-weight label-smoothing keep-seen",
+	                      "--arch ar or bert4rec", e);
 }
 
 /* Defaults that differ between the architectures: what was not given is 0. */
@@ -66,11 +72,13 @@ static bool pretrain_encoder(const Settings *s, DatasetReader *reader, const Use
 {
 	const Dataset *data = dataset_of(reader);
 	uint64_t seed = (uint64_t)s->common.seed;
-	EncoderShape shape = {(size_t)s->dim, (size_t)s->layers, (size_t)s->heads, (size_t)s->max_len,
-	                      s->dropout};
+	EncoderShape shape = {
+	    (size_t)s->dim,   (size_t)s->layers,
+	    (size_t)s->heads, (size_t)s->max_len,
+	    s->dropout,       strcmp(s->arch, "bert4rec") == 0 ? ENCODER_BERT4REC : ENCODER_AR};
 	Encoder *encoder = encoder_new(&shape, data, seed, e);
-	PretrainingOptions options = {(size_t)s->batch, s->feature_weight, s->label_smoothing, s->keep_seen,
-	                              seed};
+	PretrainingOptions options = {(size_t)s->batch, s->feature_weight, s->label_smoothing,
+	                              s->mask_rate,     s->keep_seen,      seed};
 	Pretraining *training = encoder ? pretraining_new(encoder, data, users, &options, e) : NULL;
 	bool done = training != NULL;
 	if (done) {
@@ -170,14 +178,15 @@ int main(int argc, char **argv)
 	              .layers = -1,
 	              .dropout = 0.2,
 	              .feature_weight = 0.1,
+	              .mask_rate = 0.2,
 	              .vocabulary = 2048,
 	              .training = {.steps = -1, .decay = 0.01, .patience = 10}};
-	enum { OWN = 15 };
+	enum { OWN = 16 };
 	Option table[COMMON_OPTIONS + OWN + TRAINING_OPTIONS] = {
 	    [COMMON_OPTIONS] = {"output", 'o', OPTION_STRING, &s.output, "FILE", "write the model to FILE",
 	                        .incidental = true},
-	    {"arch", 0, OPTION_CHOICE, &s.arch, "ar|lm",
-	     "autoregressive user encoder (default), or language model"},
+	    {"arch", 0, OPTION_CHOICE, &s.arch, "ar|bert4rec|lm",
+	     "user encoder that predicts the next event (default) or masked ones, or language model"},
 	    {"dim", 0, OPTION_INTEGER, &s.dim, "N", "width (default 64; lm: 128)", 2, 65536},
 	    {"layers", 0, OPTION_INTEGER, &s.layers, "N", "Transformer blocks (default 2; lm: 4)", 0, 1024},
 	    {"heads", 0, OPTION_INTEGER, &s.heads, "N", "attention heads (default 2; lm: 4)", 1, 1024},
@@ -186,14 +195,16 @@ int main(int argc, char **argv)
 	     ENCODER_MAX_LEN},
 	    {"batch", 0, OPTION_INTEGER, &s.batch, "N", "histories a step (default 32); lm: texts (64)", 1,
 	     1e6},
-	    {"dropout", 0, OPTION_REAL, &s.dropout, "X", "ar: share of activations dropped (default 0.2)", 0,
-	     0.9},
+	    {"dropout", 0, OPTION_REAL, &s.dropout, "X",
+	     "encoders: share of activations dropped (default 0.2)", 0, 0.9},
 	    {"feature-weight", 0, OPTION_REAL, &s.feature_weight, "X",
-	     "ar: weight of each feature's loss beside the item's 1 (default 0.1)", 0, 100},
+	     "encoders: weight of each feature's loss beside the item's 1 (default 0.1)", 0, 100},
 	    {"label-smoothing", 0, OPTION_REAL, &s.label_smoothing, "X",
-	     "ar: share of each target that is spread over all items (default 0)", 0, 0.9},
+	     "encoders: share of each target that is spread over all items (default 0)", 0, 0.9},
+	    {"mask-rate", 0, OPTION_REAL, &s.mask_rate, "X",
+	     "bert4rec: share of events masked in training (default 0.2)", 0, 1},
 	    {"keep-seen", 0, OPTION_FLAG, &s.keep_seen, NULL,
-	     "ar: validation also ranks items that the user has had, for data with repeats"},
+	     "encoders: validation also ranks items that the user has had, for data with repeats"},
 	    {"kv-heads", 0, OPTION_INTEGER, &s.kv_heads, "N", "lm: heads of keys and values (default: half)",
 	     1, 1024},
 	    {"vocab", 0, OPTION_INTEGER, &s.vocabulary, "N", "lm: tokens to learn at most (default 2048)",

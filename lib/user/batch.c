@@ -70,22 +70,30 @@ static Ids event_column(const Translation *t, const Users *users, size_t c, size
 	return event_feature(t->data, users, t->features[c], event);
 }
 
-static Segment newest(const Translation *t, Segment s)
+typedef enum { AS_EVENTS, AS_QUESTIONS, AS_TARGETS } Role;
+
+/* Rows that follow the events of a history. */
+static size_t masks_after(const Translation *t, Role role)
 {
-	size_t most = t->encoder->shape.max_len;
+	return role == AS_QUESTIONS && t->encoder->shape.arch == ENCODER_BERT4REC;
+}
+
+static Segment newest(const Translation *t, Segment s, Role role)
+{
+	size_t most = t->encoder->shape.max_len - masks_after(t, role);
 	if (s.end - s.first > most)
 		s.first = s.end - most;
 	return s;
 }
 
-/* Column c of all events; with `targets`, unknown values are left out and ids count from the first real one.
- */
+/* Column c of all events; of targets, unknown values are left out and ids count from the first real one. */
 static bool fill_column(EventBatch *b, const Translation *t, const Users *users, const Segment *histories,
-                        size_t count, size_t c, bool targets, Arena *arena, Error *e)
+                        size_t count, size_t c, Role role, Arena *arena, Error *e)
 {
-	size_t values = 0, row = 0;
+	size_t masks = masks_after(t, role), values = count * masks, row = 0;
+	bool targets = role == AS_TARGETS;
 	for (size_t i = 0; i < count; i++) {
-		Segment s = newest(t, histories[i]);
+		Segment s = newest(t, histories[i], role);
 		for (size_t event = s.first; event < s.end; event++)
 			values += event_column(t, users, c, event).count;
 	}
@@ -95,7 +103,7 @@ static bool fill_column(EventBatch *b, const Translation *t, const Users *users,
 		return false;
 	int64_t used = offsets[0] = 0;
 	for (size_t i = 0; i < count; i++) {
-		Segment s = newest(t, histories[i]);
+		Segment s = newest(t, histories[i], role);
 		for (size_t event = s.first; event < s.end; event++) {
 			Ids column = event_column(t, users, c, event);
 			for (size_t k = 0; k < column.count; k++) {
@@ -105,33 +113,38 @@ static bool fill_column(EventBatch *b, const Translation *t, const Users *users,
 			}
 			offsets[++row] = used;
 		}
+		for (size_t k = 0; k < masks; k++) {
+			ids[used++] = ID_MASK;
+			offsets[++row] = used;
+		}
 	}
 	return true;
 }
 
 static bool fill(EventBatch *b, const Translation *t, const Users *users, const Segment *histories,
-                 size_t count, bool targets, Arena *arena, Error *e)
+                 size_t count, Role role, Arena *arena, Error *e)
 {
 	size_t columns = t->encoder->columns;
 	*b = (EventBatch){.segment_count = count};
 	for (size_t i = 0; i < count; i++) {
-		Segment s = newest(t, histories[i]);
-		b->rows += s.end - s.first;
+		Segment s = newest(t, histories[i], role);
+		b->rows += s.end - s.first + masks_after(t, role);
 	}
 	b->offsets = arena_new(arena, columns, sizeof *b->offsets, e);
 	b->ids = arena_new(arena, columns, sizeof *b->ids, e);
 	if (b->offsets == NULL || b->ids == NULL)
 		return false;
 	for (size_t c = 0; c < columns; c++)
-		if (!fill_column(b, t, users, histories, count, c, targets, arena, e))
+		if (!fill_column(b, t, users, histories, count, c, role, arena, e))
 			return false;
 	return true;
 }
 
-bool batch_new(EventBatch *b, const Translation *t, const Users *users, const Segment *histories,
-               size_t count, Arena *arena, Error *e)
+static bool new_batch(EventBatch *b, const Translation *t, const Users *users, const Segment *histories,
+                      size_t count, Role role, Arena *arena, Error *e)
 {
-	if (!fill(b, t, users, histories, count, false, arena, e))
+	bool causal = t->encoder->shape.arch == ENCODER_AR;
+	if (!fill(b, t, users, histories, count, role, arena, e))
 		return false;
 	b->positions = arena_new(arena, b->rows, sizeof *b->positions, e);
 	b->segments = arena_new(arena, count, sizeof *b->segments, e);
@@ -139,17 +152,36 @@ bool batch_new(EventBatch *b, const Translation *t, const Users *users, const Se
 		return false;
 	size_t row = 0;
 	for (size_t i = 0; i < count; i++) {
-		Segment s = newest(t, histories[i]);
-		size_t length = s.end - s.first;
-		b->segments[i] = (AttentionSegment){row, length, row, length, true};
+		Segment s = newest(t, histories[i], role);
+		size_t length = s.end - s.first + masks_after(t, role);
+		b->segments[i] = (AttentionSegment){row, length, row, length, causal};
 		for (size_t k = 0; k < length; k++)
 			b->positions[row++] = (int32_t)k;
 	}
 	return true;
 }
 
+bool batch_new(EventBatch *b, const Translation *t, const Users *users, const Segment *histories,
+               size_t count, Arena *arena, Error *e)
+{
+	return new_batch(b, t, users, histories, count, AS_EVENTS, arena, e);
+}
+
+bool batch_questions(EventBatch *b, const Translation *t, const Users *users, const Segment *histories,
+                     size_t count, Arena *arena, Error *e)
+{
+	return new_batch(b, t, users, histories, count, AS_QUESTIONS, arena, e);
+}
+
+void batch_mask(EventBatch *b, const Encoder *m, size_t row)
+{
+	for (size_t c = 0; c < m->columns; c++)
+		for (int64_t i = b->offsets[c][row]; i < b->offsets[c][row + 1]; i++)
+			b->ids[c][i] = ID_MASK;
+}
+
 bool batch_targets(EventBatch *b, const Translation *t, const Users *users, const Segment *histories,
                    size_t count, Arena *arena, Error *e)
 {
-	return fill(b, t, users, histories, count, true, arena, e);
+	return fill(b, t, users, histories, count, AS_TARGETS, arena, e);
 }

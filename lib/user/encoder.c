@@ -122,10 +122,12 @@ void encoder_free(Encoder *m)
 	memory_free(m);
 }
 
+static const char *const arch_names[] = {[ENCODER_AR] = "ar", [ENCODER_BERT4REC] = "bert4rec"};
+
 static bool describe(const Encoder *m, Document *d, Arena *arena, const Provenance *p, Error *e)
 {
 	const EncoderShape *s = &m->shape;
-	return document_stamp(d, "encoder", p, e) && document_set(d, "ul.arch", "ar", e) &&
+	return document_stamp(d, "encoder", p, e) && document_set(d, "ul.arch", arch_names[s->arch], e) &&
 	       document_set_format(d, "ul.dim", e, "%zu", s->dim) &&
 	       document_set_format(d, "ul.layers", e, "%zu", s->layers) &&
 	       document_set_format(d, "ul.heads", e, "%zu", s->heads) &&
@@ -155,7 +157,8 @@ static bool read_shape(const Document *d, EncoderShape *s, Error *e)
 	    !document_get_integer(d, "ul.max_len", 1, ENCODER_MAX_LEN, &max_len, e) ||
 	    !document_get_real(d, "ul.dropout", 0, 0.99, &s->dropout, e))
 		return false;
-	if (strcmp(arch, "ar") != 0)
+	s->arch = strcmp(arch, arch_names[ENCODER_BERT4REC]) == 0 ? ENCODER_BERT4REC : ENCODER_AR;
+	if (strcmp(arch, arch_names[s->arch]) != 0)
 		return fail(e, ERROR_MALFORMED,
 		            "an encoder of architecture '%s', which this version does not know", arch);
 	s->dim = (size_t)dim;

@@ -1,16 +1,20 @@
 /* The user encoder of User-LLM (Ning et al. 2024, section 3.1): an event is the
- * embeddings of its item and features, side by side, projected to width d; L causal
- * pre-norm Transformer blocks (RMSNorm, rotary positions, SwiGLU) follow.  Row t
- * of the output, E [T, d], is the user as of event t, and predicts event t + 1. */
+ * embeddings of its item and features, side by side, projected to width d; L
+ * pre-norm Transformer blocks (RMSNorm, rotary positions, SwiGLU) follow.  The blocks of `ar` are causal: row
+ * t of the output, E [T, d], is the user as of event t, and predicts event t + 1.  Those of `bert4rec` (Sun
+ * et al. 2019) see all events; where an event is masked, its row predicts it. */
 #ifndef USER_ENCODER_H
 #define USER_ENCODER_H
 
 #include "data/dataset.h"
 #include "nn/layers.h"
 
+typedef enum { ENCODER_AR, ENCODER_BERT4REC } EncoderArch;
+
 typedef struct {
 	size_t dim, layers, heads, max_len; /* max_len: events of a history that are read, the last ones */
 	double dropout;
+	EncoderArch arch;
 } EncoderShape;
 
 enum { ENCODER_MAX_LEN = 1 << 16 }; /* of a history */
@@ -63,7 +67,7 @@ typedef struct {
 	int64_t **offsets;
 	int32_t **ids;
 	int32_t *positions;
-	AttentionSegment *segments; /* causal, one a history */
+	AttentionSegment *segments; /* one a history */
 	size_t segment_count;
 } EventBatch;
 
@@ -71,6 +75,12 @@ typedef struct {
  * beginning.  In the arena. */
 bool batch_new(EventBatch *b, const Translation *t, const Users *users, const Segment *histories,
                size_t count, Arena *arena, Error *e);
+/* The same, to ask for the event after each history: its last row is to predict that.  For bert4rec this is a
+ * masked event more. */
+bool batch_questions(EventBatch *b, const Translation *t, const Users *users, const Segment *histories,
+                     size_t count, Arena *arena, Error *e);
+/* Masks the event of a row in all columns. */
+void batch_mask(EventBatch *b, const Encoder *m, size_t row);
 /* The same events as targets: unknown values do not count, and ids count from the
  * first real one (as rows of the logits). */
 bool batch_targets(EventBatch *b, const Translation *t, const Users *users, const Segment *histories,

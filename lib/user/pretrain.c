@@ -19,8 +19,10 @@ struct Pretraining {
 	const Users *users;
 	Translation translation;
 	PretrainingOptions options;
+	uint64_t epoch;
 	Histories cut;      /* of the epoch */
-	Segment *histories; /* of a step */
+	size_t first;       /* of the step, in the epoch's order */
+	Segment *histories; /* of the step */
 	size_t history_count, targets;
 	size_t *shards; /* first history of each shard, and the end */
 	size_t shard_count;
@@ -55,6 +57,7 @@ void pretraining_free(Pretraining *p)
 static bool start_epoch(void *context, size_t epoch, size_t *steps, Error *e)
 {
 	Pretraining *p = context;
+	p->epoch = epoch;
 	if (!histories_cut(&p->cut, p->data, p->users, p->encoder->shape.max_len,
 	                   random_key(p->options.seed, epoch), e))
 		return false;
@@ -62,20 +65,56 @@ static bool start_epoch(void *context, size_t epoch, size_t *steps, Error *e)
 	return true;
 }
 
+static bool masks(const Pretraining *p)
+{
+	return p->encoder->shape.arch == ENCODER_BERT4REC;
+}
+
+static size_t length_of(Segment s)
+{
+	return s.end - s.first;
+}
+
+/* Whether event k of the step's history i is masked: by chance, and one in any case. */
+static bool is_masked(const Pretraining *p, size_t i, size_t k)
+{
+	Random random = {random_key(random_key(p->options.seed, ~p->epoch), p->first + i), 0};
+	size_t one = (size_t)random_below(&random, length_of(p->histories[i]));
+	random.counter += k;
+	return k == one || random_uniform(&random) < p->options.mask_rate;
+}
+
+/* The events that the step reads of a history of the epoch, and how many of them, or of those that follow
+ * them, are targets. */
+static size_t take_history(Pretraining *p, size_t i)
+{
+	Segment *s = &p->histories[i];
+	size_t targets = 0, most = p->encoder->shape.max_len;
+	*s = p->cut.items[p->cut.order[p->first + i]];
+	if (!masks(p))
+		return length_of(*s);
+	s->end++; /* what only follows can be masked, too */
+	s->first += length_of(*s) > most;
+	for (size_t k = 0; k < length_of(*s); k++)
+		targets += is_masked(p, i, k);
+	return targets;
+}
+
 static size_t start_step(void *context, size_t step)
 {
 	Pretraining *p = context;
-	size_t batch = p->options.batch, first = step * batch, left = p->cut.count - first, events = 0;
+	size_t batch = p->options.batch, left = p->cut.count - step * batch, all = 0, events = 0;
+	p->first = step * batch;
 	p->history_count = left < batch ? left : batch;
 	p->targets = p->shard_count = 0;
 	for (size_t i = 0; i < p->history_count; i++) {
-		p->histories[i] = p->cut.items[p->cut.order[first + i]];
-		p->targets += p->histories[i].end - p->histories[i].first;
+		p->targets += take_history(p, i);
+		all += length_of(p->histories[i]);
 	}
-	size_t share = p->targets / LANES;
+	size_t share = all / LANES;
 	share = share < LEAST_EVENTS ? LEAST_EVENTS : (share > MOST_EVENTS ? MOST_EVENTS : share);
 	for (size_t i = 0; i < p->history_count; i++) {
-		size_t length = p->histories[i].end - p->histories[i].first;
+		size_t length = length_of(p->histories[i]);
 		if (i == 0 || events + length > share) {
 			p->shards[p->shard_count++] = i;
 			events = 0;
@@ -86,23 +125,52 @@ static size_t start_step(void *context, size_t step)
 	return p->shard_count;
 }
 
+/* Every row predicts the event that follows it. */
+static Tensor *predict_next(const Pretraining *p, Tape *t, size_t first, size_t count, EventBatch *inputs,
+                            EventBatch *labels)
+{
+	Segment *next = arena_new(&t->arena, count, sizeof *next, &t->error);
+	for (size_t i = 0; next != NULL && i < count; i++)
+		next[i] = (Segment){p->histories[first + i].first + 1, p->histories[first + i].end + 1, true};
+	if (next == NULL ||
+	    !batch_targets(labels, &p->translation, p->users, next, count, &t->arena, &t->error))
+		return NULL;
+	return encoder_forward(t, p->encoder, inputs);
+}
+
+/* The rows of masked events predict them. */
+static Tensor *predict_masked(const Pretraining *p, Tape *t, size_t first, size_t count, EventBatch *inputs,
+                              EventBatch *labels)
+{
+	size_t row = 0, masked = 0;
+	Segment *hidden = arena_new(&t->arena, inputs->rows, sizeof *hidden, &t->error);
+	int32_t *rows = arena_new(&t->arena, inputs->rows, sizeof *rows, &t->error);
+	if (hidden == NULL || rows == NULL)
+		return NULL;
+	for (size_t i = first; i < first + count; i++)
+		for (size_t event = p->histories[i].first; event < p->histories[i].end; event++, row++)
+			if (is_masked(p, i, event - p->histories[i].first)) {
+				batch_mask(inputs, p->encoder, row);
+				rows[masked] = (int32_t)row;
+				hidden[masked++] = (Segment){event, event + 1, true};
+			}
+	if (!batch_targets(labels, &p->translation, p->users, hidden, masked, &t->arena, &t->error))
+		return NULL;
+	return tape_rows(t, encoder_forward(t, p->encoder, inputs), rows, masked);
+}
+
 static bool run_shard(void *context, Tape *t, size_t shard, double *loss, size_t *targets, size_t *events)
 {
 	const Pretraining *p = context;
 	size_t first = p->shards[shard], count = p->shards[shard + 1] - first;
-	Segment *next = arena_new(&t->arena, count, sizeof *next, &t->error);
 	EventBatch inputs, labels;
-	if (next == NULL)
-		return false;
-	for (size_t i = 0; i < count; i++)
-		next[i] = (Segment){p->histories[first + i].first + 1, p->histories[first + i].end + 1, true};
-	if (!batch_new(&inputs, &p->translation, p->users, p->histories + first, count, &t->arena,
-	               &t->error) ||
-	    !batch_targets(&labels, &p->translation, p->users, next, count, &t->arena, &t->error))
+	if (!batch_new(&inputs, &p->translation, p->users, p->histories + first, count, &t->arena, &t->error))
 		return false;
 	*events += inputs.rows;
-	return encoder_loss(t, p->encoder, encoder_forward(t, p->encoder, &inputs), &labels, p->targets,
-	                    p->options.feature_weight, p->options.label_smoothing, loss, targets) &&
+	Tensor *h = (masks(p) ? predict_masked : predict_next)(p, t, first, count, &inputs, &labels);
+	return h != NULL &&
+	       encoder_loss(t, p->encoder, h, &labels, p->targets, p->options.feature_weight,
+	                    p->options.label_smoothing, loss, targets) &&
 	       tape_backward(t);
 }
 

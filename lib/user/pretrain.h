@@ -1,5 +1,5 @@
-/* Training of the user encoder: every event of the training part is a target once an
- * epoch, from the events before it. */
+/* Training of the user encoder.  ar: every event of the training part is a target once an epoch, from the
+ * events before it.  bert4rec: a share of the events, chosen anew each epoch, are masked and targets. */
 #ifndef USER_PRETRAIN_H
 #define USER_PRETRAIN_H
 
@@ -11,6 +11,7 @@ typedef struct Pretraining Pretraining;
 typedef struct {
 	size_t batch;                           /* histories a step */
 	double feature_weight, label_smoothing; /* encoder_loss() */
+	double mask_rate;                       /* bert4rec */
 	bool keep_seen;                         /* validation ranks items that the user has had, too */
 	uint64_t seed;
 } PretrainingOptions;

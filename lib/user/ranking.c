@@ -140,7 +140,7 @@ static bool rank_by_encoder(void *context, Tape *t, const Query *queries, size_t
 		float *scores = arena_new(&t->arena, V, sizeof *scores, e);
 		int32_t *seen = arena_new(&t->arena, had, sizeof *seen, e);
 		if (scores == NULL || seen == NULL ||
-		    !batch_new(&batch, r->translation, q->users, &q->history, 1, &t->arena, e))
+		    !batch_questions(&batch, r->translation, q->users, &q->history, 1, &t->arena, e))
 			return false;
 		const Tensor *h = encoder_forward(t, m, &batch);
 		if (h == NULL) {

@@ -291,7 +291,7 @@ static void test_refused(void **state)
 {
 	(void)state;
 	assert_int_equal(refusal("unimportant", "1", ""), ERROR_NONE);
-	assert_int_equal(refusal("ul.arch", "bert4rec", "bert4rec"), ERROR_MALFORMED);
+	assert_int_equal(refusal("ul.arch", "cert4rec", "cert4rec"), ERROR_MALFORMED);
 	assert_int_equal(refusal("ul.kind", "adapter", "adapter"), ERROR_MALFORMED);
 	assert_int_equal(refusal("ul.dim", "10", ""), ERROR_MALFORMED);
 	assert_int_equal(refusal("ul.dim", "65536", "enc."), ERROR_MALFORMED); /* and takes no room for it */
@@ -353,8 +353,9 @@ static void test_pretraining_learns(void **state)
 	Error e = {0};
 	Setting *s = setting_new(0);
 	Tape t = {0};
-	Pretraining *p = pretraining_new(s->encoder, &s->sample.data, &s->sample.users,
-	                                 &(PretrainingOptions){8, 0.1, 0, false, 1}, &e);
+	Pretraining *p =
+	    pretraining_new(s->encoder, &s->sample.data, &s->sample.users,
+	                    &(PretrainingOptions){.batch = 8, .feature_weight = 0.1, .seed = 1}, &e);
 	assert_non_null(p);
 	Trainee trainee = pretraining_trainee(p);
 	Pool *pool = pool_new(1, &e);
@@ -382,6 +383,82 @@ static void test_pretraining_learns(void **state)
 	setting_free(s);
 }
 
+/* Loss of a step's only shard, a training step behind it. */
+static double one_step(Setting *s, Trainee *trainee, Tape *t, uint64_t step, Pool *pool)
+{
+	Error e = {0};
+	size_t steps = 0, targets = 0, events = 0;
+	double loss = 0, norm;
+	assert_true(trainee->epoch(trainee->context, step, &steps, &e));
+	assert_true(steps == 1 && trainee->step(trainee->context, 0) == 1);
+	tape_reset(t, true, step);
+	assert_true(trainee->shard(trainee->context, t, 0, &loss, &targets, &events));
+	assert_true(targets >= 3 && targets <= 3 + 4 + 7 + 2 && events >= targets);
+	assert_true(
+	    parameters_step(&s->encoder->parameters, &(OptimizerStep){0.01, 0, 1, step}, pool, &norm, &e));
+	return loss / (double)targets;
+}
+
+static void test_masked_pretraining_learns(void **state)
+{
+	(void)state;
+	Error e = {0};
+	Setting *s = setting_new(0);
+	s->encoder->shape.arch = ENCODER_BERT4REC;
+	Tape t = {0};
+	Pretraining *p = pretraining_new(s->encoder, &s->sample.data, &s->sample.users,
+	                                 &(PretrainingOptions){.batch = 8, .mask_rate = 0.2, .seed = 1}, &e);
+	assert_non_null(p);
+	Trainee trainee = pretraining_trainee(p);
+	Pool *pool = pool_new(1, &e);
+	double first = 0, last = 0;
+	for (uint64_t step = 1; step <= 400; step++) {
+		double loss = one_step(s, &trainee, &t, step, pool);
+		first += step <= 20 ? loss / 20 : 0;
+		last += step > 380 ? loss / 20 : 0;
+	}
+	if (!(first > 1.5 && last < 0.5 * first))
+		fail_msg("loss %g, then %g", first, last);
+	pool_free(pool);
+	pretraining_free(p);
+	tape_free(&t);
+	setting_free(s);
+}
+
+/* A masked row of bert4rec predicts; it knows what is before and after it, and nothing of its own event. */
+static void test_masks(void **state)
+{
+	(void)state;
+	Setting *s = setting_new(0);
+	s->encoder->shape.arch = ENCODER_BERT4REC;
+	Tape t = {0};
+	EventBatch b;
+	float *before = NULL;
+	tape_reset(&t, false, 0);
+	for (size_t changed = 0; changed < 4; changed++) { /* none, the masked event, one before, one after */
+		assert_true(
+		    batch_new(&b, &s->translation, &s->sample.users, s->histories, 1, &t.arena, &t.error));
+		assert_int_equal(b.rows, 5);
+		if (changed > 0) {
+			int32_t *id = &b.ids[0][changed == 1 ? 2 : (changed == 2 ? 0 : 4)];
+			*id = *id == ID_FIRST ? ID_FIRST + 1 : ID_FIRST;
+		}
+		batch_mask(&b, s->encoder, 2);
+		Tensor *h = encoder_forward(&t, s->encoder, &b);
+		assert_non_null(h);
+		before = before ? before : h->value;
+		bool same =
+		    memcmp(before + 2 * h->cols, h->value + 2 * h->cols, h->cols * sizeof(float)) == 0;
+		assert_int_equal(same, changed < 2);
+	}
+	assert_true(
+	    batch_questions(&b, &s->translation, &s->sample.users, s->histories, 3, &t.arena, &t.error));
+	assert_int_equal(b.rows, 5 + 3 + 5 + 3);
+	assert_true(b.ids[0][5] == ID_MASK && b.ids[1][5] == ID_MASK && b.positions[5] == 5);
+	tape_free(&t);
+	setting_free(s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -396,6 +473,8 @@ int main(void)
 	    cmocka_unit_test(test_refused),
 	    cmocka_unit_test(test_translation),
 	    cmocka_unit_test(test_pretraining_learns),
+	    cmocka_unit_test(test_masks),
+	    cmocka_unit_test(test_masked_pretraining_learns),
 	};
 	gemm_start();
 	return cmocka_run_group_tests(tests, NULL, NULL);
