@@ -50,6 +50,7 @@ help:
 	@echo 'make check      all tests (make unit: build the unit tests alone)'
 	@echo 'make check-models MODELS=FOLDER   against real models (default: ../shared/models)'
 	@echo 'make bench      measure, beside PyTorch, pandas and zstd where they are: one table'
+	@echo 'make experiment SET=ml-1m   train and measure the systems of experiments/SET.runs (hours; needs jq, time)'
 	@echo 'make install    to PREFIX=$(PREFIX), below DESTDIR; make uninstall takes it away'
 	@echo 'make lint       clang-format and cppcheck; make format'
 	@echo 'make clean      remove build/'
@@ -119,6 +120,9 @@ check-models: unit
 bench: all $(BENCHES)
 	/usr/bin/python3 tests/bench/bench.py $(BUILD)
 
+experiment: all
+	@BUILD=$(abspath $(BUILD)) experiments/run.sh $(SET)
+
 demo: all
 	@BUILD=$(BUILD) tests/demo/run.sh
 
@@ -146,6 +150,6 @@ lint:
 clean:
 	rm -rf build
 
-.PHONY: FORCE all help deps unit check check-models bench demo install uninstall format lint clean
+.PHONY: FORCE all help deps unit check check-models bench experiment demo install uninstall format lint clean
 .SECONDARY:
 -include $(wildcard $(BUILD)/*/*.d $(BUILD)/*/*/*.d)
