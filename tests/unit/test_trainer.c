@@ -536,7 +536,8 @@ static void test_resume_minutes(void **state)
 	b.stop_after = 2;
 	assert_true(run(&b, budget, 1, &e));
 	Document *d = decode(&b.saved);
-	assert_true(document_set(d, "ul.seconds", "59999.9995", &e) && document_set(d, "ul.reported", "1", &e));
+	assert_true(document_set(d, "ul.seconds", "59999.9995", &e) &&
+	            document_set(d, "ul.reported", "1", &e));
 	b.stop_after = 0;
 	b.epochs = 0;
 	assert_true(run_from(&b, d, budget, 1, &e));
