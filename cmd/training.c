@@ -32,30 +32,42 @@ struct Training {
 /* The first signal asks for a stop after the step, the second one ends at once. */
 static volatile sig_atomic_t stop_signal;
 
+enum { STOP_SIGNALS = 3 };
+static const struct {
+	int number;
+	const char *name;
+} stop_signals[STOP_SIGNALS] = {{SIGHUP, "SIGHUP"}, {SIGINT, "SIGINT"}, {SIGTERM, "SIGTERM"}};
+
 static void take_signal(int number)
 {
 	stop_signal = number;
-	signal(SIGINT, SIG_DFL);
-	signal(SIGTERM, SIG_DFL);
+	for (size_t i = 0; i < STOP_SIGNALS; i++)
+		signal(stop_signals[i].number, SIG_DFL);
 }
 
-static const int stop_signals[] = {SIGINT, SIGTERM};
-enum { STOP_SIGNALS = 2 };
+static const char *signal_name(int number)
+{
+	size_t i = 0;
+	while (stop_signals[i].number != number && i + 1 < STOP_SIGNALS)
+		i++;
+	return stop_signals[i].name;
+}
 
-/* What is ignored, as in the background of a shell, stays ignored. */
+/* What is ignored, as by nohup or in the background of a shell, stays ignored. */
 static void catch_signals(struct sigaction before[STOP_SIGNALS])
 {
 	struct sigaction action = {.sa_handler = take_signal, .sa_flags = SA_RESTART};
 	sigemptyset(&action.sa_mask);
 	for (size_t i = 0; i < STOP_SIGNALS; i++)
-		if (sigaction(stop_signals[i], NULL, &before[i]) == 0 && before[i].sa_handler != SIG_IGN)
-			sigaction(stop_signals[i], &action, NULL);
+		if (sigaction(stop_signals[i].number, NULL, &before[i]) == 0 &&
+		    before[i].sa_handler != SIG_IGN)
+			sigaction(stop_signals[i].number, &action, NULL);
 }
 
 static void release_signals(const struct sigaction before[STOP_SIGNALS])
 {
 	for (size_t i = 0; i < STOP_SIGNALS; i++)
-		sigaction(stop_signals[i], &before[i], NULL);
+		sigaction(stop_signals[i].number, &before[i], NULL);
 }
 
 void training_options(Option *table, TrainingOptions *o)
@@ -92,7 +104,7 @@ void training_options(Option *table, TrainingOptions *o)
 	     ".checkpoint behind)",
 	     .incidental = true},
 	    {"checkpoint-every", 0, OPTION_REAL, &o->checkpoint_every, "X", "write it every X minutes, too",
-	     1e-4, 1e6, .incidental = true},
+	     1e-6, 1e6, .incidental = true},
 	    {"resume", 0, OPTION_STRING, &o->resume, "FILE",
 	     "go on from a checkpoint, with the options that it began with", .incidental = true},
 	};
@@ -345,19 +357,21 @@ static bool train(Training *t, const Budget *budget, Error *e)
 	if (end == TRAINER_STOPPED)
 		fail(e, ERROR_FAILURE,
 		     "stopped by %s after step %llu; to go on: the same command with --resume %s",
-		     t->stopped == SIGINT ? "SIGINT" : "SIGTERM", (unsigned long long)t->step, t->checkpoint);
+		     signal_name(t->stopped), (unsigned long long)t->step, t->checkpoint);
 	return end == TRAINER_DIVERGED || end == TRAINER_DONE;
 }
 
 static bool check_resumed(Training *t, Error *e)
 {
+	int64_t step;
 	if (t->resumed == NULL)
 		return true;
 	if (!document_check_inputs(t->resumed, t->provenance, e) ||
+	    !document_get_integer(t->resumed, "ul.step", 1, INT64_MAX, &step, e) ||
 	    !document_get_real(t->resumed, "ul.seconds", 0, 1e12, &t->saved, e))
 		return fail_in(e, "%s", t->options->resume);
 	if (!t->common->quiet)
-		tool_say(t->tool, "going on from '%s'", t->options->resume);
+		tool_say(t->tool, "going on from '%s', after step %lld", t->options->resume, (long long)step);
 	return true;
 }
 

@@ -58,7 +58,7 @@ static inline void gradient_check(Parameters *set, GraphBuilder build, void *con
 	for (size_t i = 0; i < set->count; i++) {
 		Parameter *p = set->items[i];
 		float *g = p->trains ? parameter_gradient(p, 0, &e) : NULL;
-		p->m = memory_new(p->count, sizeof *g, &e);
+		p->m = arena_new(&p->memory->weights, p->count, sizeof *g, &e);
 		assert_true(p->m != NULL && (g != NULL || !p->trains));
 		if (g != NULL)
 			memcpy(p->m, g, p->count * sizeof *g);

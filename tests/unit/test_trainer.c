@@ -452,16 +452,17 @@ static void test_resume(void **state)
 	(void)state;
 	Error e;
 	Bowl whole, b;
-	static const double scores[] = {-3, -2, -5, -1.5, -4, -3, -1, -2, -9, -8, -7, -6};
+	static const double scores[] = {-3, -2, -5, -2.5, -1, -1}; /* patience ends before the last */
 	for (int kind = 0; kind < 4; kind++) {
 		Budget budget = usual;
 		budget.steps = 23;
 		budget.average = kind % 2 ? 0.8 : 0;
-		budget.patience = 3;
+		budget.patience = 2;
 		budget.evaluate_every = kind == 3 ? 5 : 0;
 		bowl_new(&whole, 4, 19);
 		whole.scores = kind >= 2 ? scores : NULL;
 		assert_true(run(&whole, budget, 1, &e));
+		assert_true(whole.report_count == (kind < 2 ? 23 : (kind == 2 ? 16 : 20)));
 		for (uint64_t stop = 1; stop < whole.report_count; stop++) {
 			bowl_new(&b, 4, 19);
 			b.scores = whole.scores;

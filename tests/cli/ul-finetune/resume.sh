@@ -5,7 +5,7 @@ for options in '--tune enc --ema 0.8' '--tune proj --latents 0'; do
 	# shellcheck disable=SC2086
 	tune --llm lm.gguf -m encoder.ult $options --steps 12 --evaluate-every 5 -T1 -o whole data.ult
 	# shellcheck disable=SC2086
-	tune --llm lm.gguf -m encoder.ult $options --steps 12 --evaluate-every 5 -T2 --checkpoint-every 0.0001 -o saved data.ult
+	tune --llm lm.gguf -m encoder.ult $options --steps 12 --evaluate-every 5 -T2 --checkpoint-every 1e-6 -o saved data.ult
 	cmp whole saved
 	ul-finetune -q --resume saved.checkpoint --llm lm.gguf -m encoder.ult -o again data.ult
 	cmp whole again

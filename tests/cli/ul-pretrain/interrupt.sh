@@ -43,6 +43,15 @@ kill -TERM $!
 expect 143 wait $!
 expect 1 grep -q resume err
 [[ ! -s stream ]]
+# A terminal that is gone; but not after nohup.
+rm out*
+interrupt HUP 129 50 "${options[@]}"
+rm out.checkpoint err
+nohup ul-pretrain "${options[@]}" -o out data.ult 2>err >nothing &
+reached 50
+kill -HUP $!
+wait $!
+cmp whole out
 # Control-C, of which a shell's background knows nothing.
 expect 130 timeout --preserve-status -s INT 2 ul-pretrain --dim 16 --layers 1 --heads 1 --patience 0 --epochs 1e6 \
 	-o control data.ult 2>err

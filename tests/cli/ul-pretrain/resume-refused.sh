@@ -1,6 +1,6 @@
 # What does not fit a checkpoint is refused, in a line that names it.
 small data.ult lm.gguf encoder.ult
-ul-pretrain -q --dim 8 --layers 1 --heads 1 --steps 9 --checkpoint-every 0.0001 --checkpoint saved -o whole data.ult
+ul-pretrain -q --dim 8 --layers 1 --heads 1 --steps 9 --checkpoint-every 1e-6 --checkpoint saved -o whole data.ult
 resume() {
 	ul-pretrain -q --resume saved -o new "$@"
 }
@@ -42,6 +42,6 @@ grep -q "'checkpoint'" err
 [[ ! -e new ]]
 # Where there is no room for a checkpoint on the way, training goes on.
 mkdir -p full.checkpoint
-ul-pretrain --dim 8 --layers 1 --heads 1 --steps 9 --checkpoint-every 0.0001 -o full data.ult 2>err
+ul-pretrain --dim 8 --layers 1 --heads 1 --steps 9 --checkpoint-every 1e-6 -o full data.ult 2>err
 grep -q 'going on without' err
 cmp <(numbers full) <(numbers whole)

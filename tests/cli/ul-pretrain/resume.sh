@@ -4,7 +4,7 @@ small data.ult
 try() {
 	rm -f whole saved again saved.checkpoint
 	ul-pretrain -q -T1 "$@" -o whole data.ult
-	ul-pretrain -q -T2 "$@" --checkpoint-every 0.0001 -o saved data.ult
+	ul-pretrain -q -T2 "$@" --checkpoint-every 1e-6 -o saved data.ult
 	cmp whole saved
 	[[ -s saved.checkpoint ]]
 	ul-cat -q --check saved.checkpoint
@@ -24,5 +24,5 @@ numbers plain >a
 expect 1 cmp -s a <(numbers average)
 # From other names and through a pipe: what counts is what is in it.
 cp saved.checkpoint elsewhere
-ul-pretrain -q --resume <(cat elsewhere) --checkpoint mine --checkpoint-every 0.0001 -o piped <data.ult
+ul-pretrain -q --resume <(cat elsewhere) --checkpoint mine --checkpoint-every 1e-6 -o piped <data.ult
 cmp whole piped
