@@ -1,8 +1,74 @@
 #include "training.h"
 
+#include "stream/output.h"
+
 #include <errno.h>
+#include <math.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+
+struct Training {
+	const Tool *tool;
+	const CommonOptions *common;
+	const TrainingOptions *options;
+	Option *table;
+	size_t count;
+	const Provenance *provenance;
+	Document *resumed; /* until it has been read */
+	Arena texts;       /* of options that were taken from it */
+	char *checkpoint;  /* where to write it; NULL: nowhere */
+	/* While it runs: */
+	const Trainee *trainee;
+	const char *unit;
+	FILE *log;
+	uint64_t step;
+	double seconds, saved; /* now, and when the last checkpoint was written */
+	int stopped;           /* the signal */
+	Error diverged;
+};
+
+/* The first signal asks for a stop after the step, the second one ends at once. */
+static volatile sig_atomic_t stop_signal;
+
+enum { STOP_SIGNALS = 3 };
+static const struct {
+	int number;
+	const char *name;
+} stop_signals[STOP_SIGNALS] = {{SIGHUP, "SIGHUP"}, {SIGINT, "SIGINT"}, {SIGTERM, "SIGTERM"}};
+
+static void take_signal(int number)
+{
+	stop_signal = number;
+	for (size_t i = 0; i < STOP_SIGNALS; i++)
+		signal(stop_signals[i].number, SIG_DFL);
+}
+
+static const char *signal_name(int number)
+{
+	size_t i = 0;
+	while (stop_signals[i].number != number && i + 1 < STOP_SIGNALS)
+		i++;
+	return stop_signals[i].name;
+}
+
+/* What is ignored, as by nohup or in the background of a shell, stays ignored. */
+static void catch_signals(struct sigaction before[STOP_SIGNALS])
+{
+	struct sigaction action = {.sa_handler = take_signal, .sa_flags = SA_RESTART};
+	sigemptyset(&action.sa_mask);
+	for (size_t i = 0; i < STOP_SIGNALS; i++)
+		if (sigaction(stop_signals[i].number, NULL, &before[i]) == 0 &&
+		    before[i].sa_handler != SIG_IGN)
+			sigaction(stop_signals[i].number, &action, NULL);
+}
+
+static void release_signals(const struct sigaction before[STOP_SIGNALS])
+{
+	for (size_t i = 0; i < STOP_SIGNALS; i++)
+		sigaction(stop_signals[i].number, &before[i], NULL);
+}
 
 void training_options(Option *table, TrainingOptions *o)
 {
@@ -27,14 +93,26 @@ void training_options(Option *table, TrainingOptions *o)
 	     1e9},
 	    {"precision", 0, OPTION_CHOICE, &o->precision, GEMM_PRECISIONS,
 	     "of the products; auto (default): bf16 where the CPU multiplies it, sums and weights stay f32"},
-	    {"log", 0, OPTION_STRING, &o->log, "FILE", "write a JSON line an evaluation to FILE",
+	    {"ema", 0, OPTION_REAL, &o->average, "X",
+	     "evaluate and write a moving average of the weights, which keeps the share X of itself "
+	     "each step; 0 (default): the weights of the step",
+	     0, 0.999999},
+	    {"log", 0, OPTION_STRING, &o->log, "FILE",
+	     "write a JSON line an evaluation to FILE (with --resume: append)", .incidental = true},
+	    {"checkpoint", 0, OPTION_STRING, &o->checkpoint, "FILE",
+	     "what to write when it is interrupted (default: the FILE of --resume, else that of -o with "
+	     ".checkpoint behind)",
 	     .incidental = true},
+	    {"checkpoint-every", 0, OPTION_REAL, &o->checkpoint_every, "X", "write it every X minutes, too",
+	     1e-6, 1e6, .incidental = true},
+	    {"resume", 0, OPTION_STRING, &o->resume, "FILE",
+	     "go on from a checkpoint, with the options that it began with", .incidental = true},
 	};
 	o->precision = "auto";
 	memcpy(table, options, sizeof options);
 }
 
-bool training_check(const Option *table, size_t count, Error *e)
+static bool check_budget(const Option *table, size_t count, Error *e)
 {
 	bool minutes = option_given(table, count, "minutes"), steps = option_given(table, count, "steps");
 	if (minutes + steps + option_given(table, count, "epochs") > 1)
@@ -42,13 +120,117 @@ bool training_check(const Option *table, size_t count, Error *e)
 	return true;
 }
 
-typedef struct {
-	const Tool *tool;
-	const CommonOptions *common;
-	const TrainingOptions *options;
-	const char *unit;
-	FILE *log;
-} Reporting;
+enum { OPTION_KEY = 96 };
+
+static const char *option_key(const Option *o, char key[OPTION_KEY])
+{
+	snprintf(key, OPTION_KEY, "ul.option.%s", o->name);
+	return key;
+}
+
+static bool restore_option(Training *t, Option *o, Error *e)
+{
+	char key[OPTION_KEY], number[OPTION_NUMBER];
+	const char *then = document_get(t->resumed, option_key(o, key)), *now = option_text(o, number);
+	if (o->given && !o->input && (then == NULL || now == NULL || strcmp(then, now) != 0))
+		return fail(e, ERROR_USAGE, "--%s was %.100s in the run that '%s' goes on with: leave it out",
+		            o->name, then ? then : "not given", t->options->resume);
+	if (o->given || then == NULL)
+		return true;
+	char *copy = arena_new(&t->texts, strlen(then) + 1, 1, e);
+	if (copy == NULL)
+		return false;
+	if (option_default(o, strcpy(copy, then), e))
+		return true;
+	e->code = ERROR_MALFORMED;
+	return fail_in(e, "%s", t->options->resume);
+}
+
+static bool same_program(const Training *t, Error *e)
+{
+	const char *tool, *version;
+	if (!document_get_string(t->resumed, "ul.tool", &tool, e) ||
+	    !document_get_string(t->resumed, "ul.tool_version", &version, e))
+		return fail_in(e, "%s", t->options->resume);
+	return (strcmp(tool, t->provenance->tool) == 0 && strcmp(version, t->provenance->version) == 0) ||
+	       fail(e, ERROR_USAGE, "'%s' is of %.50s %.50s, and cannot go on with %s %s", t->options->resume,
+	            tool, version, t->provenance->tool, t->provenance->version);
+}
+
+static bool read_checkpoint(Training *t, Provenance *provenance, Error *e)
+{
+	const char *argv;
+	t->resumed = stream_read_one(t->options->resume, "checkpoint", NULL, e);
+	if (t->resumed == NULL || !same_program(t, e))
+		return false;
+	if (!document_get_string(t->resumed, "ul.argv", &argv, e))
+		return fail_in(e, "%s", t->options->resume);
+	for (size_t i = 0; i < t->count; i++)
+		if (!t->table[i].incidental && !restore_option(t, &t->table[i], e))
+			return false;
+	char *copy = arena_new(&t->texts, strlen(argv) + 1, 1, e);
+	provenance->argv = copy ? strcpy(copy, argv) : "";
+	provenance->seed = t->common->seed;
+	return copy != NULL;
+}
+
+bool training_open(TrainingOptions *o, const Tool *tool, Option *table, size_t count,
+                   const CommonOptions *common, Provenance *provenance, Error *e)
+{
+	Training *t = o->training = memory_new(1, sizeof *t, e);
+	if (t == NULL)
+		return false;
+	*t = (Training){.tool = tool,
+	                .common = common,
+	                .options = o,
+	                .table = table,
+	                .count = count,
+	                .provenance = provenance};
+	return check_budget(table, count, e) && (o->resume == NULL || read_checkpoint(t, provenance, e));
+}
+
+/* Whether there is no such file yet, or one that can be replaced. */
+static bool is_file(const char *path, bool or_missing)
+{
+	struct stat status;
+	if (path == NULL || strcmp(path, "-") == 0)
+		return false;
+	return stat(path, &status) == 0 ? S_ISREG(status.st_mode) : or_missing;
+}
+
+static bool choose_checkpoint(Training *t, const char *output, Error *e)
+{
+	const char *named = t->options->checkpoint;
+	if (named == NULL && is_file(t->options->resume, false))
+		named = t->options->resume;
+	if (named != NULL) {
+		t->checkpoint = memory_string(named, e);
+	} else if (is_file(output, true)) {
+		Buffer path = {0};
+		if (buffer_print(&path, e, "%s.checkpoint", output))
+			t->checkpoint = memory_string((const char *)path.data, e);
+		buffer_free(&path);
+	} else {
+		return t->options->checkpoint_every == 0 ||
+		       fail(e, ERROR_USAGE, "--checkpoint-every needs --checkpoint FILE where -o is no file");
+	}
+	return t->checkpoint != NULL;
+}
+
+bool training_files(const TrainingOptions *o, const char *output, const char *input, Error *e)
+{
+	Training *t = o->training;
+	if (!output_check(output, true, e) || !output_differs(output, input, e) ||
+	    !output_differs(o->log, input, e) ||
+	    (o->resume != NULL && !output_differs(output, o->resume, e)) || !choose_checkpoint(t, output, e))
+		return false;
+	if (o->checkpoint != NULL && !is_file(o->checkpoint, true))
+		return fail(e, ERROR_USAGE, "--checkpoint takes a file, not '%s'", o->checkpoint);
+	if (o->checkpoint != NULL && output != NULL && strcmp(o->checkpoint, output) == 0)
+		return fail(e, ERROR_USAGE, "'%s' cannot be both checkpoint and output", output);
+	return t->checkpoint == NULL || (output_differs(t->checkpoint, input, e) &&
+	                                 (o->checkpoint == NULL || output_check(o->checkpoint, true, e)));
+}
 
 /* The words of an evaluation, "hr@10=0.27 users=6040", as members of a JSON object. */
 static void log_words(FILE *log, const char *words)
@@ -63,66 +245,178 @@ static void log_words(FILE *log, const char *words)
 	}
 }
 
-static void write_log(Reporting *r, const TrainerReport *line)
+/* A member of a JSON object, which has no way to write what is no number. */
+static void log_loss(FILE *log, const char *name, double loss)
 {
-	if (r->log == NULL || !line->evaluated)
+	if (isfinite(loss))
+		fprintf(log, ", \"loss%s%s\": %.5f", *name ? "_" : "", name, loss);
+}
+
+static void write_log(Training *t, const TrainerReport *line)
+{
+	if (t->log == NULL || !line->evaluated)
 		return;
-	fprintf(r->log,
-	        "{\"step\": %llu, \"epoch\": %.3f, \"seconds\": %.1f, \"loss\": %.5f, \"lr\": %.6g, "
-	        "\"%s/s\": %.0f",
-	        (unsigned long long)line->step, line->epoch, line->seconds, line->loss, line->lr, r->unit,
-	        line->rate);
-	log_words(r->log, line->words);
-	fprintf(r->log, ", \"best\": %s}\n", line->improved ? "true" : "false");
-	if (fflush(r->log) == 0)
+	fprintf(t->log, "{\"step\": %llu, \"epoch\": %.3f, \"seconds\": %.1f", (unsigned long long)line->step,
+	        line->epoch, line->seconds);
+	log_loss(t->log, "", line->loss[0]);
+	for (size_t i = 1; i < t->trainee->losses; i++)
+		log_loss(t->log, t->trainee->loss_name(t->trainee->context, i), line->loss[i]);
+	fprintf(t->log, ", \"lr\": %.6g, \"%s/s\": %.0f", line->lr, t->unit, line->rate);
+	log_words(t->log, line->words);
+	fprintf(t->log, ", \"best\": %s}\n", line->improved ? "true" : "false");
+	if (fflush(t->log) == 0)
 		return;
 	/* The model is worth more than its log. */
-	tool_say(r->tool, "%s: %s; going on without a log", r->options->log, strerror(errno));
-	fclose(r->log);
-	r->log = NULL;
+	tool_say(t->tool, "%s: %s; going on without a log", t->options->log, strerror(errno));
+	fclose(t->log);
+	t->log = NULL;
 }
 
 static void report(void *context, const TrainerReport *line)
 {
-	Reporting *r = context;
-	write_log(r, line);
-	if (r->common->quiet)
+	Training *t = context;
+	t->step = line->step;
+	t->seconds = line->seconds;
+	write_log(t, line);
+	if (t->common->quiet)
 		return;
 	if (line->evaluated) {
-		tool_say(r->tool, "step=%llu epoch=%.2f seconds=%.0f loss=%.4f %s/s=%.0f %s%s",
-		         (unsigned long long)line->step, line->epoch, line->seconds, line->loss, r->unit,
+		tool_say(t->tool, "step=%llu epoch=%.2f seconds=%.0f loss=%.4f %s/s=%.0f %s%s",
+		         (unsigned long long)line->step, line->epoch, line->seconds, line->loss[0], t->unit,
 		         line->rate, line->words, line->improved ? " best" : "");
 		return;
 	}
 	double most = 359999,
 	       left_for = line->progress > 0 ? line->seconds * (1 - line->progress) / line->progress : 0;
 	int left = (int)(left_for < most ? left_for : most);
-	tool_progress(r->tool, false, "epoch %.2f  %3.0f %%  loss %.4f  %.0f %s/s  %d:%02d left", line->epoch,
-	              100 * line->progress, line->loss, line->rate, r->unit, left / 60, left % 60);
+	tool_progress(t->tool, false, "epoch %.2f  %3.0f %%  loss %.4f  %.0f %s/s  %d:%02d left", line->epoch,
+	              100 * line->progress, line->loss[0], line->rate, t->unit, left / 60, left % 60);
 }
 
-bool training_run(const Tool *tool, const TrainingOptions *o, const CommonOptions *common,
-                  const Trainee *trainee, const char *unit, Error *e)
+static TrainerWish wish(void *context)
 {
+	Training *t = context;
+	double every = 60 * t->options->checkpoint_every;
+	t->stopped = stop_signal;
+	if (t->stopped)
+		return TRAINER_STOP;
+	return every > 0 && t->seconds - t->saved >= every ? TRAINER_SAVE : TRAINER_GO_ON;
+}
+
+static bool describe_options(const Training *t, Document *d, Error *e)
+{
+	char key[OPTION_KEY], number[OPTION_NUMBER];
+	for (const Option *o = t->table; o < t->table + t->count; o++) {
+		const char *text = o->incidental ? NULL : option_text(o, number);
+		if (text != NULL && !document_set(d, option_key(o, key), text, e))
+			return false;
+	}
+	return true;
+}
+
+static bool save(void *context, Document *d, Error *e)
+{
+	Training *t = context;
+	Error own = {0};
+	t->saved = t->seconds;
+	if (document_stamp(d, "checkpoint", t->provenance, &own) && describe_options(t, d, &own) &&
+	    stream_write_one(t->checkpoint, d, &own))
+		return true;
+	if (t->stopped) {
+		t->stopped = 0;
+		return fail(e, own.code, "%s", own.text);
+	}
+	/* The next one may fit again. */
+	tool_say(t->tool, "%s; going on without this checkpoint", own.text);
+	return true;
+}
+
+static TrainerEnd run_trainer(Training *t, const Budget *budget, Pool *pool, Error *e)
+{
+	TrainerHost host = {.context = t, .report = report, .save = save, .resume = t->resumed};
+	struct sigaction before[STOP_SIGNALS];
+	t->resumed = NULL; /* the trainer frees it */
+	if (t->checkpoint == NULL)
+		return trainer_run(t->trainee, budget, pool, &host, e);
+	host.wish = wish;
+	catch_signals(before);
+	TrainerEnd end = trainer_run(t->trainee, budget, pool, &host, e);
+	release_signals(before);
+	return end;
+}
+
+static bool train(Training *t, const Budget *budget, Error *e)
+{
+	Pool *pool = pool_new((size_t)t->common->threads, e);
+	TrainerEnd end = pool ? run_trainer(t, budget, pool, e) : TRAINER_FAILED;
+	pool_free(pool);
+	if (end == TRAINER_DIVERGED) {
+		t->diverged = *e;
+		*e = (Error){0};
+	}
+	if (end == TRAINER_STOPPED)
+		fail(e, ERROR_FAILURE,
+		     "stopped by %s after step %llu; to go on: the same command with --resume %s",
+		     signal_name(t->stopped), (unsigned long long)t->step, t->checkpoint);
+	return end == TRAINER_DIVERGED || end == TRAINER_DONE;
+}
+
+static bool check_resumed(Training *t, Error *e)
+{
+	int64_t step;
+	if (t->resumed == NULL)
+		return true;
+	if (!document_check_inputs(t->resumed, t->provenance, e) ||
+	    !document_get_integer(t->resumed, "ul.step", 1, INT64_MAX, &step, e) ||
+	    !document_get_real(t->resumed, "ul.seconds", 0, 1e12, &t->saved, e))
+		return fail_in(e, "%s", t->options->resume);
+	if (!t->common->quiet)
+		tool_say(t->tool, "going on from '%s', after step %lld", t->options->resume, (long long)step);
+	return true;
+}
+
+bool training_run(const TrainingOptions *o, const Trainee *trainee, const char *unit, Error *e)
+{
+	Training *t = o->training;
 	Budget budget = {.minutes = o->minutes,
 	                 .steps = o->steps,
 	                 .epochs = o->epochs,
 	                 .lr = o->lr,
 	                 .decay = o->decay,
+	                 .average = o->average,
 	                 .clip = 1,
 	                 .warmup = 0.02,
 	                 .evaluate_every = (uint64_t)o->evaluate_every,
 	                 .patience = (size_t)o->patience,
-	                 .seed = (uint64_t)common->seed};
-	Reporting reporting = {tool, common, o, unit, NULL};
-	if (!gemm_precision(o->precision, &budget.precision, e))
+	                 .seed = (uint64_t)t->common->seed};
+	t->trainee = trainee;
+	t->unit = unit;
+	if (!gemm_precision(o->precision, &budget.precision, e) || !check_resumed(t, e))
 		return false;
-	if (o->log != NULL && (reporting.log = fopen(o->log, "w")) == NULL)
+	if (o->log != NULL && (t->log = fopen(o->log, o->resume ? "a" : "w")) == NULL)
 		return fail_errno(e, "%s", o->log);
-	Pool *pool = pool_new((size_t)common->threads, e);
-	bool done = pool != NULL && trainer_run(trainee, &budget, pool, report, &reporting, e);
-	pool_free(pool);
-	if (reporting.log != NULL && fclose(reporting.log) != 0)
-		tool_say(tool, "%s: %s; the log is not whole", o->log, strerror(errno));
+	bool done = train(t, &budget, e);
+	if (t->log != NULL && fclose(t->log) != 0)
+		tool_say(t->tool, "%s: %s; the log is not whole", o->log, strerror(errno));
 	return done;
+}
+
+int training_finish(TrainingOptions *o, const Tool *tool, bool done, Error *e)
+{
+	Training *t = o->training;
+	int number = t ? t->stopped : 0;
+	if (done && t->diverged.code != ERROR_NONE)
+		done = fail(e, t->diverged.code, "%s; what is written are the best weights before that",
+		            t->diverged.text);
+	if (t != NULL) {
+		document_free(t->resumed);
+		arena_free(&t->texts);
+		memory_free(t->checkpoint);
+	}
+	memory_free(t);
+	o->training = NULL;
+	int status = tool_finish(tool, done, e);
+	if (number != 0)
+		raise(number); /* so that a shell sees what ended it, and ends what it runs, too */
+	return status;
 }

@@ -1,6 +1,5 @@
 /* ul-finetune: LLM, encoder and dataset in, adapter out. */
 #include "math/gemm.h"
-#include "stream/output.h"
 #include "tool.h"
 #include "training.h"
 #include "user/finetune.h"
@@ -40,8 +39,7 @@ static bool open_parts(const Settings *s, const char *path, Parts *p, Error *e)
 	Tuning tuning = strcmp(s->tune, "enc") == 0 ? TUNE_ENC : TUNE_PROJ;
 	if (s->llm == NULL || s->model == NULL)
 		return fail(e, ERROR_USAGE, "%s is missing", s->llm == NULL ? "--llm GGUF" : "-m ENCODER");
-	if (!output_check(s->output, true, e) || !output_differs(s->output, path, e) ||
-	    !output_differs(s->training.log, path, e) || (p->llm = llm_load(s->llm, e)) == NULL ||
+	if (!training_files(&s->training, s->output, path, e) || (p->llm = llm_load(s->llm, e)) == NULL ||
 	    (p->encoder = encoder_load(s->model, &p->encoder_hash, e)) == NULL ||
 	    (p->reader = dataset_open(path, e)) == NULL || !dataset_all(p->reader, &p->users, e))
 		return false;
@@ -83,7 +81,7 @@ static bool finetune(const Settings *s, const char *path, Provenance *provenance
 			tool_say(&tool, "%zu weights train beside an LLM of %zu",
 			         parameters_count(trainee.parameters, true),
 			         parameters_count(&p.llm->parameters, false));
-		done = training_run(&tool, &s->training, &s->common, &trainee, "tokens", e) &&
+		done = training_run(&s->training, &trainee, "tokens", e) &&
 		       adapter_save(p.adapter, strcmp(s->tune, "enc") == 0 ? TUNE_ENC : TUNE_PROJ,
 		                    p.encoder_hash, s->output, provenance, e);
 	}
@@ -107,8 +105,8 @@ int main(int argc, char **argv)
 	Option table[COMMON_OPTIONS + OWN + TRAINING_OPTIONS] = {
 	    [COMMON_OPTIONS] = {"output", 'o', OPTION_STRING, &s.output, "ADAPTER",
 	                        "write the adapter to this file", .incidental = true},
-	    {"llm", 0, OPTION_STRING, &s.llm, "GGUF", "the language model"},
-	    {"model", 'm', OPTION_STRING, &s.model, "ENCODER", "the pretrained user encoder"},
+	    {"llm", 0, OPTION_STRING, &s.llm, "GGUF", "the language model", .input = true},
+	    {"model", 'm', OPTION_STRING, &s.model, "ENCODER", "the pretrained user encoder", .input = true},
 	    {"task", 0, OPTION_CHOICE, &s.task, "next-item",
 	     "what the LLM is to answer: the next item's name"},
 	    {"query", 0, OPTION_STRING, &s.query, "TEXT", "what the LLM is asked (default '" TASK_QUERY "')"},
@@ -130,9 +128,10 @@ int main(int argc, char **argv)
 	tool_start(&tool, table, count, &s.common, &operands, argc, argv);
 	gemm_start();
 	Provenance provenance = tool_provenance(&tool, table, count, &s.common, &operands, &record, &e);
-	bool done = e.code == ERROR_NONE && training_check(table, count, &e) &&
+	bool done = e.code == ERROR_NONE &&
+	            training_open(&s.training, &tool, table, count, &s.common, &provenance, &e) &&
 	            finetune(&s, tool_operand(&tool, &operands), &provenance, &e);
 	buffer_free(&record);
 	string_list_free(&operands);
-	return tool_finish(&tool, done, &e);
+	return training_finish(&s.training, &tool, done, &e);
 }

@@ -1,7 +1,6 @@
 /* ul-pretrain: dataset in, user encoder out, or a small language model as GGUF. */
 #include "llm/pretrain.h"
 #include "math/gemm.h"
-#include "stream/output.h"
 #include "tool.h"
 #include "training.h"
 #include "user/pretrain.h"
@@ -87,7 +86,7 @@ static bool pretrain_encoder(const Settings *s, DatasetReader *reader, const Use
 			tool_say(&tool, "%zu users, %zu events, %zu items, %zu weights", users->count,
 			         data->events, data->items.strings.count - ID_FIRST,
 			         parameters_count(&encoder->parameters, true));
-		done = training_run(&tool, &s->training, &s->common, &trainee, "events", e) &&
+		done = training_run(&s->training, &trainee, "events", e) &&
 		       encoder_save(encoder, s->output, provenance, e);
 	}
 	pretraining_free(training);
@@ -140,7 +139,7 @@ static bool pretrain_lm(const Settings *s, DatasetReader *reader, const Users *u
 		if (!s->common.quiet)
 			tool_say(&tool, "%zu texts, %zu tokens in the vocabulary, %zu weights", texts.count,
 			         llm->shape.V, parameters_count(&llm->parameters, true));
-		done = training_run(&tool, &s->training, &s->common, &trainee, "tokens", e) &&
+		done = training_run(&s->training, &trainee, "tokens", e) &&
 		       llm_save(llm, "ul-pretrain", s->output, e);
 	}
 	llm_pretraining_free(training);
@@ -154,10 +153,8 @@ static bool pretrain(const Settings *s, const char *path, Provenance *provenance
 	const char *name;
 	uint64_t hash;
 	Users *users = NULL;
-	DatasetReader *reader = output_check(s->output, true, e) && output_differs(s->output, path, e) &&
-	                                output_differs(s->training.log, path, e)
-	                            ? dataset_open(path, e)
-	                            : NULL;
+	DatasetReader *reader =
+	    training_files(&s->training, s->output, path, e) ? dataset_open(path, e) : NULL;
 	bool done = reader != NULL && dataset_all(reader, &users, e);
 	if (done) {
 		set_input(provenance, reader, &name, &hash);
@@ -222,11 +219,12 @@ int main(int argc, char **argv)
 	tool_start(&tool, table, count, &s.common, &operands, argc, argv);
 	gemm_start();
 	Provenance provenance = tool_provenance(&tool, table, count, &s.common, &operands, &record, &e);
+	bool done = e.code == ERROR_NONE &&
+	            training_open(&s.training, &tool, table, count, &s.common, &provenance, &e);
 	set_defaults(&s);
-	bool done = e.code == ERROR_NONE && check_given(&s, table, count, &e) &&
-	            training_check(table, count, &e) &&
-	            pretrain(&s, tool_operand(&tool, &operands), &provenance, &e);
+	done = done && check_given(&s, table, count, &e) &&
+	       pretrain(&s, tool_operand(&tool, &operands), &provenance, &e);
 	buffer_free(&record);
 	string_list_free(&operands);
-	return tool_finish(&tool, done, &e);
+	return training_finish(&s.training, &tool, done, &e);
 }

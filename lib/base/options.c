@@ -217,27 +217,49 @@ static bool record_option(const Option *o, const char *text, Buffer *out, Error 
 	       (text == NULL || (buffer_append(out, " ", 1, e) && record_word(out, text, e)));
 }
 
-static bool record_value(const Option *o, Buffer *out, Error *e)
+static const char *number_text(const Option *o, double value, int precision, char number[OPTION_NUMBER])
 {
-	char number[64];
+	if (!(value >= o->low && value <= o->high))
+		return NULL;
+	snprintf(number, OPTION_NUMBER, "%.*g", precision, value);
+	return number;
+}
+
+const char *option_text(const Option *o, char number[OPTION_NUMBER])
+{
 	switch (o->kind) {
 	case OPTION_FLAG:
-		return record_option(o, NULL, out, e);
+		return *(bool *)o->value ? "true" : NULL;
 	case OPTION_INTEGER:
-		snprintf(number, sizeof number, "%lld", (long long)*(int64_t *)o->value);
-		return record_option(o, number, out, e);
+		return number_text(o, (double)*(int64_t *)o->value, 18, number);
 	case OPTION_REAL:
-		snprintf(number, sizeof number, "%.17g", *(double *)o->value);
-		return record_option(o, number, out, e);
-	case OPTION_LIST:
-		for (size_t i = 0; i < ((StringList *)o->value)->count; i++)
-			if (!record_option(o, ((StringList *)o->value)->items[i], out, e))
-				return false;
-		return true;
+		return number_text(o, *(double *)o->value, 17, number);
 	case OPTION_STRING:
 	case OPTION_CHOICE:
-		return record_option(o, *(const char **)o->value, out, e);
+		return *(const char **)o->value;
+	case OPTION_LIST:
+		break;
 	}
+	return NULL;
+}
+
+bool option_default(Option *o, const char *text, Error *e)
+{
+	bool given = o->given, done = store(o, text, e);
+	o->given = given;
+	return done;
+}
+
+static bool record_value(const Option *o, Buffer *out, Error *e)
+{
+	char number[OPTION_NUMBER];
+	if (o->kind == OPTION_FLAG)
+		return record_option(o, NULL, out, e);
+	if (o->kind != OPTION_LIST)
+		return record_option(o, option_text(o, number), out, e);
+	for (size_t i = 0; i < ((StringList *)o->value)->count; i++)
+		if (!record_option(o, ((StringList *)o->value)->items[i], out, e))
+			return false;
 	return true;
 }
 

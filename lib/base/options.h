@@ -32,6 +32,7 @@ typedef struct {
 	const char *help;     /* one line, lower case, no full stop */
 	double low, high;
 	bool incidental; /* changes no byte of the output (-T, -q, -o): not put on record */
+	bool input;      /* names a file that is read: what is in it counts, not what it is called */
 	bool given;      /* set by options_parse() */
 } Option;
 
@@ -58,6 +59,13 @@ bool option_given(const Option *table, size_t count, const char *name);
 
 /* ERROR_USAGE "--NAME goes with WHAT" for the first of the names, separated by spaces, that was given. */
 bool options_refuse(const Option *table, size_t count, const char *names, const char *what, Error *e);
+
+/* The value as text, in `number` where it is one; NULL where there is none: it was not given, and what it is
+ * without lies outside the range, is NULL or false.  Of a list: NULL. */
+enum { OPTION_NUMBER = 64 };
+const char *option_text(const Option *o, char number[OPTION_NUMBER]);
+/* Sets it from such a text, which is borrowed, as a default: it does not count as given. */
+bool option_default(Option *o, const char *text, Error *e);
 
 /* The help's lines for the table, wrapped for a terminal of 80 columns. */
 bool options_help(const Option *table, size_t count, Buffer *out, Error *e);

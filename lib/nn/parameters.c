@@ -264,6 +264,19 @@ void parameters_restore(Parameters *set, const float *copy)
 		}
 }
 
+bool parameters_exchange(Parameters *set, Pool *pool, Error *e)
+{
+	for (size_t i = 0; i < set->count; i++) {
+		Parameter *p = set->items[i];
+		for (size_t k = 0; p->average != NULL && k < p->count; k++) {
+			float value = p->value[k];
+			p->value[k] = p->average[k];
+			p->average[k] = value;
+		}
+	}
+	return pack_again(set, pool, e);
+}
+
 float *parameter_gradient(Parameter *p, size_t lane, Error *e)
 {
 	if (p->gradient[lane] == NULL)
@@ -285,6 +298,7 @@ typedef struct {
 	AdamW adamw;
 	double decay;
 	float scale; /* of the gradients */
+	float share; /* of the new values in their average; 0: there is none */
 } StepWork;
 
 /* Adds the lanes up into the first one that is there, and clears the others. */
@@ -328,9 +342,22 @@ static void update_slice(void *context, size_t task)
 		vector_scale(g, work->scale, s->count);
 	adamw_step(&adamw, s->p->value + s->first, g, s->p->m + s->first, s->p->v + s->first, s->count);
 	memset(g, 0, s->count * sizeof *g);
+	if (work->share > 0) {
+		vector_scale(s->p->average + s->first, 1 - work->share, s->count);
+		vector_add_scaled(s->p->average + s->first, work->share, s->p->value + s->first, s->count);
+	}
 }
 
-static bool slice_all(const Parameters *set, Slice **slices, size_t *count, Error *e)
+/* What no gradient reaches stays as it is, and so does its average. */
+static bool start_average(Parameter *p, Error *e)
+{
+	p->average = arena_new(&p->memory->weights, p->count, sizeof *p->average, e);
+	if (p->average != NULL)
+		memcpy(p->average, p->value, p->count * sizeof *p->average);
+	return p->average != NULL;
+}
+
+static bool slice_all(const Parameters *set, bool average, Slice **slices, size_t *count, Error *e)
 {
 	size_t capacity = 0;
 	for (size_t i = 0; i < set->count; i++) {
@@ -339,6 +366,8 @@ static bool slice_all(const Parameters *set, Slice **slices, size_t *count, Erro
 			continue;
 		if (p->m == NULL && ((p->m = zeros(&p->memory->weights, p->count, sizeof *p->m, e)) == NULL ||
 		                     (p->v = zeros(&p->memory->weights, p->count, sizeof *p->v, e)) == NULL))
+			return false;
+		if (average && p->average == NULL && !start_average(p, e))
 			return false;
 		for (size_t first = 0; first < p->count; first += SLICE) {
 			if (!memory_grow(slices, &capacity, *count + 1, sizeof **slices, e))
@@ -355,7 +384,9 @@ bool parameters_step(Parameters *set, const OptimizerStep *step, Pool *pool, dou
 	StepWork work = {
 	    .adamw = {(float)step->lr, 0.9f, 0.999f, 1e-8f, 0, step->step}, .decay = step->decay, .scale = 1};
 	size_t count = 0;
-	bool done = slice_all(set, &work.slices, &count, e);
+	if (step->average > 0)
+		work.share = (float)((1 - step->average) / (1 - pow(step->average, (double)step->step)));
+	bool done = slice_all(set, step->average > 0, &work.slices, &count, e);
 	if (done) {
 		double squares = 0;
 		pool_run(pool, count, sum_slice, &work);

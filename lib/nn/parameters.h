@@ -27,6 +27,7 @@ typedef struct {
 	float *value;
 	float *gradient[LANES]; /* NULL until a lane needs it */
 	float *m, *v;           /* AdamW's moments; NULL until the first step */
+	float *average;         /* moving, of the values; NULL where none is asked for */
 	bool trains, decays;
 	float lr_scale; /* its learning rate, times the optimizer's: 1 unless somebody knows better */
 	/* A matrix that is a factor of products, see parameter_multiplies(): */
@@ -84,15 +85,21 @@ void parameters_unpack(Parameters *set);
 bool parameters_keep(const Parameters *set, float **copy, Error *e);
 void parameters_restore(Parameters *set, const float *copy);
 
+/* Values and moving averages change places, in all that has these; and back again. */
+bool parameters_exchange(Parameters *set, Pool *pool, Error *e);
+
 /* The gradient of a lane, allocated and zeroed where it is new. */
 float *parameter_gradient(Parameter *p, size_t lane, Error *e);
 
 /* One AdamW step: adds up the lanes in order, clips the gradients to a norm of at
  * most `clip` (0: no clipping), updates all that trains, and zeroes the gradients.
- * *norm is the norm before clipping; if it is not finite nothing is updated. */
+ * *norm is the norm before clipping; if it is not finite nothing is updated.
+ * With average = X > 0, of the values so far an average is kept, in which each step
+ * counts X times as much as the next: Σ X^(step-i) w_i / Σ X^(step-i), i = 1 … step. */
 typedef struct {
 	double lr, decay, clip;
 	uint64_t step; /* from 1 */
+	double average;
 } OptimizerStep;
 bool parameters_step(Parameters *set, const OptimizerStep *step, Pool *pool, double *norm, Error *e);
 

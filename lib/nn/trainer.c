@@ -1,7 +1,11 @@
 #include "nn/trainer.h"
 
+#include "nn/checkpoint.h"
+
+#include <float.h>
 #include <math.h>
 #include <pthread.h>
+#include <string.h>
 #include <time.h>
 
 static double now(void)
@@ -11,26 +15,31 @@ static double now(void)
 }
 
 typedef struct {
-	double loss;
-	size_t targets, events;
+	double *loss; /* by loss */
+	size_t *targets;
+	size_t events;
 } Sums;
 
 typedef struct {
 	const Trainee *trainee;
 	const Budget *budget;
+	const TrainerHost *host;
 	Pool *pool;
 	pthread_mutex_t lock;
 	Tape tapes[LANES]; /* as many are used as there are threads */
 	bool taken[LANES];
 	Sums lanes[LANES];
 	Error errors[LANES];
-	size_t shards;
+	size_t shards, losses;
 	uint64_t step;
+	size_t epoch, epoch_step; /* steps done of the epoch */
 	double started, reported;
-	Sums since; /* the last report */
+	/* Since the last report, end to end: sums of each loss, targets of each, and events; and means. */
+	double *since, *means;
 	float *best;
 	double best_score;
 	size_t waited; /* evaluations since the best one */
+	bool diverged, stopped;
 } Trainer;
 
 /* A tape that no other lane is using: its memory is warm, and what is computed does not depend on which
@@ -59,14 +68,16 @@ static void lane_run(void *context, size_t lane)
 	Trainer *r = context;
 	Tape *t = take_tape(r);
 	Sums *s = &r->lanes[lane];
-	*s = (Sums){0};
+	memset(s->loss, 0, r->losses * sizeof *s->loss);
+	memset(s->targets, 0, r->losses * sizeof *s->targets);
+	s->events = 0;
 	t->error = (Error){0};
 	for (size_t shard = lane; shard < r->shards && t->error.code == ERROR_NONE; shard += LANES) {
 		uint64_t key = random_key(random_key(r->budget->seed, r->step), shard);
 		tape_reset(t, true, key);
 		t->precision = r->budget->precision;
 		t->lane = lane;
-		if (!r->trainee->shard(r->trainee->context, t, shard, &s->loss, &s->targets, &s->events))
+		if (!r->trainee->shard(r->trainee->context, t, shard, s->loss, s->targets, &s->events))
 			fail(&t->error, ERROR_FAILURE, "a shard of step %llu failed",
 			     (unsigned long long)r->step);
 	}
@@ -96,6 +107,15 @@ static double rate_at(const Budget *b, double progress)
 	return b->lr * (0.02 + 0.98 * 0.5 * (1 + cos(M_PI * along)));
 }
 
+static void add_sums(Trainer *r, const Sums *s)
+{
+	for (size_t i = 0; i < r->losses; i++) {
+		r->since[i] += s->loss[i];
+		r->since[r->losses + i] += (double)s->targets[i];
+	}
+	r->since[2 * r->losses] += (double)s->events;
+}
+
 static bool train_step(Trainer *r, size_t step, double lr, Error *e)
 {
 	r->shards = r->trainee->step(r->trainee->context, step);
@@ -106,30 +126,33 @@ static bool train_step(Trainer *r, size_t step, double lr, Error *e)
 			*e = r->errors[lane];
 			return false;
 		}
-		r->since.loss += r->lanes[lane].loss;
-		r->since.targets += r->lanes[lane].targets;
-		r->since.events += r->lanes[lane].events;
+		add_sums(r, &r->lanes[lane]);
 	}
 	double norm;
-	OptimizerStep optimizer = {lr, r->budget->decay, r->budget->clip, r->step};
+	OptimizerStep optimizer = {lr, r->budget->decay, r->budget->clip, r->step, r->budget->average};
 	if (!parameters_step(r->trainee->parameters, &optimizer, r->pool, &norm, e))
 		return false;
-	if (!isfinite(norm) || !isfinite(r->since.loss))
+	r->diverged = !isfinite(norm) || !isfinite(r->since[0]);
+	if (r->diverged)
 		return fail(e, ERROR_FAILURE,
 		            "training diverged at step %llu (loss or gradient is not a number): lower --lr",
 		            (unsigned long long)r->step);
 	return true;
 }
 
-static bool evaluate(Trainer *r, TrainerReport *report, char *words, size_t size, Error *e)
+static bool evaluate_weights(Trainer *r, TrainerReport *report, char *words, size_t size, Error *e)
 {
 	double score;
 	if (!r->trainee->evaluate(r->trainee->context, r->budget->precision, r->pool, &score, words, size, e))
 		return false;
 	report->evaluated = true;
 	report->words = words;
-	if (isnan(score))
-		return fail(e, ERROR_FAILURE, "the model diverged: its validation score is not a number");
+	r->diverged = isnan(score);
+	if (r->diverged)
+		return fail(
+		    e, ERROR_FAILURE,
+		    "training diverged by step %llu (the validation score is not a number): lower --lr",
+		    (unsigned long long)r->step);
 	if (score == -HUGE_VAL)
 		return true;
 	report->improved = r->best == NULL || score >= r->best_score;
@@ -140,56 +163,144 @@ static bool evaluate(Trainer *r, TrainerReport *report, char *words, size_t size
 	return parameters_keep(r->trainee->parameters, &r->best, e);
 }
 
+/* Averages of weights, where they are asked for, take the place of the weights; and back. */
+static bool exchange(Trainer *r, Error *e)
+{
+	return !(r->budget->average > 0) || parameters_exchange(r->trainee->parameters, r->pool, e);
+}
+
+static bool evaluate(Trainer *r, TrainerReport *report, char *words, size_t size, Error *e)
+{
+	return exchange(r, e) && evaluate_weights(r, report, words, size, e) && exchange(r, e);
+}
+
 /* Tells where training stands; evaluates first where it is due. */
-static bool tell(Trainer *r, bool due, double progress, double epoch, double lr,
-                 void (*report)(void *, const TrainerReport *), void *context, Error *e)
+static bool tell(Trainer *r, bool due, double progress, double epoch, double lr, Error *e)
 {
 	char words[256] = "";
-	double time = now();
+	double time = now(), events = r->since[2 * r->losses];
+	for (size_t i = 0; i < r->losses; i++)
+		r->means[i] = r->since[i] / r->since[r->losses + i];
 	TrainerReport line = {.step = r->step,
 	                      .progress = progress,
 	                      .epoch = epoch,
 	                      .seconds = time - r->started,
-	                      .rate = (double)r->since.events / (time - r->reported + 1e-9),
-	                      .loss = r->since.targets ? r->since.loss / (double)r->since.targets : 0,
+	                      .rate = events / (time - r->reported + 1e-9),
+	                      .loss = r->means,
 	                      .lr = lr};
 	if (due && !evaluate(r, &line, words, sizeof words, e))
 		return false;
 	line.impatient = r->budget->patience > 0 && r->waited >= r->budget->patience && progress < 1;
-	report(context, &line);
+	r->host->report(r->host->context, &line);
 	if (due) {
-		r->since = (Sums){0};
+		memset(r->since, 0, (2 * r->losses + 1) * sizeof *r->since);
 		r->reported = now();
 	}
 	return true;
 }
 
-static bool train(Trainer *r, void (*report)(void *, const TrainerReport *), void *context, Error *e)
+static bool describe(const Trainer *r, Document *d, Error *e)
 {
-	bool done = false;
-	if (progress_of(r, 0) >= 1)
-		return true;
-	for (size_t epoch = 0; !done; epoch++) {
+	return document_set_format(d, "ul.step", e, "%llu", (unsigned long long)r->step) &&
+	       document_set_format(d, "ul.epoch", e, "%zu", r->epoch) &&
+	       document_set_format(d, "ul.epoch_step", e, "%zu", r->epoch_step) &&
+	       document_set_format(d, "ul.seconds", e, "%.17g", now() - r->started) &&
+	       document_set_format(d, "ul.reported", e, "%.17g", r->reported - r->started) &&
+	       document_set_format(d, "ul.waited", e, "%zu", r->waited) &&
+	       (r->best == NULL || document_set_format(d, "ul.best_score", e, "%.17g", r->best_score)) &&
+	       document_add_vector(d, "train.since", DTYPE_F64, 2 * r->losses + 1, r->since, e) &&
+	       checkpoint_add(r->trainee->parameters, r->best, d, e);
+}
+
+static bool save(Trainer *r, Error *e)
+{
+	Document *d = document_new(e);
+	bool done = d != NULL && describe(r, d, e) && r->host->save(r->host->context, d, e);
+	document_free(d);
+	return done;
+}
+
+static bool read_place(Trainer *r, const Document *d, Error *e)
+{
+	int64_t step, epoch, epoch_step, waited;
+	double seconds, reported;
+	if (!document_get_integer(d, "ul.step", 1, INT64_MAX, &step, e) ||
+	    !document_get_integer(d, "ul.epoch", 0, INT64_MAX, &epoch, e) ||
+	    !document_get_integer(d, "ul.epoch_step", 1, INT64_MAX, &epoch_step, e) ||
+	    !document_get_integer(d, "ul.waited", 0, INT64_MAX, &waited, e) ||
+	    !document_get_real(d, "ul.seconds", 0, 1e12, &seconds, e) ||
+	    !document_get_real(d, "ul.reported", 0, seconds, &reported, e))
+		return false;
+	r->step = (uint64_t)step;
+	r->epoch = (size_t)epoch;
+	r->epoch_step = (size_t)epoch_step;
+	r->waited = (size_t)waited;
+	r->started = now() - seconds;
+	r->reported = r->started + reported;
+	return true;
+}
+
+static bool resume(Trainer *r, const Document *d, Error *e)
+{
+	bool best = document_get(d, "ul.best_score") != NULL;
+	const DocumentTensor *since = document_need_vector(d, "train.since", DTYPE_F64, 2 * r->losses + 1, e);
+	if (since == NULL || !read_place(r, d, e) ||
+	    (best && !document_get_real(d, "ul.best_score", -DBL_MAX, DBL_MAX, &r->best_score, e)))
+		return false;
+	memcpy(r->since, since->data, since->bytes);
+	return checkpoint_read(r->trainee->parameters, best ? &r->best : NULL, d, e);
+}
+
+/* Does what the host wishes. */
+static bool obey(Trainer *r, Error *e)
+{
+	TrainerWish wish = r->host->wish ? r->host->wish(r->host->context) : TRAINER_GO_ON;
+	if (wish != TRAINER_GO_ON && !save(r, e))
+		return false;
+	r->stopped = wish == TRAINER_STOP;
+	return true;
+}
+
+/* The rest of an epoch of so many steps. */
+static bool train_epoch(Trainer *r, size_t steps, bool *done, Error *e)
+{
+	const Budget *b = r->budget;
+	while (r->epoch_step < steps && !*done && !r->stopped) {
+		double from = (double)r->epoch + (double)r->epoch_step / (double)steps,
+		       to = (double)r->epoch + (double)(r->epoch_step + 1) / (double)steps,
+		       lr = rate_at(b, progress_of(r, from));
+		if (!train_step(r, r->epoch_step, lr, e))
+			return false;
+		r->epoch_step++;
+		double progress = progress_of(r, to);
+		uint64_t every = b->evaluate_every;
+		bool due = progress >= 1 || (every ? r->step % every == 0 : r->epoch_step == steps);
+		if (!tell(r, due, progress, to, lr, e))
+			return false;
+		*done = progress >= 1 || (b->patience > 0 && r->waited >= b->patience);
+		if (!*done && !obey(r, e))
+			return false;
+	}
+	return true;
+}
+
+static bool train(Trainer *r, Error *e)
+{
+	bool done = r->step == 0 && progress_of(r, 0) >= 1;
+	while (!done && !r->stopped) {
 		size_t steps = 0;
-		if (!r->trainee->epoch(r->trainee->context, epoch, &steps, e))
+		if (!r->trainee->epoch(r->trainee->context, r->epoch, &steps, e))
 			return false;
 		if (steps == 0)
 			return fail(e, ERROR_MALFORMED,
 			            "there is nothing to train on: a user needs four events, the last two "
 			            "being kept for "
 			            "validation and test");
-		for (size_t step = 0; step < steps && !done; step++) {
-			double lr =
-			    rate_at(r->budget, progress_of(r, (double)epoch + (double)step / (double)steps));
-			if (!train_step(r, step, lr, e))
-				return false;
-			double at = (double)epoch + (double)(step + 1) / (double)steps,
-			       progress = progress_of(r, at);
-			uint64_t every = r->budget->evaluate_every;
-			bool due = progress >= 1 || (every ? r->step % every == 0 : step + 1 == steps);
-			if (!tell(r, due, progress, at, lr, report, context, e))
-				return false;
-			done = progress >= 1 || (r->budget->patience > 0 && r->waited >= r->budget->patience);
+		if (!train_epoch(r, steps, &done, e))
+			return false;
+		if (r->epoch_step >= steps) {
+			r->epoch++;
+			r->epoch_step = 0;
 		}
 	}
 	return true;
@@ -203,24 +314,66 @@ static bool pack(const Trainee *trainee, GemmPrecision precision, Pool *pool, Er
 	       (below == NULL || parameters_pack(below, precision, false, pool, e));
 }
 
-bool trainer_run(const Trainee *trainee, const Budget *budget, Pool *pool,
-                 void (*report)(void *context, const TrainerReport *r), void *report_context, Error *e)
+static bool start(Trainer *r, Error *e)
+{
+	r->losses = r->trainee->losses ? r->trainee->losses : 1;
+	r->since = memory_new(2 * r->losses + 1, sizeof *r->since, e);
+	r->means = memory_new(r->losses, sizeof *r->means, e);
+	bool done = r->since != NULL && r->means != NULL;
+	for (size_t lane = 0; lane < LANES && done; lane++) {
+		Sums *s = &r->lanes[lane];
+		s->loss = memory_new(r->losses, sizeof *s->loss, e);
+		s->targets = memory_new(r->losses, sizeof *s->targets, e);
+		done = s->loss != NULL && s->targets != NULL;
+	}
+	r->started = r->reported = now();
+	if (done && r->host->resume != NULL && !resume(r, r->host->resume, e))
+		done = fail_in(e, "the checkpoint");
+	document_free(r->host->resume);
+	return done && pack(r->trainee, r->budget->precision, r->pool, e);
+}
+
+/* The weights that are wanted in the end are put in their place. */
+static TrainerEnd finish(Trainer *r, bool done, Error *e)
+{
+	if (r->stopped)
+		return TRAINER_STOPPED;
+	if (r->best != NULL)
+		parameters_restore(r->trainee->parameters, r->best);
+	if (!done)
+		return r->diverged && r->best != NULL ? TRAINER_DIVERGED : TRAINER_FAILED;
+	return r->best != NULL || exchange(r, e) ? TRAINER_DONE : TRAINER_FAILED;
+}
+
+static void trainer_free(Trainer *r)
+{
+	for (size_t lane = 0; lane < LANES; lane++) {
+		tape_free(&r->tapes[lane]);
+		memory_free(r->lanes[lane].loss);
+		memory_free(r->lanes[lane].targets);
+	}
+	pthread_mutex_destroy(&r->lock);
+	memory_free(r->since);
+	memory_free(r->means);
+	memory_free(r->best);
+	memory_free(r);
+}
+
+TrainerEnd trainer_run(const Trainee *trainee, const Budget *budget, Pool *pool, const TrainerHost *host,
+                       Error *e)
 {
 	Trainer *r = memory_new(1, sizeof *r, e);
-	if (r == NULL)
-		return false;
+	if (r == NULL) {
+		document_free(host->resume);
+		return TRAINER_FAILED;
+	}
 	r->trainee = trainee;
 	r->budget = budget;
 	r->pool = pool;
+	r->host = host;
 	pthread_mutex_init(&r->lock, NULL);
-	r->started = r->reported = now();
-	bool done = pack(trainee, budget->precision, pool, e) && train(r, report, report_context, e);
-	if (r->best != NULL)
-		parameters_restore(trainee->parameters, r->best);
-	for (size_t lane = 0; lane < LANES; lane++)
-		tape_free(&r->tapes[lane]);
-	pthread_mutex_destroy(&r->lock);
-	memory_free(r->best);
-	memory_free(r);
-	return done;
+	bool done = start(r, e) && train(r, e);
+	TrainerEnd end = finish(r, done, e);
+	trainer_free(r);
+	return end;
 }

@@ -18,12 +18,17 @@ typedef struct {
 	/* Chooses the batch of a step of the epoch; returns its number of shards. */
 	size_t (*step)(void *context, size_t step);
 	/* Forward and backward of a shard: gradients of the mean loss over the whole step's
-	 * targets; adds the shard's summed loss and its number of targets and of events (or tokens). */
+	 * targets; adds the shard's summed loss and its number of targets, of each of the losses, and its
+	 * number of events (or tokens). */
 	bool (*shard)(void *context, Tape *t, size_t shard, double *loss, size_t *targets, size_t *events);
 	/* The validation score, higher is better, and words for it ("hr@10=0.27 …"); -infinity where there is
 	 * nothing to validate on. */
 	bool (*evaluate)(void *context, GemmPrecision precision, Pool *pool, double *score, char *words,
 	                 size_t size, Error *e);
+	/* How many losses a shard tells, 0 as 1; those behind the first are told apart by names, and only
+	 * reported. */
+	size_t losses;
+	const char *(*loss_name)(const void *context, size_t loss);
 } Trainee;
 
 typedef struct {
@@ -32,8 +37,9 @@ typedef struct {
 	int64_t steps;
 	double epochs;
 	double lr, decay, clip, warmup; /* warmup: share of the budget */
-	uint64_t evaluate_every;        /* steps; 0: at the end of each epoch */
-	size_t patience;                /* evaluations without improvement before it stops; 0: never */
+	double average; /* of weights, as OptimizerStep has it: what is evaluated and kept; 0: the weights */
+	uint64_t evaluate_every; /* steps; 0: at the end of each epoch */
+	size_t patience;         /* evaluations without improvement before it stops; 0: never */
 	GemmPrecision precision;
 	uint64_t seed;
 } Budget;
@@ -41,18 +47,40 @@ typedef struct {
 typedef struct {
 	uint64_t step;
 	double progress; /* of the budget, 0 to 1 */
-	double epoch, seconds, rate /* events a second since the last report */, loss /* mean since then */,
-	    lr;
+	double epoch, seconds, rate /* events a second since the last report */, lr;
+	const double *loss; /* means since then, of each of the trainee's losses; NaN where nothing counted */
 	bool evaluated, improved;
 	const char *words; /* of the evaluation */
 	bool impatient;    /* it ends here, for want of improvement */
 } TrainerReport;
 
+typedef enum { TRAINER_GO_ON, TRAINER_SAVE, TRAINER_STOP /* which saves first */ } TrainerWish;
+
+/* Who has something trained. */
+typedef struct {
+	void *context;
+	/* Called after each step and each evaluation. */
+	void (*report)(void *context, const TrainerReport *r);
+	/* Asked after each step but the last; NULL: always goes on. */
+	TrainerWish (*wish)(void *context);
+	/* Is given a checkpoint: all that training needs to go on (ul-stream(5)), as metadata and tensors of
+	 * a document, to which it may add, and which lives until it returns. */
+	bool (*save)(void *context, Document *checkpoint, Error *e);
+	/* One of these, to go on from: what comes is what would have come then, the clock aside.  NULL: from
+	 * the beginning.  trainer_run() frees it. */
+	Document *resume;
+} TrainerHost;
+
+typedef enum {
+	TRAINER_FAILED,   /* see the error; the weights are of no use */
+	TRAINER_DIVERGED, /* see the error; the weights are the best before that */
+	TRAINER_STOPPED,  /* as was wished */
+	TRAINER_DONE,
+} TrainerEnd;
+
 /* Trains, keeps the best weights by evaluation (of equals the latest) and puts them back at the end; where
- * there is nothing to validate on, the last weights stay and patience does not count.  report() is called
- * after each step and each evaluation.  A loss that is not finite ends training: the best weights are put
- * back and it is an error. */
-bool trainer_run(const Trainee *trainee, const Budget *budget, Pool *pool,
-                 void (*report)(void *context, const TrainerReport *r), void *report_context, Error *e);
+ * there is nothing to validate on, the last weights stay and patience does not count. */
+TrainerEnd trainer_run(const Trainee *trainee, const Budget *budget, Pool *pool, const TrainerHost *host,
+                       Error *e);
 
 #endif

@@ -49,6 +49,28 @@ bool document_stamp(Document *d, const char *kind, const Provenance *p, Error *e
 	       document_set_format(d, "ul.seed", e, "%lld", (long long)p->seed) && set_inputs(d, p, e);
 }
 
+bool document_check_inputs(const Document *d, const Provenance *p, Error *e)
+{
+	const char *text = document_get(d, "ul.inputs");
+	json_t *list = text ? json_loads(text, 0, NULL) : NULL;
+	bool done = list != NULL && json_array_size(list) == p->input_count;
+	if (!done)
+		fail(e, ERROR_MALFORMED, "the metadata's 'ul.inputs' does not tell of %zu inputs",
+		     p->input_count);
+	for (size_t i = 0; i < p->input_count && done; i++) {
+		char hash[17];
+		snprintf(hash, sizeof hash, "%016llx", (unsigned long long)p->input_hashes[i]);
+		const json_t *input = json_array_get(list, i);
+		const char *name = json_string_value(json_object_get(input, "name")),
+		           *then = json_string_value(json_object_get(input, "xxh64"));
+		if (then == NULL || strcmp(then, hash) != 0)
+			done = fail(e, ERROR_USAGE, "what is in %s is not what was in %.200s", p->inputs[i],
+			            name ? name : "the input then");
+	}
+	json_decref(list);
+	return done;
+}
+
 static bool is_chunk(const char *kind)
 {
 	const char *dash = strrchr(kind, '-');

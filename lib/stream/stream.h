@@ -20,6 +20,9 @@ typedef struct {
 /* Sets ul.kind, ul.version, ul.tool, ul.tool_version, ul.argv, ul.seed, ul.inputs. */
 bool document_stamp(Document *d, const char *kind, const Provenance *p, Error *e);
 
+/* ERROR_USAGE unless what is in the inputs is what ul.inputs says, whatever they are called. */
+bool document_check_inputs(const Document *d, const Provenance *p, Error *e);
+
 /* Checks ul.kind (one of `kinds`, "a|b") and the major number of ul.version, which
  * only the later documents of a stream, kinds "…-chunk", may lack. */
 bool document_check_kind(const Document *d, const char *kinds, Error *e);

@@ -217,13 +217,11 @@ bool encoder_loss(Tape *t, const Encoder *m, Tensor *h, const EventBatch *target
 {
 	for (size_t c = 0; c < m->columns; c++) {
 		LossTargets columns = {targets->offsets[c], targets->ids[c], c == 0 ? (float)smoothing : 0};
-		double weight = (c == 0 ? 1 : feature_weight) / (double)total, ignored = 0;
-		size_t rows = 0;
+		double weight = (c == 0 ? 1 : feature_weight) / (double)total;
 		if (weight == 0)
 			continue;
 		Tensor *y = c == 0 ? h : tape_linear(t, h, m->heads[c]);
-		if (!tape_cross_entropy(t, y, m->tables[c], columns, (float)weight, c == 0 ? loss : &ignored,
-		                        c == 0 ? counted : &rows))
+		if (!tape_cross_entropy(t, y, m->tables[c], columns, (float)weight, &loss[c], &counted[c]))
 			return false;
 	}
 	return true;

@@ -91,8 +91,8 @@ Tensor *encoder_forward(Tape *t, const Encoder *m, const EventBatch *b);
 
 /* Σ over columns of weight(column) · cross-entropy of E against the targets, row by
  * row; gradients of it / `total` are added at once.  Column 0 has weight 1, the others
- * `feature_weight`; `smoothing` is that of the items' truth (math/loss.h).  *loss and *targets are those of
- * the items. */
+ * `feature_weight`; `smoothing` is that of the items' truth (math/loss.h).  loss and counted are by column:
+ * Σ, unweighted, and the targets; added to. */
 bool encoder_loss(Tape *t, const Encoder *m, Tensor *e, const EventBatch *targets, size_t total,
                   double feature_weight, double smoothing, double *loss, size_t *counted);
 

@@ -202,8 +202,20 @@ static bool evaluate(void *context, GemmPrecision precision, Pool *pool, double 
 	return true;
 }
 
+static const char *feature_name(const void *context, size_t loss)
+{
+	const Pretraining *p = context;
+	return p->encoder->catalogue->features[loss - 1].name;
+}
+
 Trainee pretraining_trainee(Pretraining *p)
 {
-	return (Trainee){p,       &p->encoder->parameters, NULL, NULL, start_epoch, start_step, run_shard,
-	                 evaluate};
+	return (Trainee){.context = p,
+	                 .parameters = &p->encoder->parameters,
+	                 .epoch = start_epoch,
+	                 .step = start_step,
+	                 .shard = run_shard,
+	                 .evaluate = evaluate,
+	                 .losses = p->encoder->columns,
+	                 .loss_name = feature_name};
 }

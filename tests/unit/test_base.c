@@ -161,6 +161,32 @@ static void test_options_record(void **state)
 	command_free(&c);
 }
 
+/* Values as text, with and without having been given, and back as a default. */
+static void test_option_text(void **state)
+{
+	(void)state;
+	Command c;
+	Error e;
+	char number[OPTION_NUMBER];
+	static const char *const words[] = {"true", NULL, "1000000000000", "0.10000000000000001", "", "csv"};
+	assert_int_equal(PARSE("-f", "--number", "1000000000000", "--real=0.1", "--text="), 0);
+	for (size_t i = 0; i < 6; i++) {
+		const char *text = option_text(&c.table[i], number);
+		assert_true((text == NULL) == (words[i] == NULL));
+		if (text != NULL)
+			assert_string_equal(text, words[i]);
+	}
+	c.real = 0.5;
+	c.number = -4; /* outside of the range: none */
+	assert_null(option_text(&c.table[2], number));
+	assert_true(option_default(&c.table[3], words[3], &e) && c.real == 0.1 && c.table[3].given);
+	assert_true(option_default(&c.table[1], "true", &e) && c.other && !c.table[1].given);
+	assert_true(option_default(&c.table[5], "tsv", &e) && strcmp(c.choice, "tsv") == 0);
+	assert_false(option_default(&c.table[2], "-4", &e));
+	assert_int_equal(e.code, ERROR_USAGE);
+	command_free(&c);
+}
+
 static void test_option_split(void **state)
 {
 	(void)state;
@@ -428,12 +454,12 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_options),        cmocka_unit_test(test_options_refused),
-	    cmocka_unit_test(test_options_record), cmocka_unit_test(test_option_split),
-	    cmocka_unit_test(test_errors),         cmocka_unit_test(test_memory),
-	    cmocka_unit_test(test_buffer),         cmocka_unit_test(test_arena),
-	    cmocka_unit_test(test_strings),        cmocka_unit_test(test_utf8),
-	    cmocka_unit_test(test_word_among),     cmocka_unit_test(test_pool),
-	    cmocka_unit_test(test_random),
+	    cmocka_unit_test(test_options_record), cmocka_unit_test(test_option_text),
+	    cmocka_unit_test(test_option_split),   cmocka_unit_test(test_errors),
+	    cmocka_unit_test(test_memory),         cmocka_unit_test(test_buffer),
+	    cmocka_unit_test(test_arena),          cmocka_unit_test(test_strings),
+	    cmocka_unit_test(test_utf8),           cmocka_unit_test(test_word_among),
+	    cmocka_unit_test(test_pool),           cmocka_unit_test(test_random),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

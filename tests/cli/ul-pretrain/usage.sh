@@ -14,7 +14,21 @@ words=other usage ul-pretrain -o out data.ult other
 printf 'user,item\n1,2\n' | ul-prep -q -o one.ult
 expect 3 ul-pretrain -q --dim 8 --heads 1 --steps 1 -o out one.ult 2>err
 [[ $(wc -l <err) == 1 && ! -e out ]]
-# Training that diverges is a failure, and leaves no model.
-expect 1 ul-pretrain -q --dim 8 --layers 1 --heads 1 --lr 10 --weight-decay 10 --steps 300 -o out data.ult 2>err
-[[ $(wc -l <err) == 1 && ! -e out ]]
-grep -q diverged err
+# Training that diverges is a failure, and leaves the best weights before, if there has been an evaluation.
+diverge() {
+	expect 1 ul-pretrain -q --dim 8 --layers 1 --heads 1 --lr 10 --weight-decay 10 --steps 300 "$@" -o out data.ult 2>err
+	[[ $(wc -l <err) == 1 ]]
+	grep -q diverged err
+}
+diverge --evaluate-every 300
+[[ ! -e out ]]
+expect 1 grep -q written err
+diverge --evaluate-every 1
+grep -q 'written are the best' err
+ul-embed -q -m out --pool last --format csv data.ult >rows
+expect 1 grep -q nan rows
+words=--ema usage ul-pretrain --ema 1 -o out data.ult
+words=--checkpoint usage ul-pretrain --checkpoint - -o out data.ult
+words=lost usage ul-pretrain --checkpoint data.ult -o out data.ult
+words=checkpoint usage ul-pretrain --checkpoint new -o new data.ult
+words='--checkpoint FILE' usage ul-pretrain --checkpoint-every 1 -o /dev/null data.ult
