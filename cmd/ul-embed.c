@@ -1,24 +1,28 @@
-/* ul-embed: encoder and dataset in, user embeddings out, chunk by chunk. */
+/* ul-embed: encoder and dataset in, user embeddings out, chunk by chunk; or the encoder's items. */
 #include "math/gemm.h"
 #include "stream/row_writer.h"
 #include "tool.h"
 #include "user/encoder.h"
+#include "user/task.h"
 
 #include <stdio.h>
 #include <string.h>
 
 static const Tool tool = {
     .name = "ul-embed",
-    .synopsis = "[OPTION]... -m ENCODER [DATA]",
+    .synopsis = "[OPTION]... -m ENCODER [--items | DATA]",
     .summary =
-        "Writes the embeddings of the users of a dataset, as an encoder sees them after all their events.",
+        "Writes the embeddings of the users of a dataset, as an encoder sees them after all their events;\n"
+        "or those of the items that the encoder knows.",
     .examples = "  ul-embed -m encoder.ult --pool last --format npy -o users.npy data.ult\n"
-                "  ul-prep ratings.csv | ul-embed -m encoder.ult --format csv | head\n",
+                "  ul-prep ratings.csv | ul-embed -m encoder.ult --format csv | head\n"
+                "  ul-embed -m encoder.ult --items --format csv -o items.csv\n",
 };
 
 typedef struct {
 	const char *model, *output, *pool, *format, *dtype, *shard, *precision_name;
 	GemmPrecision precision;
+	bool items;
 	CommonOptions common;
 } Settings;
 
@@ -212,48 +216,104 @@ static bool parse_shard(const char *text, Shard *shard, Error *e)
 	return true;
 }
 
-static bool describe(const Settings *s, const Dataset *data, const Encoder *m, uint64_t hash, Shard shard,
-                     Provenance *provenance, Document *first, Error *e)
+static bool describe(const Settings *s, Embeddings what, uint64_t hash, Provenance *provenance,
+                     Document *first, Error *e)
 {
-	Dtype dtype;
-	size_t users = data->users / shard.of + (data->users % shard.of >= shard.index);
-	if (!embeddings_dtype(s->dtype, &dtype))
+	if (!embeddings_dtype(s->dtype, &what.dtype))
 		return fail(e, ERROR_USAGE, "--dtype is one of f32, f16, bf16, i8, not '%s'", s->dtype);
-	Embeddings what = {m->shape.dim, users, dtype, s->pool};
 	provenance->inputs = (const char *[]){s->model};
 	provenance->input_hashes = &hash;
 	provenance->input_count = 1;
 	return document_stamp(first, "embeddings", provenance, e) && embeddings_set(&what, first, e);
 }
 
-static bool embed(const Settings *s, const char *path, Provenance *provenance, Error *e)
+static bool close_rows(RowWriter *writer, bool done, Error *e)
+{
+	if (done)
+		return row_writer_close(writer, e);
+	row_writer_abort(writer);
+	return false;
+}
+
+static bool embed(const Settings *s, Encoder *encoder, uint64_t hash, const char *path,
+                  Provenance *provenance, Error *e)
 {
 	Shard shard;
-	uint64_t hash = 0;
 	Translation translation = {0};
 	if (!parse_shard(s->shard, &shard, e))
 		return false;
-	if (s->model == NULL)
-		return fail(e, ERROR_USAGE, "which encoder? -m ENCODER is missing");
-	Encoder *encoder = encoder_load(s->model, &hash, e);
-	DatasetReader *reader = encoder ? dataset_open(path, e) : NULL;
+	DatasetReader *reader = dataset_open(path, e);
 	Document *first = reader ? document_new(e) : NULL;
 	RowWriter *writer = NULL;
 	Pool *pool = first ? pool_new((size_t)s->common.threads, e) : NULL;
+	size_t users = reader ? dataset_of(reader)->users : 0;
+	Embeddings what = {.dim = encoder->shape.dim,
+	                   .users = users / shard.of + (users % shard.of >= shard.index),
+	                   .pool = s->pool};
 	bool done = pool != NULL && translation_new(&translation, encoder, dataset_of(reader), e) &&
 	            tool_check_data(&tool, &translation, s->common.quiet, e) &&
-	            describe(s, dataset_of(reader), encoder, hash, shard, provenance, first, e) &&
+	            describe(s, what, hash, provenance, first, e) &&
 	            (writer = row_writer_open(s->output, s->format, first, e)) != NULL &&
 	            embed_all(s, encoder, reader, &translation, shard, pool, writer, e);
-	if (done)
-		done = row_writer_close(writer, e);
-	else
-		row_writer_abort(writer);
+	done = close_rows(writer, done, e);
 	if (translation.encoder != NULL)
 		translation_free(&translation);
 	pool_free(pool);
 	document_free(first);
 	dataset_close(reader);
+	return done;
+}
+
+/* The item table's rows; `titles` is empty where the catalogue has none. */
+static bool write_items(const Encoder *m, const Strings *titles, RowWriter *writer, Error *e)
+{
+	const Strings *ids = &m->catalogue->items.strings;
+	for (size_t id = ID_FIRST; id < ids->count; id++) {
+		if (titles->count > 0)
+			row_title(writer, strings_at(titles, id));
+		if (!row_write(writer, strings_at(ids, id), m->tables[0]->value + id * m->shape.dim, 1, e))
+			return false;
+	}
+	return true;
+}
+
+static bool embed_items(const Settings *s, const Encoder *m, uint64_t hash, Provenance *provenance, Error *e)
+{
+	Strings titles = {0};
+	Document *first = document_new(e);
+	RowWriter *writer = NULL;
+	Embeddings what = {.dim = m->shape.dim,
+	                   .users = m->catalogue->items.strings.count - ID_FIRST,
+	                   .pool = "item",
+	                   .titled = items_have_titles(m->catalogue)};
+	bool done = first != NULL && describe(s, what, hash, provenance, first, e) &&
+	            (!what.titled || item_names(m->catalogue, &titles, e)) &&
+	            (writer = row_writer_open(s->output, s->format, first, e)) != NULL &&
+	            write_items(m, &titles, writer, e);
+	done = close_rows(writer, done, e);
+	strings_free(&titles);
+	document_free(first);
+	return done;
+}
+
+/* What was given and means nothing to what is asked. */
+static bool check(const Settings *s, const Option *table, size_t count, const char *path, Error *e)
+{
+	if (s->model == NULL)
+		return fail(e, ERROR_USAGE, "which encoder? -m ENCODER is missing");
+	if (!s->items)
+		return true;
+	if (path != NULL)
+		return fail(e, ERROR_USAGE, "'%s' is not read: --items are those of the encoder", path);
+	return options_refuse(table, count, "pool precision shard", "users, not with --items", e);
+}
+
+static bool run(const Settings *s, const char *path, Provenance *provenance, Error *e)
+{
+	uint64_t hash = 0;
+	Encoder *encoder = encoder_load(s->model, &hash, e);
+	bool done = encoder != NULL && (s->items ? embed_items(s, encoder, hash, provenance, e)
+	                                         : embed(s, encoder, hash, path, provenance, e));
 	encoder_free(encoder);
 	return done;
 }
@@ -272,6 +332,8 @@ int main(int argc, char **argv)
 	     "of the numbers (default f32); i8 has a scale for each row"},
 	    {"precision", 0, OPTION_CHOICE, &s.precision_name, GEMM_PRECISIONS,
 	     "of the products (default f32); bf16 is faster where the CPU multiplies it"},
+	    {"items", 0, OPTION_FLAG, &s.items, NULL,
+	     "instead of users: a row for each item, with its title; reads no DATA"},
 	    {"shard", 0, OPTION_STRING, &s.shard, "I/N",
 	     "only users number I, I+N, I+2N, ... (I from 1); ul-cat --merge joins shards",
 	     .incidental = true},
@@ -283,8 +345,9 @@ int main(int argc, char **argv)
 	tool_start(&tool, table, count, &s.common, &operands, argc, argv);
 	gemm_start();
 	Provenance provenance = tool_provenance(&tool, table, count, &s.common, &operands, &record, &e);
-	bool done = e.code == ERROR_NONE && gemm_precision(s.precision_name, &s.precision, &e) &&
-	            embed(&s, tool_operand(&tool, &operands), &provenance, &e);
+	const char *path = tool_operand(&tool, &operands);
+	bool done = e.code == ERROR_NONE && check(&s, table, count, path, &e) &&
+	            gemm_precision(s.precision_name, &s.precision, &e) && run(&s, path, &provenance, &e);
 	buffer_free(&record);
 	string_list_free(&operands);
 	return tool_finish(&tool, done, &e);
