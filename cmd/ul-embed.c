@@ -1,26 +1,32 @@
-/* ul-embed: encoder and dataset in, user embeddings out, chunk by chunk; or the encoder's items. */
+/* ul-embed: encoder and dataset in, user embeddings out, chunk by chunk; or the encoder's items;
+ * or new events, on what a state has of their users. */
 #include "math/gemm.h"
+#include "stream/output.h"
 #include "stream/row_writer.h"
 #include "tool.h"
 #include "user/encoder.h"
 #include "user/task.h"
+#include "user/update.h"
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static const Tool tool = {
     .name = "ul-embed",
     .synopsis = "[OPTION]... -m ENCODER [--items | DATA]",
     .summary =
         "Writes the embeddings of the users of a dataset, as an encoder sees them after all their events;\n"
-        "or those of the items that the encoder knows.",
-    .examples = "  ul-embed -m encoder.ult --pool last --format npy -o users.npy data.ult\n"
-                "  ul-prep ratings.csv | ul-embed -m encoder.ult --format csv | head\n"
-                "  ul-embed -m encoder.ult --items --format csv -o items.csv\n",
+        "or those of the items that the encoder knows; with --state, after new events on what was there.",
+    .examples =
+        "  ul-embed -m encoder.ult --pool last --format npy -o users.npy data.ult\n"
+        "  ul-prep ratings.csv | ul-embed -m encoder.ult --format csv | head\n"
+        "  ul-embed -m encoder.ult --items --format csv -o items.csv\n"
+        "  ul-prep today.csv | ul-embed -m encoder.ult --state users.state --pool last -o today.ult\n",
 };
 
 typedef struct {
-	const char *model, *output, *pool, *format, *dtype, *shard, *precision_name;
+	const char *model, *output, *pool, *format, *dtype, *shard, *precision_name, *state;
 	GemmPrecision precision;
 	bool items;
 	CommonOptions common;
@@ -185,8 +191,8 @@ static bool embed_users(Work *w, DatasetReader *reader, Shard shard, Error *e)
 	}
 }
 
-static bool embed_all(const Settings *s, Encoder *encoder, DatasetReader *reader, const Translation *t,
-                      Shard shard, Pool *pool, RowWriter *writer, Error *e)
+static bool embed_all(const Settings *s, DatasetReader *reader, const Translation *t, Shard shard, Pool *pool,
+                      RowWriter *writer, Error *e)
 {
 	Work *w = memory_new(1, sizeof *w, e);
 	bool done = w != NULL;
@@ -197,8 +203,7 @@ static bool embed_all(const Settings *s, Encoder *encoder, DatasetReader *reader
 		w->writer = writer;
 		w->computed = &w->groups[0];
 		w->written = &w->groups[1];
-		done = parameters_pack(&encoder->parameters, s->precision, false, pool, e) &&
-		       embed_users(w, reader, shard, e);
+		done = embed_users(w, reader, shard, e);
 	}
 	work_free(w);
 	return done;
@@ -216,30 +221,90 @@ static bool parse_shard(const char *text, Shard *shard, Error *e)
 	return true;
 }
 
-static bool describe(const Settings *s, Embeddings what, uint64_t hash, Provenance *provenance,
-                     Document *first, Error *e)
+static bool describe(const Settings *s, Embeddings what, const Provenance *provenance, Document *first,
+                     Error *e)
 {
 	if (!embeddings_dtype(s->dtype, &what.dtype))
 		return fail(e, ERROR_USAGE, "--dtype is one of f32, f16, bf16, i8, not '%s'", s->dtype);
-	provenance->inputs = (const char *[]){s->model};
-	provenance->input_hashes = &hash;
-	provenance->input_count = 1;
 	return document_stamp(first, "embeddings", provenance, e) && embeddings_set(&what, first, e);
 }
 
-static bool close_rows(RowWriter *writer, bool done, Error *e)
+/* The state before and after new events. */
+typedef struct {
+	StateReader *before; /* NULL: there is none yet */
+	StateWriter *after;
+} States;
+
+static bool open_states(const Settings *s, const StateOwner *owner, const Provenance *provenance, Pool *pool,
+                        States *states, Error *e)
+{
+	if (s->state == NULL)
+		return true;
+	if (access(s->state, F_OK) == 0 && (states->before = state_open(s->state, owner, e)) == NULL)
+		return false;
+	return (states->after = state_create(s->state, owner, provenance, pool, e)) != NULL;
+}
+
+/* In this order: where writing rows fails, the state is as it was, and the same can be run again. */
+static bool close_outputs(RowWriter *writer, States *states, bool done, Error *e)
 {
 	if (done)
-		return row_writer_close(writer, e);
-	row_writer_abort(writer);
-	return false;
+		done = row_writer_close(writer, e);
+	else
+		row_writer_abort(writer);
+	if (done && states->after != NULL)
+		done = state_finish(states->after, e);
+	else
+		state_abort(states->after);
+	state_close(states->before);
+	return done;
+}
+
+static bool write_updated(const Users *users, const UpdatedRows *rows, RowWriter *writer, Error *e)
+{
+	for (size_t user = 0; user < users->count; user++)
+		if (!row_write(writer, strings_at(&users->ids, user), rows->rows[user], rows->counts[user],
+		               e))
+			return false;
+	return true;
+}
+
+static bool embed_new(const Settings *s, DatasetReader *reader, const Translation *t, Pool *pool,
+                      States *states, RowWriter *writer, Error *e)
+{
+	Users *users = NULL;
+	UpdatedRows rows = {0};
+	size_t fresh = 0;
+	bool done = dataset_all(reader, &users, e);
+	if (done) {
+		const Update update = {t->encoder, t, s->precision, s->pool, pool, users};
+		done = update_state(&update, states->before, states->after, &rows, &fresh, e) &&
+		       write_updated(users, &rows, writer, e);
+		if (done && !s->common.quiet)
+			tool_say(&tool, "%zu users with new events, %zu of them new", users->count, fresh);
+		users_free(users);
+	}
+	updated_rows_free(&rows);
+	memory_free(users);
+	return done;
+}
+
+/* A few new events may well be of new items alone. */
+static bool check_data(const Settings *s, const Translation *t, Error *e)
+{
+	if (s->state == NULL)
+		return tool_check_data(&tool, t, s->common.quiet, e);
+	if (!s->common.quiet)
+		tool_say_unknown(&tool, t);
+	return true;
 }
 
 static bool embed(const Settings *s, Encoder *encoder, uint64_t hash, const char *path,
-                  Provenance *provenance, Error *e)
+                  const Provenance *provenance, Error *e)
 {
 	Shard shard;
-	Translation translation = {0};
+	Translation t = {0};
+	States states = {0};
 	if (!parse_shard(s->shard, &shard, e))
 		return false;
 	DatasetReader *reader = dataset_open(path, e);
@@ -250,14 +315,17 @@ static bool embed(const Settings *s, Encoder *encoder, uint64_t hash, const char
 	Embeddings what = {.dim = encoder->shape.dim,
 	                   .users = users / shard.of + (users % shard.of >= shard.index),
 	                   .pool = s->pool};
-	bool done = pool != NULL && translation_new(&translation, encoder, dataset_of(reader), e) &&
-	            tool_check_data(&tool, &translation, s->common.quiet, e) &&
-	            describe(s, what, hash, provenance, first, e) &&
+	const StateOwner owner = {encoder, hash, s->precision};
+	bool done = pool != NULL && translation_new(&t, encoder, dataset_of(reader), e) &&
+	            check_data(s, &t, e) && describe(s, what, provenance, first, e) &&
+	            open_states(s, &owner, provenance, pool, &states, e) &&
 	            (writer = row_writer_open(s->output, s->format, first, e)) != NULL &&
-	            embed_all(s, encoder, reader, &translation, shard, pool, writer, e);
-	done = close_rows(writer, done, e);
-	if (translation.encoder != NULL)
-		translation_free(&translation);
+	            parameters_pack(&encoder->parameters, s->precision, false, pool, e) &&
+	            (s->state ? embed_new(s, reader, &t, pool, &states, writer, e)
+	                      : embed_all(s, reader, &t, shard, pool, writer, e));
+	done = close_outputs(writer, &states, done, e);
+	if (t.encoder != NULL)
+		translation_free(&t);
 	pool_free(pool);
 	document_free(first);
 	dataset_close(reader);
@@ -277,7 +345,7 @@ static bool write_items(const Encoder *m, const Strings *titles, RowWriter *writ
 	return true;
 }
 
-static bool embed_items(const Settings *s, const Encoder *m, uint64_t hash, Provenance *provenance, Error *e)
+static bool embed_items(const Settings *s, const Encoder *m, const Provenance *provenance, Error *e)
 {
 	Strings titles = {0};
 	Document *first = document_new(e);
@@ -286,11 +354,11 @@ static bool embed_items(const Settings *s, const Encoder *m, uint64_t hash, Prov
 	                   .users = m->catalogue->items.strings.count - ID_FIRST,
 	                   .pool = "item",
 	                   .titled = items_have_titles(m->catalogue)};
-	bool done = first != NULL && describe(s, what, hash, provenance, first, e) &&
+	bool done = first != NULL && describe(s, what, provenance, first, e) &&
 	            (!what.titled || item_names(m->catalogue, &titles, e)) &&
 	            (writer = row_writer_open(s->output, s->format, first, e)) != NULL &&
 	            write_items(m, &titles, writer, e);
-	done = close_rows(writer, done, e);
+	done = close_outputs(writer, &(States){0}, done, e);
 	strings_free(&titles);
 	document_free(first);
 	return done;
@@ -301,6 +369,12 @@ static bool check(const Settings *s, const Option *table, size_t count, const ch
 {
 	if (s->model == NULL)
 		return fail(e, ERROR_USAGE, "which encoder? -m ENCODER is missing");
+	if (s->state != NULL && !options_refuse(table, count, "items shard", "no --state", e))
+		return false;
+	if (s->state != NULL && s->output != NULL && strcmp(s->state, s->output) == 0)
+		return fail(e, ERROR_USAGE, "'%s' cannot be both the state and the output", s->state);
+	if (s->state != NULL && !output_differs(s->output, s->state, e))
+		return false;
 	if (!s->items)
 		return true;
 	if (path != NULL)
@@ -312,7 +386,10 @@ static bool run(const Settings *s, const char *path, Provenance *provenance, Err
 {
 	uint64_t hash = 0;
 	Encoder *encoder = encoder_load(s->model, &hash, e);
-	bool done = encoder != NULL && (s->items ? embed_items(s, encoder, hash, provenance, e)
+	provenance->inputs = (const char *[]){s->model};
+	provenance->input_hashes = &hash;
+	provenance->input_count = 1;
+	bool done = encoder != NULL && (s->items ? embed_items(s, encoder, provenance, e)
 	                                         : embed(s, encoder, hash, path, provenance, e));
 	encoder_free(encoder);
 	return done;
@@ -334,6 +411,8 @@ int main(int argc, char **argv)
 	     "of the products (default f32); bf16 is faster where the CPU multiplies it"},
 	    {"items", 0, OPTION_FLAG, &s.items, NULL,
 	     "instead of users: a row for each item, with its title; reads no DATA"},
+	    {"state", 0, OPTION_STRING, &s.state, "FILE",
+	     "DATA has new events alone: put them behind what FILE has of their users, and keep it there"},
 	    {"shard", 0, OPTION_STRING, &s.shard, "I/N",
 	     "only users number I, I+N, I+2N, ... (I from 1); ul-cat --merge joins shards",
 	     .incidental = true},

@@ -128,28 +128,14 @@ void embeddings_load(const Embeddings *m, const void *values, float scale, float
 
 /* Chunks */
 
-/* users + 1 offsets that rise from 0 to `end`. */
-static const int64_t *need_offsets(const Document *d, const char *name, size_t users, size_t end, Error *e)
-{
-	const DocumentTensor *t = document_need_vector(d, name, DTYPE_I64, users + 1, e);
-	if (t == NULL)
-		return NULL;
-	const int64_t *offsets = t->data;
-	bool rise = offsets[0] == 0 && offsets[users] == (int64_t)end;
-	for (size_t i = 0; i < users; i++)
-		rise = rise && offsets[i] <= offsets[i + 1];
-	if (!rise)
-		fail(e, ERROR_MALFORMED, "the offsets in tensor '%s' do not rise from 0 to %zu", name, end);
-	return rise ? offsets : NULL;
-}
-
 static bool get_titles(const Document *d, EmbeddingsChunk *c, Error *e)
 {
 	const DocumentTensor *bytes = document_need_vector(d, "title.bytes", DTYPE_U8, 0, e);
 	if (bytes == NULL)
 		return false;
 	c->title_bytes = bytes->data;
-	return (c->title_offsets = need_offsets(d, "title.offsets", c->users, bytes->count, e)) != NULL;
+	return (c->title_offsets = document_need_offsets(d, "title.offsets", c->users, bytes->count, e)) !=
+	       NULL;
 }
 
 bool embeddings_chunk(const Embeddings *m, const Document *d, EmbeddingsChunk *c, Error *e)
@@ -166,12 +152,12 @@ bool embeddings_chunk(const Embeddings *m, const Document *d, EmbeddingsChunk *c
 	c->rows = values->shape[0];
 	c->user_bytes = bytes->data;
 	c->values = values->data;
-	if ((c->user_offsets = need_offsets(d, "user.offsets", c->users, bytes->count, e)) == NULL)
+	if ((c->user_offsets = document_need_offsets(d, "user.offsets", c->users, bytes->count, e)) == NULL)
 		return false;
 	if (embeddings_pooled(m) && c->rows != c->users)
 		return fail(e, ERROR_MALFORMED, "%zu rows for %zu users", c->rows, c->users);
 	if (!embeddings_pooled(m) &&
-	    (c->row_offsets = need_offsets(d, "embeddings.offsets", c->users, c->rows, e)) == NULL)
+	    (c->row_offsets = document_need_offsets(d, "embeddings.offsets", c->users, c->rows, e)) == NULL)
 		return false;
 	if (m->titled && !get_titles(d, c, e))
 		return false;
