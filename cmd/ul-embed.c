@@ -26,7 +26,7 @@ static const Tool tool = {
 };
 
 typedef struct {
-	const char *model, *output, *pool, *format, *dtype, *shard, *precision_name, *state;
+	const char *model, *output, *pool, *format, *dtype, *shard, *precision_name, *state, *cache;
 	GemmPrecision precision;
 	bool items;
 	CommonOptions common;
@@ -235,6 +235,11 @@ typedef struct {
 	StateWriter *after;
 } States;
 
+static bool keeps_keys(const Settings *s)
+{
+	return strcmp(s->cache, "keys") == 0;
+}
+
 static bool open_states(const Settings *s, const StateOwner *owner, const Provenance *provenance, Pool *pool,
                         States *states, Error *e)
 {
@@ -242,7 +247,7 @@ static bool open_states(const Settings *s, const StateOwner *owner, const Proven
 		return true;
 	if (access(s->state, F_OK) == 0 && (states->before = state_open(s->state, owner, e)) == NULL)
 		return false;
-	return (states->after = state_create(s->state, owner, provenance, pool, e)) != NULL;
+	return (states->after = state_create(s->state, owner, keeps_keys(s), provenance, pool, e)) != NULL;
 }
 
 /* In this order: where writing rows fails, the state is as it was, and the same can be run again. */
@@ -277,11 +282,12 @@ static bool embed_new(const Settings *s, DatasetReader *reader, const Translatio
 	size_t fresh = 0;
 	bool done = dataset_all(reader, &users, e);
 	if (done) {
-		const Update update = {t->encoder, t, s->precision, s->pool, pool, users};
+		const Update update = {t->encoder, t, s->precision, s->pool, keeps_keys(s), pool, users};
 		done = update_state(&update, states->before, states->after, &rows, &fresh, e) &&
 		       write_updated(users, &rows, writer, e);
 		if (done && !s->common.quiet)
-			tool_say(&tool, "%zu users with new events, %zu of them new", users->count, fresh);
+			tool_say(&tool, "%zu user%s with new events, %zu of them new", users->count,
+			         users->count == 1 ? "" : "s", fresh);
 		users_free(users);
 	}
 	updated_rows_free(&rows);
@@ -371,6 +377,8 @@ static bool check(const Settings *s, const Option *table, size_t count, const ch
 		return fail(e, ERROR_USAGE, "which encoder? -m ENCODER is missing");
 	if (s->state != NULL && !options_refuse(table, count, "items shard", "no --state", e))
 		return false;
+	if (s->state == NULL && !options_refuse(table, count, "cache", "--state", e))
+		return false;
 	if (s->state != NULL && s->output != NULL && strcmp(s->state, s->output) == 0)
 		return fail(e, ERROR_USAGE, "'%s' cannot be both the state and the output", s->state);
 	if (s->state != NULL && !output_differs(s->output, s->state, e))
@@ -382,22 +390,23 @@ static bool check(const Settings *s, const Option *table, size_t count, const ch
 	return options_refuse(table, count, "pool precision shard", "users, not with --items", e);
 }
 
-static bool run(const Settings *s, const char *path, Provenance *provenance, Error *e)
+static bool run(const Settings *s, const char *path, Provenance provenance, Error *e)
 {
 	uint64_t hash = 0;
 	Encoder *encoder = encoder_load(s->model, &hash, e);
-	provenance->inputs = (const char *[]){s->model};
-	provenance->input_hashes = &hash;
-	provenance->input_count = 1;
-	bool done = encoder != NULL && (s->items ? embed_items(s, encoder, provenance, e)
-	                                         : embed(s, encoder, hash, path, provenance, e));
+	provenance.inputs = (const char *[]){s->model};
+	provenance.input_hashes = &hash;
+	provenance.input_count = 1;
+	bool done = encoder != NULL && (s->items ? embed_items(s, encoder, &provenance, e)
+	                                         : embed(s, encoder, hash, path, &provenance, e));
 	encoder_free(encoder);
 	return done;
 }
 
 int main(int argc, char **argv)
 {
-	Settings s = {.pool = "none", .format = "ult", .dtype = "f32", .precision_name = "f32"};
+	Settings s = {
+	    .pool = "none", .format = "ult", .dtype = "f32", .precision_name = "f32", .cache = "none"};
 	Option table[] = {
 	    [COMMON_OPTIONS] = {"model", 'm', OPTION_STRING, &s.model, "ENCODER", "the user encoder"},
 	    {"output", 'o', OPTION_STRING, &s.output, "FILE", "write to FILE, not standard output",
@@ -413,6 +422,8 @@ int main(int argc, char **argv)
 	     "instead of users: a row for each item, with its title; reads no DATA"},
 	    {"state", 0, OPTION_STRING, &s.state, "FILE",
 	     "DATA has new events alone: put them behind what FILE has of their users, and keep it there"},
+	    {"cache", 0, OPTION_CHOICE, &s.cache, "none|keys",
+	     "keep keys and values in the state: pays for wide encoders alone (default none)"},
 	    {"shard", 0, OPTION_STRING, &s.shard, "I/N",
 	     "only users number I, I+N, I+2N, ... (I from 1); ul-cat --merge joins shards",
 	     .incidental = true},
@@ -426,7 +437,7 @@ int main(int argc, char **argv)
 	Provenance provenance = tool_provenance(&tool, table, count, &s.common, &operands, &record, &e);
 	const char *path = tool_operand(&tool, &operands);
 	bool done = e.code == ERROR_NONE && check(&s, table, count, path, &e) &&
-	            gemm_precision(s.precision_name, &s.precision, &e) && run(&s, path, &provenance, &e);
+	            gemm_precision(s.precision_name, &s.precision, &e) && run(&s, path, provenance, &e);
 	buffer_free(&record);
 	string_list_free(&operands);
 	return tool_finish(&tool, done, &e);

@@ -7,7 +7,7 @@
 typedef struct {
 	size_t old, skipped, count; /* old: all there were */
 	size_t reused;              /* rows of E that need not be computed, nor their keys and values */
-	bool full;
+	bool kept;                  /* keys and values, for the next time */
 } Window;
 
 static Window window_of(const Encoder *m, const Extension *x)
@@ -21,7 +21,7 @@ static Window window_of(const Encoder *m, const Extension *x)
 	size_t all = w.old + x->events->rows, most = m->shape.max_len;
 	w.count = all < most ? all : most;
 	w.skipped = all - w.count;
-	w.full = w.count == most;
+	w.kept = x->keep_keys && w.count < most;
 	if (w.skipped == 0 && cached == w.old && x->events->rows > 0 && !x->all_rows)
 		w.reused = w.old;
 	return w;
@@ -84,7 +84,7 @@ static bool start_after(const Encoder *m, const Extension *x, const Window *w, A
 	                      .user_bytes = id,
 	                      .user_offsets = one_user(x->id.size, arena, e),
 	                      .event_offsets = one_user(w->count, arena, e),
-	                      .row_offsets = one_user(w->full ? 0 : w->count, arena, e),
+	                      .row_offsets = one_user(w->kept ? w->count : 0, arena, e),
 	                      .value_offsets = arena_new(arena, columns, sizeof(int64_t *), e),
 	                      .values = arena_new(arena, columns, sizeof(int32_t *), e),
 	                      .k = arena_new(arena, layers, sizeof(float *), e),
@@ -113,7 +113,7 @@ static bool start_batch(const Encoder *m, const StateChunk *after, const Window 
 	                  .positions = positions,
 	                  .segments = arena_new(arena, 1, sizeof *b->segments, e),
 	                  .segment_count = 1,
-	                  .cache = cache,
+	                  .cache = w->kept || w->reused > 0 ? cache : NULL,
 	                  .slots = positions};
 	if (positions == NULL || b->offsets == NULL || b->ids == NULL || b->segments == NULL)
 		return false;
@@ -140,7 +140,7 @@ static void fill_cache(const Encoder *m, const Extension *x, const Window *w, Ke
 static bool keep_cache(const Encoder *m, const Window *w, const KeyValueCache *cache, Arena *arena,
                        StateChunk *after, Error *e)
 {
-	size_t count = w->full ? 0 : w->count * cache->width;
+	size_t count = w->kept ? w->count * cache->width : 0;
 	for (size_t i = 0; i < m->shape.layers; i++) {
 		float *k = arena_new(arena, count, sizeof *k, e), *v = arena_new(arena, count, sizeof *v, e);
 		if (k == NULL || v == NULL)

@@ -367,8 +367,8 @@ static bool write_first(StateWriter *w, const Provenance *p, Error *e)
 	return done;
 }
 
-StateWriter *state_create(const char *path, const StateOwner *owner, const Provenance *p, Pool *pool,
-                          Error *e)
+StateWriter *state_create(const char *path, const StateOwner *owner, bool keys, const Provenance *p,
+                          Pool *pool, Error *e)
 {
 	StateWriter *w = memory_new(1, sizeof *w, e);
 	if (w == NULL)
@@ -378,8 +378,11 @@ StateWriter *state_create(const char *path, const StateOwner *owner, const Prove
 	bool done = (w->stream = stream_writer_open(path, e)) != NULL;
 	for (size_t i = 0; done && i < GROUP; i++)
 		done = pending_new(&w->pending[i], owner->encoder, e);
-	if (done && write_first(w, p, e))
+	if (done && write_first(w, p, e)) {
+		if (keys)
+			stream_writer_hurry(w->stream);
 		return w;
+	}
 	state_abort(w);
 	return NULL;
 }
@@ -435,6 +438,8 @@ static bool append_user(Pending *p, const Encoder *m, const StateChunk *c, size_
 	    !buffer_append(&p->row_offsets, &rows_behind, sizeof rows_behind, e) ||
 	    !buffer_append(&p->sums, c->sums + user * dim, dim * sizeof *c->sums, e))
 		return false;
+	if (rows == 0) /* nobody will add to it */
+		memset(p->sums.data + p->sums.size - dim * sizeof *c->sums, 0, dim * sizeof *c->sums);
 	for (size_t column = 0; column < m->columns; column++)
 		if (!append_column(p, c, column, first, end, e))
 			return false;

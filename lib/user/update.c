@@ -58,8 +58,12 @@ static bool compute(Work *w, Change *change, size_t lane, Error *e)
 	t->precision = u->precision;
 	if (!batch_new(&events, u->translation, u->users, &history, 1, &t->arena, e))
 		return false;
-	Extension x = {change->before, change->place, strings_at(&u->users->ids, change->user), &events,
-	               strcmp(u->pool, "none") == 0};
+	Extension x = {change->before,
+	               change->place,
+	               strings_at(&u->users->ids, change->user),
+	               &events,
+	               strcmp(u->pool, "none") == 0,
+	               u->keep_keys};
 	return state_extend(u->encoder, &x, t, &w->caches[lane], &w->arenas[lane], &change->after, &h, e) &&
 	       pool_rows(w, change, h, lane, e);
 }

@@ -10,6 +10,7 @@ typedef struct {
 	const Translation *translation; /* of the new events */
 	GemmPrecision precision;
 	const char *pool; /* none, last, mean */
+	bool keep_keys;
 	Pool *threads;
 	const Users *users; /* with their new events alone */
 } Update;

@@ -22,17 +22,19 @@ close() {
 		{ for (i = 1; i <= n; i++) { d = $i - $(i + n); if (d * d > 1e-10) { print > "/dev/stderr"; exit wrong = 1 } } }
 		END { exit wrong }'
 }
-for pool in last mean none; do
+ways=(last/keys mean/keys none/keys last/none mean/none none/none)
+for way in "${ways[@]}"; do
+	pool=${way%/*} cache=${way#*/}
 	head -n 1 all.csv >so-far.csv
 	rm -f state
 	for k in 1 2 3 4; do
 		prep_tags -o part.ult part$k.csv
-		[[ ! -e state ]] || cp state before
-		ul-embed -q -m encoder.ult --state state --pool $pool --format csv -o new part.ult
+		[[ ! -e state ]] || cp state before."$cache"
+		ul-embed -q -m encoder.ult --state state --pool "$pool" --cache "$cache" --format csv -o new part.ult
 		ul-cat -q --check state
 		sed 1d part$k.csv >>so-far.csv
 		prep_tags -o so-far.ult so-far.csv
-		ul-embed -q -m encoder.ult --pool $pool --format csv so-far.ult >whole
+		ul-embed -q -m encoder.ult --pool "$pool" --format csv so-far.ult >whole
 		sed 1d part$k.csv | cut -d, -f1 | sort -u >users
 		# In the order of the new events; the whole has other users, in its own order.
 		awk -F, 'FNR == NR { wanted[$1]; next } FNR == 1 || $1 in wanted' users whole >expected
@@ -47,14 +49,27 @@ done
 # The same bytes for any number of threads, from a file or a pipe.
 mkdir again
 cp encoder.ult again
-for threads in 1 3; do
-	cp before again/state
-	(cd again && ul-embed -q -m encoder.ult --state state --pool none --format csv -T$threads <../part.ult) | cmp - new
-	cp again/state $threads.state
+for cache in none keys; do
+	for threads in 1 3; do
+		cp before.$cache again/state
+		(cd again && ul-embed -q -m encoder.ult --state state --cache $cache --pool none --format csv -T$threads <../part.ult) |
+			cmp - new
+		cp again/state $threads.state
+	done
+	cmp 1.state 3.state
 done
-cmp 1.state 3.state
+# A state can change from one way to the other, with what it has of either.
+for cache in none:keys keys:none; do
+	cp before.${cache%:*} other
+	ul-embed -q -m encoder.ult --state other --cache ${cache#*:} --pool last --format csv -o last part.ult
+	ul-cat -q --check other
+	head -n 1 last >rows
+	sed 1d new | awk -F, -v OFS=, '$1 != id { if (NR > 1) print row } { id = $1; $2 = ""; row = $0 } END { print row }' |
+		sed 's/,,/,/' >>rows
+	close last rows
+done
 # Formats and dtypes are those of any run.
-cp before other
+cp before.keys other
 ul-embed -q -m encoder.ult --state other --pool last --dtype i8 part.ult | ul-cat -q --to jsonl >lines
 [[ $(wc -l <lines) == $(wc -l <users) ]]
 # It is a stream like others: read by a program that shares nothing with the tools.
@@ -64,6 +79,7 @@ ul-embed -q -m encoder.ult --state other --pool last --dtype i8 part.ult | ul-ca
 ul-pretrain -q --dim 16 --layers 2 --heads 2 --max-len 24 --steps 1 -o other.ult all.ult
 sum=$(cksum <state)
 words='another encoder' usage ul-embed -q -m other.ult --state state -o out part.ult
+words='goes with --state' usage ul-embed -q -m encoder.ult --cache keys -o out part.ult
 words='no --state' usage ul-embed -q -m encoder.ult --state state --shard 1/2 -o out part.ult
 words='no --state' usage ul-embed -q -m encoder.ult --state state --items -o out
 words='both' usage ul-embed -q -m encoder.ult --state out -o out part.ult
@@ -88,5 +104,5 @@ expect 3 ul-embed -q -m encoder.ult --state state -o out <(head -c 2000 part.ult
 printf '%s\nnobody,unheard,3,1,t1\n' "$(head -n 1 all.csv)" | ul-prep -q --feature rating=rating --feature 'tags=tags:|' \
 	--feature 'genres=tags:|' | ul-embed -m encoder.ult --state state --pool last --format csv -o new 2>err
 grep -q 'item: 1 of 1 values are unknown' err
-grep -q '1 users with new events, 1 of them new' err
+grep -q '1 user with new events, 1 of them new' err
 grep -q '^nobody,' new
