@@ -130,20 +130,27 @@ void tool_progress(const Tool *tool, bool last, const char *format, ...)
 	va_end(arguments);
 }
 
-bool tool_check_data(const Tool *tool, const Translation *t, bool quiet, Error *e)
+void tool_say_unknown(const Tool *tool, const Translation *t)
 {
 	for (size_t c = 0; c < t->encoder->columns; c++) {
 		size_t values, unknown;
 		const char *name = c == 0 ? "item" : t->encoder->catalogue->features[c - 1].name;
 		translation_unknown(t, c, &values, &unknown);
-		if (c == 0 && values > 0 && unknown == values)
-			return fail(e, ERROR_USAGE,
-			            "the encoder knows none of the %zu items: it was trained on other data",
-			            values);
-		if (unknown > 0 && !quiet)
+		if (unknown > 0)
 			tool_say(tool, "%s: %zu of %zu values are unknown to the encoder", name, unknown,
 			         values);
 	}
+}
+
+bool tool_check_data(const Tool *tool, const Translation *t, bool quiet, Error *e)
+{
+	size_t items, unknown;
+	translation_unknown(t, 0, &items, &unknown);
+	if (items > 0 && unknown == items)
+		return fail(e, ERROR_USAGE,
+		            "the encoder knows none of the %zu items: it was trained on other data", items);
+	if (!quiet)
+		tool_say_unknown(tool, t);
 	return true;
 }
 

@@ -35,7 +35,9 @@ void tool_say(const Tool *tool, const char *format, ...) __attribute__((format(p
 void tool_progress(const Tool *tool, bool last, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* Says what of the data the encoder does not know; ERROR_USAGE where that is every item. */
+/* Says what of the data the encoder does not know. */
+void tool_say_unknown(const Tool *tool, const Translation *t);
+/* The same (not if `quiet`), with ERROR_USAGE where that is every item. */
 bool tool_check_data(const Tool *tool, const Translation *t, bool quiet, Error *e);
 
 /* Tool, version, argv and seed; inputs are the caller's to fill in.  *record must

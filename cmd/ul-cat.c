@@ -176,6 +176,7 @@ static bool write_users(RowWriter *w, const EmbeddingsChunk *c, uint64_t at, uin
 		size_t row, rows = embeddings_rows(c, u, &row);
 		if (at + u < from || at + u - from >= count)
 			continue;
+		row_title(w, embeddings_title(c, u));
 		if (!row_write_stored(w, embeddings_user(c, u), embeddings_values(c, row),
 		                      c->scales ? c->scales + row : NULL, rows, e))
 			return false;

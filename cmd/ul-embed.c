@@ -1,24 +1,34 @@
-/* ul-embed: encoder and dataset in, user embeddings out, chunk by chunk. */
+/* ul-embed: encoder and dataset in, user embeddings out, chunk by chunk; or the encoder's items;
+ * or new events, on what a state has of their users. */
 #include "math/gemm.h"
+#include "stream/output.h"
 #include "stream/row_writer.h"
 #include "tool.h"
 #include "user/encoder.h"
+#include "user/task.h"
+#include "user/update.h"
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static const Tool tool = {
     .name = "ul-embed",
-    .synopsis = "[OPTION]... -m ENCODER [DATA]",
+    .synopsis = "[OPTION]... -m ENCODER [--items | DATA]",
     .summary =
-        "Writes the embeddings of the users of a dataset, as an encoder sees them after all their events.",
-    .examples = "  ul-embed -m encoder.ult --pool last --format npy -o users.npy data.ult\n"
-                "  ul-prep ratings.csv | ul-embed -m encoder.ult --format csv | head\n",
+        "Writes the embeddings of the users of a dataset, as an encoder sees them after all their events;\n"
+        "or those of the items that the encoder knows; with --state, after new events on what was there.",
+    .examples =
+        "  ul-embed -m encoder.ult --pool last --format npy -o users.npy data.ult\n"
+        "  ul-prep ratings.csv | ul-embed -m encoder.ult --format csv | head\n"
+        "  ul-embed -m encoder.ult --items --format csv -o items.csv\n"
+        "  ul-prep today.csv | ul-embed -m encoder.ult --state users.state --pool last -o today.ult\n",
 };
 
 typedef struct {
-	const char *model, *output, *pool, *format, *dtype, *shard, *precision_name;
+	const char *model, *output, *pool, *format, *dtype, *shard, *precision_name, *state, *cache;
 	GemmPrecision precision;
+	bool items;
 	CommonOptions common;
 } Settings;
 
@@ -80,7 +90,7 @@ static bool embed_user(Work *w, size_t i, size_t lane, Error *e)
 	Segment history = {(size_t)users->offsets[user], (size_t)users->offsets[user + 1], false};
 	tape_reset(t, false, 0);
 	t->precision = w->settings->precision;
-	if (!batch_new(&batch, w->translation, users, &history, 1, &t->arena, e))
+	if (!batch_questions(&batch, w->translation, users, &history, 1, &t->arena, e))
 		return false;
 	const Tensor *h = encoder_forward(t, w->translation->encoder, &batch);
 	if (h != NULL)
@@ -181,8 +191,8 @@ static bool embed_users(Work *w, DatasetReader *reader, Shard shard, Error *e)
 	}
 }
 
-static bool embed_all(const Settings *s, Encoder *encoder, DatasetReader *reader, const Translation *t,
-                      Shard shard, Pool *pool, RowWriter *writer, Error *e)
+static bool embed_all(const Settings *s, DatasetReader *reader, const Translation *t, Shard shard, Pool *pool,
+                      RowWriter *writer, Error *e)
 {
 	Work *w = memory_new(1, sizeof *w, e);
 	bool done = w != NULL;
@@ -193,8 +203,7 @@ static bool embed_all(const Settings *s, Encoder *encoder, DatasetReader *reader
 		w->writer = writer;
 		w->computed = &w->groups[0];
 		w->written = &w->groups[1];
-		done = parameters_pack(&encoder->parameters, s->precision, false, pool, e) &&
-		       embed_users(w, reader, shard, e);
+		done = embed_users(w, reader, shard, e);
 	}
 	work_free(w);
 	return done;
@@ -212,55 +221,196 @@ static bool parse_shard(const char *text, Shard *shard, Error *e)
 	return true;
 }
 
-static bool describe(const Settings *s, const Dataset *data, const Encoder *m, uint64_t hash, Shard shard,
-                     Provenance *provenance, Document *first, Error *e)
+static bool describe(const Settings *s, Embeddings what, const Provenance *provenance, Document *first,
+                     Error *e)
 {
-	Dtype dtype;
-	size_t users = data->users / shard.of + (data->users % shard.of >= shard.index);
-	if (!embeddings_dtype(s->dtype, &dtype))
+	if (!embeddings_dtype(s->dtype, &what.dtype))
 		return fail(e, ERROR_USAGE, "--dtype is one of f32, f16, bf16, i8, not '%s'", s->dtype);
-	Embeddings what = {m->shape.dim, users, dtype, s->pool};
-	provenance->inputs = (const char *[]){s->model};
-	provenance->input_hashes = &hash;
-	provenance->input_count = 1;
 	return document_stamp(first, "embeddings", provenance, e) && embeddings_set(&what, first, e);
 }
 
-static bool embed(const Settings *s, const char *path, Provenance *provenance, Error *e)
+/* The state before and after new events. */
+typedef struct {
+	StateReader *before; /* NULL: there is none yet */
+	StateWriter *after;
+} States;
+
+static bool keeps_keys(const Settings *s)
 {
-	Shard shard;
-	uint64_t hash = 0;
-	Translation translation = {0};
-	if (!parse_shard(s->shard, &shard, e))
+	return strcmp(s->cache, "keys") == 0;
+}
+
+static bool open_states(const Settings *s, const StateOwner *owner, const Provenance *provenance, Pool *pool,
+                        States *states, Error *e)
+{
+	if (s->state == NULL)
+		return true;
+	if (access(s->state, F_OK) == 0 && (states->before = state_open(s->state, owner, e)) == NULL)
 		return false;
-	if (s->model == NULL)
-		return fail(e, ERROR_USAGE, "which encoder? -m ENCODER is missing");
-	Encoder *encoder = encoder_load(s->model, &hash, e);
-	DatasetReader *reader = encoder ? dataset_open(path, e) : NULL;
-	Document *first = reader ? document_new(e) : NULL;
-	RowWriter *writer = NULL;
-	Pool *pool = first ? pool_new((size_t)s->common.threads, e) : NULL;
-	bool done = pool != NULL && translation_new(&translation, encoder, dataset_of(reader), e) &&
-	            tool_check_data(&tool, &translation, s->common.quiet, e) &&
-	            describe(s, dataset_of(reader), encoder, hash, shard, provenance, first, e) &&
-	            (writer = row_writer_open(s->output, s->format, first, e)) != NULL &&
-	            embed_all(s, encoder, reader, &translation, shard, pool, writer, e);
+	return (states->after = state_create(s->state, owner, keeps_keys(s), provenance, pool, e)) != NULL;
+}
+
+/* In this order: where writing rows fails, the state is as it was, and the same can be run again. */
+static bool close_outputs(RowWriter *writer, States *states, bool done, Error *e)
+{
 	if (done)
 		done = row_writer_close(writer, e);
 	else
 		row_writer_abort(writer);
-	if (translation.encoder != NULL)
-		translation_free(&translation);
+	if (done && states->after != NULL)
+		done = state_finish(states->after, e);
+	else
+		state_abort(states->after);
+	state_close(states->before);
+	return done;
+}
+
+static bool write_updated(const Users *users, const UpdatedRows *rows, RowWriter *writer, Error *e)
+{
+	for (size_t user = 0; user < users->count; user++)
+		if (!row_write(writer, strings_at(&users->ids, user), rows->rows[user], rows->counts[user],
+		               e))
+			return false;
+	return true;
+}
+
+static bool embed_new(const Settings *s, DatasetReader *reader, const Translation *t, Pool *pool,
+                      States *states, RowWriter *writer, Error *e)
+{
+	Users *users = NULL;
+	UpdatedRows rows = {0};
+	size_t fresh = 0;
+	bool done = dataset_all(reader, &users, e);
+	if (done) {
+		const Update update = {t->encoder, t, s->precision, s->pool, keeps_keys(s), pool, users};
+		done = update_state(&update, states->before, states->after, &rows, &fresh, e) &&
+		       write_updated(users, &rows, writer, e);
+		if (done && !s->common.quiet)
+			tool_say(&tool, "%zu user%s with new events, %zu of them new", users->count,
+			         users->count == 1 ? "" : "s", fresh);
+		users_free(users);
+	}
+	updated_rows_free(&rows);
+	memory_free(users);
+	return done;
+}
+
+/* A few new events may well be of new items alone. */
+static bool check_data(const Settings *s, const Translation *t, Error *e)
+{
+	if (s->state != NULL && t->encoder->shape.arch != ENCODER_AR)
+		return fail(
+		    e, ERROR_USAGE,
+		    "--state needs an encoder of --arch ar: with bert4rec a new event changes all rows");
+	if (s->state == NULL)
+		return tool_check_data(&tool, t, s->common.quiet, e);
+	if (!s->common.quiet)
+		tool_say_unknown(&tool, t);
+	return true;
+}
+
+static bool embed(const Settings *s, Encoder *encoder, uint64_t hash, const char *path,
+                  const Provenance *provenance, Error *e)
+{
+	Shard shard;
+	Translation t = {0};
+	States states = {0};
+	if (!parse_shard(s->shard, &shard, e))
+		return false;
+	DatasetReader *reader = dataset_open(path, e);
+	Document *first = reader ? document_new(e) : NULL;
+	RowWriter *writer = NULL;
+	Pool *pool = first ? pool_new((size_t)s->common.threads, e) : NULL;
+	size_t users = reader ? dataset_of(reader)->users : 0;
+	Embeddings what = {.dim = encoder->shape.dim,
+	                   .users = users / shard.of + (users % shard.of >= shard.index),
+	                   .pool = s->pool};
+	const StateOwner owner = {encoder, hash, s->precision};
+	bool done = pool != NULL && translation_new(&t, encoder, dataset_of(reader), e) &&
+	            check_data(s, &t, e) && describe(s, what, provenance, first, e) &&
+	            open_states(s, &owner, provenance, pool, &states, e) &&
+	            (writer = row_writer_open(s->output, s->format, first, e)) != NULL &&
+	            parameters_pack(&encoder->parameters, s->precision, false, pool, e) &&
+	            (s->state ? embed_new(s, reader, &t, pool, &states, writer, e)
+	                      : embed_all(s, reader, &t, shard, pool, writer, e));
+	done = close_outputs(writer, &states, done, e);
+	if (t.encoder != NULL)
+		translation_free(&t);
 	pool_free(pool);
 	document_free(first);
 	dataset_close(reader);
+	return done;
+}
+
+/* The item table's rows; `titles` is empty where the catalogue has none. */
+static bool write_items(const Encoder *m, const Strings *titles, RowWriter *writer, Error *e)
+{
+	const Strings *ids = &m->catalogue->items.strings;
+	for (size_t id = ID_FIRST; id < ids->count; id++) {
+		if (titles->count > 0)
+			row_title(writer, strings_at(titles, id));
+		if (!row_write(writer, strings_at(ids, id), m->tables[0]->value + id * m->shape.dim, 1, e))
+			return false;
+	}
+	return true;
+}
+
+static bool embed_items(const Settings *s, const Encoder *m, const Provenance *provenance, Error *e)
+{
+	Strings titles = {0};
+	Document *first = document_new(e);
+	RowWriter *writer = NULL;
+	Embeddings what = {.dim = m->shape.dim,
+	                   .users = m->catalogue->items.strings.count - ID_FIRST,
+	                   .pool = "item",
+	                   .titled = items_have_titles(m->catalogue)};
+	bool done = first != NULL && describe(s, what, provenance, first, e) &&
+	            (!what.titled || item_names(m->catalogue, &titles, e)) &&
+	            (writer = row_writer_open(s->output, s->format, first, e)) != NULL &&
+	            write_items(m, &titles, writer, e);
+	done = close_outputs(writer, &(States){0}, done, e);
+	strings_free(&titles);
+	document_free(first);
+	return done;
+}
+
+/* What was given and means nothing to what is asked. */
+static bool check(const Settings *s, const Option *table, size_t count, const char *path, Error *e)
+{
+	if (s->model == NULL)
+		return fail(e, ERROR_USAGE, "which encoder? -m ENCODER is missing");
+	if (s->state != NULL && !options_refuse(table, count, "items shard", "no --state", e))
+		return false;
+	if (s->state == NULL && !options_refuse(table, count, "cache", "--state", e))
+		return false;
+	if (s->state != NULL && s->output != NULL && strcmp(s->state, s->output) == 0)
+		return fail(e, ERROR_USAGE, "'%s' cannot be both the state and the output", s->state);
+	if (s->state != NULL && !output_differs(s->output, s->state, e))
+		return false;
+	if (!s->items)
+		return true;
+	if (path != NULL)
+		return fail(e, ERROR_USAGE, "'%s' is not read: --items are those of the encoder", path);
+	return options_refuse(table, count, "pool precision shard", "users, not with --items", e);
+}
+
+static bool run(const Settings *s, const char *path, Provenance provenance, Error *e)
+{
+	uint64_t hash = 0;
+	Encoder *encoder = encoder_load(s->model, &hash, e);
+	provenance.inputs = (const char *[]){s->model};
+	provenance.input_hashes = &hash;
+	provenance.input_count = 1;
+	bool done = encoder != NULL && (s->items ? embed_items(s, encoder, &provenance, e)
+	                                         : embed(s, encoder, hash, path, &provenance, e));
 	encoder_free(encoder);
 	return done;
 }
 
 int main(int argc, char **argv)
 {
-	Settings s = {.pool = "none", .format = "ult", .dtype = "f32", .precision_name = "f32"};
+	Settings s = {
+	    .pool = "none", .format = "ult", .dtype = "f32", .precision_name = "f32", .cache = "none"};
 	Option table[] = {
 	    [COMMON_OPTIONS] = {"model", 'm', OPTION_STRING, &s.model, "ENCODER", "the user encoder"},
 	    {"output", 'o', OPTION_STRING, &s.output, "FILE", "write to FILE, not standard output",
@@ -272,6 +422,12 @@ int main(int argc, char **argv)
 	     "of the numbers (default f32); i8 has a scale for each row"},
 	    {"precision", 0, OPTION_CHOICE, &s.precision_name, GEMM_PRECISIONS,
 	     "of the products (default f32); bf16 is faster where the CPU multiplies it"},
+	    {"items", 0, OPTION_FLAG, &s.items, NULL,
+	     "instead of users: a row for each item, with its title; reads no DATA"},
+	    {"state", 0, OPTION_STRING, &s.state, "FILE",
+	     "DATA has new events alone: put them behind what FILE has of their users, and keep it there"},
+	    {"cache", 0, OPTION_CHOICE, &s.cache, "none|keys",
+	     "keep keys and values in the state: pays for wide encoders alone (default none)"},
 	    {"shard", 0, OPTION_STRING, &s.shard, "I/N",
 	     "only users number I, I+N, I+2N, ... (I from 1); ul-cat --merge joins shards",
 	     .incidental = true},
@@ -283,8 +439,9 @@ int main(int argc, char **argv)
 	tool_start(&tool, table, count, &s.common, &operands, argc, argv);
 	gemm_start();
 	Provenance provenance = tool_provenance(&tool, table, count, &s.common, &operands, &record, &e);
-	bool done = e.code == ERROR_NONE && gemm_precision(s.precision_name, &s.precision, &e) &&
-	            embed(&s, tool_operand(&tool, &operands), &provenance, &e);
+	const char *path = tool_operand(&tool, &operands);
+	bool done = e.code == ERROR_NONE && check(&s, table, count, path, &e) &&
+	            gemm_precision(s.precision_name, &s.precision, &e) && run(&s, path, provenance, &e);
 	buffer_free(&record);
 	string_list_free(&operands);
 	return tool_finish(&tool, done, &e);

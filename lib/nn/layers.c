@@ -92,17 +92,22 @@ static void attend_cached(const AttentionLayer *a, const float *q, const float *
 		vector_add_scaled(o, scores[i] / sum, v + (size_t)seen[i] * width, D);
 }
 
-static Tensor *cached_attention(Tape *t, const AttentionLayer *a, const Tensor *q, const Tensor *k,
-                                const Tensor *v, const Sequence *s, size_t layer)
+static void store_in_cache(const Sequence *s, size_t layer, const Tensor *k, const Tensor *v)
 {
-	size_t D = a->shape.D, width = a->shape.kv_heads * D, group = a->shape.heads / a->shape.kv_heads,
-	       most = 0;
-	float *keys = s->cache->k[layer], *values = s->cache->v[layer];
-	for (size_t i = 0; i < q->rows; i++) {
-		memcpy(keys + (size_t)s->slots[i] * width, k->value + i * width, width * sizeof *keys);
-		memcpy(values + (size_t)s->slots[i] * width, v->value + i * width, width * sizeof *values);
-		most = s->seen_count[i] > most ? s->seen_count[i] : most;
+	size_t width = k->cols, bytes = width * sizeof(float);
+	for (size_t i = 0; i < k->rows; i++) {
+		memcpy(s->cache->k[layer] + (size_t)s->slots[i] * width, k->value + i * width, bytes);
+		memcpy(s->cache->v[layer] + (size_t)s->slots[i] * width, v->value + i * width, bytes);
 	}
+}
+
+static Tensor *cached_attention(Tape *t, const AttentionLayer *a, const Tensor *q, const Sequence *s,
+                                size_t layer)
+{
+	size_t D = a->shape.D, group = a->shape.heads / a->shape.kv_heads, most = 0;
+	const float *keys = s->cache->k[layer], *values = s->cache->v[layer];
+	for (size_t i = 0; i < q->rows; i++)
+		most = s->seen_count[i] > most ? s->seen_count[i] : most;
 	Tensor *y = tape_tensor(t, q->rows, q->cols, false);
 	float *scores = arena_new(&t->arena, most, sizeof *scores, &t->error);
 	if (y == NULL || scores == NULL)
@@ -125,8 +130,13 @@ Tensor *attention_layer_self(Tape *t, const AttentionLayer *a, Tensor *x, const 
 	}
 	if (q == NULL || k == NULL || v == NULL)
 		return NULL;
-	if (s->cache != NULL)
-		y = cached_attention(t, a, q, k, v, s, layer);
+	if (s->cache != NULL) {
+		store_in_cache(s, layer, k, v);
+		k = tape_constant(t, s->cache->k[layer], s->cache->capacity, k->cols);
+		v = tape_constant(t, s->cache->v[layer], s->cache->capacity, v->cols);
+	}
+	if (s->seen != NULL)
+		y = cached_attention(t, a, q, s, layer);
 	else
 		y = tape_attention(t, q, k, v, a->shape.heads, a->shape.kv_heads, s->segments,
 		                   s->segment_count);

@@ -51,10 +51,10 @@ typedef struct {
 	const Rotary *rotary;
 	const AttentionSegment *segments;
 	size_t segment_count;
-	/* Decoding, instead of segments: row i is stored in the cache's row slots[i], and sees
-	 * rows seen[i][0 … seen_count[i]), its own among them. */
+	/* With a cache, row i is stored in its row slots[i]; the segments' keys are rows of the cache … */
 	KeyValueCache *cache;
 	const int32_t *slots;
+	/* … or, instead of segments, row i sees rows seen[i][0 … seen_count[i]), its own among them. */
 	const int32_t *const *seen;
 	const size_t *seen_count;
 } Sequence;

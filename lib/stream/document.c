@@ -280,6 +280,20 @@ const DocumentTensor *document_need_vector(const Document *d, const char *name, 
 	return document_need(d, name, dtype, 1, &count, e);
 }
 
+const int64_t *document_need_offsets(const Document *d, const char *name, size_t lists, size_t end, Error *e)
+{
+	const DocumentTensor *t = document_need_vector(d, name, DTYPE_I64, lists + 1, e);
+	if (t == NULL)
+		return NULL;
+	const int64_t *offsets = t->data;
+	bool rise = offsets[0] == 0 && (uint64_t)offsets[lists] == end;
+	for (size_t i = 0; i < lists; i++)
+		rise = rise && offsets[i] <= offsets[i + 1];
+	if (!rise)
+		fail(e, ERROR_MALFORMED, "the offsets in tensor '%s' do not rise from 0 to %zu", name, end);
+	return rise ? offsets : NULL;
+}
+
 uint64_t document_users(const Document *d)
 {
 	const DocumentTensor *t = document_find(d, "user.offsets");

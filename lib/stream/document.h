@@ -60,6 +60,9 @@ const DocumentTensor *document_need(const Document *d, const char *name, Dtype d
 const DocumentTensor *document_need_vector(const Document *d, const char *name, Dtype dtype, size_t count,
                                            Error *e);
 
+/* The same of I64 [lists + 1] that rise from 0 to `end`: where lists begin in another tensor. */
+const int64_t *document_need_offsets(const Document *d, const char *name, size_t lists, size_t end, Error *e);
+
 /* How many users a chunk has, by its tensor user.offsets (I64, [users + 1]); 0 without. */
 uint64_t document_users(const Document *d);
 

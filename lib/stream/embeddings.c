@@ -11,6 +11,11 @@ bool embeddings_pooled(const Embeddings *m)
 	return strcmp(m->pool, "none") != 0;
 }
 
+bool embeddings_items(const Embeddings *m)
+{
+	return strcmp(m->pool, "item") == 0;
+}
+
 bool embeddings_dtype(const char *option, Dtype *dtype)
 {
 	static const Dtype possible[] = {DTYPE_F32, DTYPE_F16, DTYPE_BF16, DTYPE_I8};
@@ -27,24 +32,27 @@ bool embeddings_set(const Embeddings *m, Document *first, Error *e)
 	return document_set(first, "ul.pool", m->pool, e) &&
 	       document_set_format(first, "ul.dim", e, "%zu", m->dim) &&
 	       document_set_format(first, "ul.users", e, "%zu", m->users) &&
+	       (!embeddings_items(m) || document_set(first, "ul.titles", m->titled ? "1" : "0", e)) &&
 	       document_set(first, "ul.dtype", dtype_name(m->dtype), e);
 }
 
 bool embeddings_get(Embeddings *m, const Document *first, Error *e)
 {
 	const char *dtype;
-	int64_t dim, users;
+	int64_t dim, users, titled = 0;
 	if (!document_check_kind(first, "embeddings", e) ||
 	    !document_get_string(first, "ul.pool", &m->pool, e) ||
 	    !document_get_string(first, "ul.dtype", &dtype, e) ||
 	    !document_get_integer(first, "ul.dim", 1, MAX_DIM, &dim, e) ||
-	    !document_get_integer(first, "ul.users", 0, INT64_MAX, &users, e))
+	    !document_get_integer(first, "ul.users", 0, INT64_MAX, &users, e) ||
+	    (embeddings_items(m) && !document_get_integer(first, "ul.titles", 0, 1, &titled, e)))
 		return false;
 	if (!embeddings_dtype(dtype, &m->dtype))
 		return fail(e, ERROR_MALFORMED,
 		            "the metadata's 'ul.dtype' is '%.20s', not F32, F16, BF16 or I8", dtype);
 	m->dim = (size_t)dim;
 	m->users = (size_t)users;
+	m->titled = titled == 1;
 	return true;
 }
 
@@ -120,19 +128,14 @@ void embeddings_load(const Embeddings *m, const void *values, float scale, float
 
 /* Chunks */
 
-/* users + 1 offsets that rise from 0 to `end`. */
-static const int64_t *need_offsets(const Document *d, const char *name, size_t users, size_t end, Error *e)
+static bool get_titles(const Document *d, EmbeddingsChunk *c, Error *e)
 {
-	const DocumentTensor *t = document_need_vector(d, name, DTYPE_I64, users + 1, e);
-	if (t == NULL)
-		return NULL;
-	const int64_t *offsets = t->data;
-	bool rise = offsets[0] == 0 && offsets[users] == (int64_t)end;
-	for (size_t i = 0; i < users; i++)
-		rise = rise && offsets[i] <= offsets[i + 1];
-	if (!rise)
-		fail(e, ERROR_MALFORMED, "the offsets in tensor '%s' do not rise from 0 to %zu", name, end);
-	return rise ? offsets : NULL;
+	const DocumentTensor *bytes = document_need_vector(d, "title.bytes", DTYPE_U8, 0, e);
+	if (bytes == NULL)
+		return false;
+	c->title_bytes = bytes->data;
+	return (c->title_offsets = document_need_offsets(d, "title.offsets", c->users, bytes->count, e)) !=
+	       NULL;
 }
 
 bool embeddings_chunk(const Embeddings *m, const Document *d, EmbeddingsChunk *c, Error *e)
@@ -149,12 +152,14 @@ bool embeddings_chunk(const Embeddings *m, const Document *d, EmbeddingsChunk *c
 	c->rows = values->shape[0];
 	c->user_bytes = bytes->data;
 	c->values = values->data;
-	if ((c->user_offsets = need_offsets(d, "user.offsets", c->users, bytes->count, e)) == NULL)
+	if ((c->user_offsets = document_need_offsets(d, "user.offsets", c->users, bytes->count, e)) == NULL)
 		return false;
 	if (embeddings_pooled(m) && c->rows != c->users)
 		return fail(e, ERROR_MALFORMED, "%zu rows for %zu users", c->rows, c->users);
 	if (!embeddings_pooled(m) &&
-	    (c->row_offsets = need_offsets(d, "embeddings.offsets", c->users, c->rows, e)) == NULL)
+	    (c->row_offsets = document_need_offsets(d, "embeddings.offsets", c->users, c->rows, e)) == NULL)
+		return false;
+	if (m->titled && !get_titles(d, c, e))
 		return false;
 	if (m->dtype != DTYPE_I8)
 		return true;
@@ -169,6 +174,14 @@ Text embeddings_user(const EmbeddingsChunk *c, size_t user)
 {
 	return (Text){(const char *)c->user_bytes + c->user_offsets[user],
 	              (size_t)(c->user_offsets[user + 1] - c->user_offsets[user])};
+}
+
+Text embeddings_title(const EmbeddingsChunk *c, size_t item)
+{
+	if (c->title_offsets == NULL)
+		return (Text){"", 0};
+	return (Text){(const char *)c->title_bytes + c->title_offsets[item],
+	              (size_t)(c->title_offsets[item + 1] - c->title_offsets[item])};
 }
 
 size_t embeddings_rows(const EmbeddingsChunk *c, size_t user, size_t *first)

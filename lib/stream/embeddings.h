@@ -1,5 +1,6 @@
-/* Embeddings of users as a stream: a first document that says what they are, and
- * chunks of users (ul-stream(5)). */
+/* Embeddings of users, or of items, as a stream: a first document that says what they
+ * are, and chunks of users (ul-stream(5)).  Where they are of items, read "item" for
+ * "user" below. */
 #ifndef STREAM_EMBEDDINGS_H
 #define STREAM_EMBEDDINGS_H
 
@@ -9,11 +10,14 @@
 /* What holds for all the rows. */
 typedef struct {
 	size_t dim, users;
-	Dtype dtype;      /* F32, F16, BF16, or I8 with a scale for each row */
-	const char *pool; /* "none": a row for each event; else ("last", "mean") one a user */
+	Dtype dtype; /* F32, F16, BF16, or I8 with a scale for each row */
+	const char
+	    *pool;   /* "none": a row for each event; else ("last", "mean") one a user; "item": of items */
+	bool titled; /* of items: each has a title */
 } Embeddings;
 
 bool embeddings_pooled(const Embeddings *m);
+bool embeddings_items(const Embeddings *m);              /* of items, not of users */
 bool embeddings_dtype(const char *option, Dtype *dtype); /* f32|f16|bf16|i8 */
 
 /* To and from the metadata of a first document, whose kind is stamped by the caller.
@@ -34,12 +38,15 @@ typedef struct {
 	const uint8_t *user_bytes;
 	const int64_t *user_offsets; /* users + 1 */
 	const int64_t *row_offsets;  /* users + 1; NULL: user u has row u */
-	const uint8_t *values;       /* rows × dim */
-	const float *scales;         /* rows; NULL: 1 */
+	const uint8_t *title_bytes;
+	const int64_t *title_offsets; /* users + 1; NULL unless titled */
+	const uint8_t *values;        /* rows × dim */
+	const float *scales;          /* rows; NULL: 1 */
 } EmbeddingsChunk;
 
 bool embeddings_chunk(const Embeddings *m, const Document *d, EmbeddingsChunk *chunk, Error *e);
 Text embeddings_user(const EmbeddingsChunk *c, size_t user);
+Text embeddings_title(const EmbeddingsChunk *c, size_t item);                 /* empty unless titled */
 size_t embeddings_rows(const EmbeddingsChunk *c, size_t user, size_t *first); /* how many, and the first */
 const void *embeddings_values(const EmbeddingsChunk *c, size_t row);
 void embeddings_row(const EmbeddingsChunk *c, size_t row, float *out); /* dim floats */

@@ -19,8 +19,9 @@ struct RowWriter {
 	StreamWriter *stream; /* ult */
 	Joiner *joiner;       /* safetensors, npy */
 	size_t users;         /* so far */
+	Text title;           /* of the next item */
 	/* The chunk that is being filled: */
-	Strings ids;
+	Strings ids, titles;
 	Buffer values, scales;
 	int64_t *row_offsets;
 	size_t row_offsets_capacity;
@@ -42,12 +43,14 @@ static bool parse_format(const char *name, Format *format, Error *e)
 
 static bool write_csv_head(RowWriter *w, Error *e)
 {
-	if (!buffer_print(&w->text, e, embeddings_pooled(&w->of) ? "user" : "user,position"))
+	const char *whose = embeddings_items(&w->of) ? "item" : "user";
+	if (!buffer_print(&w->text, e, embeddings_pooled(&w->of) ? "%s" : "%s,position", whose))
 		return false;
 	for (size_t i = 0; i < w->of.dim; i++)
 		if (!buffer_print(&w->text, e, ",e%zu", i))
 			return false;
-	return buffer_print(&w->text, e, "\n") && output_write(&w->output, w->text.data, w->text.size, e);
+	return buffer_print(&w->text, e, w->of.titled ? ",title\n" : "\n") &&
+	       output_write(&w->output, w->text.data, w->text.size, e);
 }
 
 static bool open_format(RowWriter *w, const char *path, const Document *first, Error *e)
@@ -89,6 +92,7 @@ void row_writer_abort(RowWriter *w)
 	output_abort(&w->output);
 	joiner_free(w->joiner);
 	strings_free(&w->ids);
+	strings_free(&w->titles);
 	buffer_free(&w->values);
 	buffer_free(&w->scales);
 	memory_free(w->row_offsets);
@@ -121,7 +125,7 @@ static bool print_json_string(Buffer *out, Text text, Error *e)
 	json_t *json = json_stringn(text.data, text.size);
 	char *quoted = json ? json_dumps(json, JSON_ENCODE_ANY) : NULL;
 	bool done = quoted ? buffer_append(out, quoted, strlen(quoted), e)
-	                   : fail(e, ERROR_MALFORMED, "user id '%.*s' is not UTF-8, which JSON needs",
+	                   : fail(e, ERROR_MALFORMED, "'%.*s' is not UTF-8, which JSON needs",
 	                          (int)(text.size < 100 ? text.size : 100), text.data);
 	free(quoted);
 	json_decref(json);
@@ -133,12 +137,18 @@ static bool print_row(RowWriter *w, Text user, size_t position, Error *e)
 	Buffer *out = &w->text;
 	bool csv = w->format == FORMAT_CSV, pooled = embeddings_pooled(&w->of);
 	bool done = csv ? print_csv_field(out, user, e)
-	                : buffer_print(out, e, "{\"user\": ") && print_json_string(out, user, e);
+	                : buffer_print(out, e, embeddings_items(&w->of) ? "{\"item\": " : "{\"user\": ") &&
+	                      print_json_string(out, user, e);
+	if (done && !csv && w->of.titled)
+		done = buffer_print(out, e, ", \"title\": ") && print_json_string(out, w->title, e);
 	if (done && !pooled)
 		done = buffer_print(out, e, csv ? ",%zu" : ", \"position\": %zu", position);
 	done = done && (csv || buffer_print(out, e, ", \"embedding\": ["));
 	for (size_t i = 0; i < w->of.dim && done; i++)
 		done = buffer_print(out, e, csv ? ",%.9g" : i ? ", %.9g" : "%.9g", (double)w->row[i]);
+	/* Behind the numbers, where a comma in it moves no other column. */
+	if (done && csv && w->of.titled)
+		done = buffer_print(out, e, ",") && print_csv_field(out, w->title, e);
 	return done && buffer_print(out, e, csv ? "\n" : "]}\n");
 }
 
@@ -170,6 +180,10 @@ static bool put_chunk(RowWriter *w, Document *d, Error *e)
 		done = document_add_vector(d, "embeddings.scale", DTYPE_F32, rows, w->scales.data, e);
 	if (done && !embeddings_pooled(&w->of))
 		done = document_add_vector(d, "embeddings.offsets", DTYPE_I64, users + 1, w->row_offsets, e);
+	if (done && w->of.titled)
+		done = document_add_vector(d, "title.bytes", DTYPE_U8, (size_t)w->titles.offsets[users],
+		                           w->titles.bytes, e) &&
+		       document_add_vector(d, "title.offsets", DTYPE_I64, users + 1, w->titles.offsets, e);
 	return done && (w->joiner ? joiner_add(w->joiner, d, e) : stream_write(w->stream, d, users, e));
 }
 
@@ -181,6 +195,7 @@ static bool flush_chunk(RowWriter *w, Error *e)
 	bool done = d != NULL && put_chunk(w, d, e);
 	document_free(d);
 	strings_free(&w->ids);
+	strings_free(&w->titles);
 	w->values.size = w->scales.size = 0;
 	return done;
 }
@@ -192,6 +207,7 @@ static bool append_user(RowWriter *w, Text user, const void *values, const float
 	if (w->values.size + w->scales.size + count * bytes > CHUNK_BYTES && !flush_chunk(w, e))
 		return false;
 	if (!strings_append(&w->ids, user.data, user.size, e) ||
+	    (w->of.titled && !strings_append(&w->titles, w->title.data, w->title.size, e)) ||
 	    !buffer_append(&w->values, values, count * bytes, e) ||
 	    (w->of.dtype == DTYPE_I8 && !buffer_append(&w->scales, scales, count * sizeof *scales, e)) ||
 	    !memory_grow(&w->row_offsets, &w->row_offsets_capacity, w->ids.count + 1, sizeof *w->row_offsets,
@@ -202,11 +218,16 @@ static bool append_user(RowWriter *w, Text user, const void *values, const float
 	return w->ids.count < 1 << 20 || flush_chunk(w, e); /* many users without rows */
 }
 
+void row_title(RowWriter *w, Text title)
+{
+	w->title = title;
+}
+
 bool row_write_stored(RowWriter *w, Text user, const void *values, const float *scales, size_t count,
                       Error *e)
 {
 	if (embeddings_pooled(&w->of) && count != 1)
-		return fail(e, ERROR_FAILURE, "%zu embeddings of user '%.*s' where one is needed", count,
+		return fail(e, ERROR_FAILURE, "%zu embeddings of '%.*s' where one is needed", count,
 		            (int)(user.size < 100 ? user.size : 100), user.data);
 	w->users++;
 	if (w->format == FORMAT_CSV || w->format == FORMAT_JSONL)
@@ -223,10 +244,9 @@ bool row_write(RowWriter *w, Text user, const float *rows, size_t count, Error *
 		if (!buffer_reserve(&w->stored, bytes, e))
 			return false;
 		if (!embeddings_store(&w->of, rows + i * w->of.dim, w->stored.data + w->stored.size, &scale))
-			return fail(e, ERROR_FAILURE,
-			            "the embedding of user '%.*s' is not finite, or too large for %s",
-			            (int)(user.size < 100 ? user.size : 100), user.data,
-			            dtype_name(w->of.dtype));
+			return fail(
+			    e, ERROR_FAILURE, "the embedding of '%.*s' is not finite, or too large for %s",
+			    (int)(user.size < 100 ? user.size : 100), user.data, dtype_name(w->of.dtype));
 		w->stored.size += bytes;
 		if (!buffer_append(&w->stored_scales, &scale, sizeof scale, e))
 			return false;

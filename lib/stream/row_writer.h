@@ -1,4 +1,4 @@
-/* Writes the embeddings of users in any of the formats that the tools speak. */
+/* Writes the embeddings of users, or of items, in any of the formats that the tools speak. */
 #ifndef STREAM_ROW_WRITER_H
 #define STREAM_ROW_WRITER_H
 
@@ -13,8 +13,10 @@ typedef struct RowWriter RowWriter;
  *   ult          the stream itself
  *   safetensors  the same tensors in one plain document
  *   npy          [rows, dim]; neither users nor scales: I8 is refused
- *   csv          user,e0,e1,…, a line a row; user,position,e0,… with pool none
- *   jsonl        {"user": …, "embedding": […]}, and "position" with pool none */
+ *   csv          user,e0,e1,…, a line a row; user,position,e0,… with pool none;
+ *                item,e0,e1,…,title for items
+ *   jsonl        {"user": …, "embedding": […]}, and "position" with pool none; "item" for
+ *                "user" and "title" for items */
 RowWriter *row_writer_open(const char *path, const char *format, const Document *first, Error *e);
 
 /* The next user, with `count` rows of dim (1 unless pool is none): floats, or values
@@ -22,6 +24,9 @@ RowWriter *row_writer_open(const char *path, const char *format, const Document 
 bool row_write(RowWriter *w, Text user, const float *rows, size_t count, Error *e);
 bool row_write_stored(RowWriter *w, Text user, const void *values, const float *scales, size_t count,
                       Error *e);
+
+/* The title of the item whose row is written next; borrowed until then. */
+void row_title(RowWriter *w, Text title);
 
 /* ERROR_FAILURE if there were not as many users as the first document says.  Frees
  * the writer in any case. */

@@ -6,7 +6,7 @@
 #include <xxhash.h>
 #include <zstd.h>
 
-enum { LEVEL = 3 };
+enum { LEVEL = 3, LEVEL_OF_NUMBERS = -1 };
 
 /* A frame on its way: made by any thread, then written in its turn. */
 typedef struct {
@@ -24,6 +24,7 @@ enum { GROUP = 4 };
 
 struct StreamWriter {
 	Output output;
+	int level;
 	uint64_t position; /* compressed bytes written */
 	FrameTable table;
 	XXH64_state_t bytes_hash, frame_hash;
@@ -42,11 +43,17 @@ StreamWriter *stream_writer_open(const char *path, Error *e)
 	if (w == NULL)
 		return NULL;
 	XXH64_reset(&w->bytes_hash, 0);
+	w->level = LEVEL;
 	if (!output_open(&w->output, path, true, e)) {
 		stream_writer_abort(w);
 		return NULL;
 	}
 	return w;
+}
+
+void stream_writer_hurry(StreamWriter *w)
+{
+	w->level = LEVEL_OF_NUMBERS;
 }
 
 /* The compressor of that number, made where it is not there yet. */
@@ -56,7 +63,7 @@ static bool start_zstd(StreamWriter *w, size_t number, Packing *p, Error *e)
 	if (*zstd == NULL && (*zstd = ZSTD_createCCtx()) == NULL)
 		return fail(e, ERROR_FAILURE, "out of memory: no room to compress");
 	p->zstd = *zstd;
-	return zstd_done(ZSTD_CCtx_setParameter(p->zstd, ZSTD_c_compressionLevel, LEVEL), e) &&
+	return zstd_done(ZSTD_CCtx_setParameter(p->zstd, ZSTD_c_compressionLevel, w->level), e) &&
 	       zstd_done(ZSTD_CCtx_setParameter(p->zstd, ZSTD_c_checksumFlag, 1), e);
 }
 

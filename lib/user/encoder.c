@@ -204,7 +204,8 @@ Tensor *encoder_forward(Tape *t, const Encoder *m, const EventBatch *b)
 		x = tape_embedding(t, x, column, m->tables[c], b->offsets[c], b->ids[c]);
 	x = tape_rmsnorm(t, tape_linear(t, x, m->input), m->input_norm, 1e-5f);
 	x = tape_dropout(t, x, rate);
-	Sequence s = {b->positions, &m->rotary, b->segments, b->segment_count, NULL, NULL, NULL, NULL};
+	Sequence s = {b->positions, &m->rotary, b->segments, b->segment_count,
+	              b->cache,     b->slots,   NULL,        NULL};
 	for (size_t i = 0; i < m->shape.layers; i++) {
 		x = tape_residual(t, x, attention_layer_self(t, &m->attention[i], x, &s, i), rate);
 		x = tape_residual(t, x, feed_forward(t, &m->feed[i], x), rate);

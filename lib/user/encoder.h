@@ -69,6 +69,9 @@ typedef struct {
 	int32_t *positions;
 	AttentionSegment *segments; /* one a history */
 	size_t segment_count;
+	/* Of histories that go on, instead of keys in the batch (see Sequence); NULL: none. */
+	KeyValueCache *cache;
+	const int32_t *slots;
 } EventBatch;
 
 /* The events [first, end) of each history; what is longer than max_len loses its

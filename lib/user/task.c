@@ -15,6 +15,11 @@ static const TextField *title_field(const Dataset *data)
 	return first;
 }
 
+bool items_have_titles(const Dataset *data)
+{
+	return title_field(data) != NULL;
+}
+
 static bool add_name(const Dataset *data, const TextField *titles, size_t id, Vocabulary *taken, Buffer *name,
                      Error *e)
 {

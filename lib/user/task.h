@@ -10,6 +10,7 @@
 /* By item id, what an item is called: its text `title`, else its first text, else its id in the
  * input.  Items that share a name are told apart by their id: "Hamlet (2000) [3598]".  ids below ID_FIRST
  * have empty names. */
+bool items_have_titles(const Dataset *data); /* any text of items at all */
 bool item_names(const Dataset *data, Strings *names, Error *e);
 
 /* What a language model can learn of a dataset, a text each: of every item "QUERY NAME" and a sentence of
