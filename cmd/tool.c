@@ -95,8 +95,11 @@ int tool_fail(const Tool *tool, const Error *e)
 
 int tool_finish(const Tool *tool, bool done, Error *e)
 {
+	bool failed_before = ferror(stdout); /* of which closing need not say anything */
 	if (fclose(stdout) != 0 && done)
 		done = fail_errno(e, "standard output");
+	if (failed_before && done)
+		done = fail(e, ERROR_FAILURE, "standard output: not all could be written");
 	return done ? 0 : tool_fail(tool, e);
 }
 
