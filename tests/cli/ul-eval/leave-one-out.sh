@@ -21,8 +21,10 @@ for split in test val; do
 	check 20 $split --baseline co-occurrence
 done
 # Whole lists tell the MRR, too.
-check 1000 test -m encoder.ult | grep -q '^mrr 0[.][0-9]* by rank and items$'
-check 5 test -m encoder.ult | grep -q '^ndcg@10 0[.][0-9]* by rank alone$'
+check 1000 test -m encoder.ult >said
+grep -q '^mrr 0[.][0-9]* by rank and items$' said
+check 5 test -m encoder.ult >said
+grep -q '^ndcg@10 0[.][0-9]* by rank alone$' said
 
 # It can fail: a target, a rank, an item, a user, a digit that is not right.
 wrong() {
