@@ -163,7 +163,7 @@ static bool run_shard(void *context, Tape *t, size_t shard, double *loss, size_t
 {
 	const Pretraining *p = context;
 	size_t first = p->shards[shard], count = p->shards[shard + 1] - first;
-	EventBatch inputs, labels;
+	EventBatch inputs, labels = {0};
 	if (!batch_new(&inputs, &p->translation, p->users, p->histories + first, count, &t->arena, &t->error))
 		return false;
 	*events += inputs.rows;
