@@ -193,7 +193,7 @@ bool packed_begin(PackedOperand *p, GemmPrecision precision, Arena *arena, size_
 	    !memory_product(size, element(p->precision), &bytes, e))
 		return false;
 	*tasks = round_up(p->n, PANEL) / PANEL;
-	if (p->capacity < bytes) {
+	if (p->panels == NULL || p->capacity < bytes) {
 		p->panels = arena_new(arena, bytes, 1, e);
 		p->capacity = p->panels ? bytes : 0;
 	}

@@ -17,8 +17,9 @@ enum {
 	PANEL = PACKED_UNIT,
 	DEPTH_UNIT = PACKED_UNIT, /* bf16: k is filled up to a multiple of this */
 	DEPTH_BLOCK = 1024, /* of k, worked on at a time: a panel's block stays in the first-level cache */
-	ROW_BLOCK = 264     /* of m: A's block stays in the second-level cache */
+	ROW_BLOCK = 288     /* of m: A's block stays in the second-level cache */
 };
+_Static_assert(ROW_BLOCK % PANEL == 0, "rows are filled up to a multiple of PANEL");
 
 typedef uint16_t Bf16;
 

@@ -88,9 +88,9 @@ static Segment newest(const Translation *t, Segment s, Role role)
 
 /* Column c of all events; of targets, unknown values are left out and ids count from the first real one. */
 static bool fill_column(EventBatch *b, const Translation *t, const Users *users, const Segment *histories,
-                        size_t count, size_t c, Role role, Arena *arena, Error *e)
+                        size_t count, size_t c, Role role, const bool *masked, Arena *arena, Error *e)
 {
-	size_t masks = masks_after(t, role), values = count * masks, row = 0;
+	size_t masks = masks_after(t, role), values = masked ? b->rows : count * masks, row = 0;
 	bool targets = role == AS_TARGETS;
 	for (size_t i = 0; i < count; i++) {
 		Segment s = newest(t, histories[i], role);
@@ -106,7 +106,10 @@ static bool fill_column(EventBatch *b, const Translation *t, const Users *users,
 		Segment s = newest(t, histories[i], role);
 		for (size_t event = s.first; event < s.end; event++) {
 			Ids column = event_column(t, users, c, event);
-			for (size_t k = 0; k < column.count; k++) {
+			bool hidden = masked != NULL && masked[row];
+			if (hidden)
+				ids[used++] = ID_MASK;
+			for (size_t k = 0; k < column.count && !hidden; k++) {
 				int32_t id = t->ids[c][column.values[k]];
 				if (!targets || id >= ID_FIRST)
 					ids[used++] = targets ? id - ID_FIRST : id;
@@ -122,7 +125,7 @@ static bool fill_column(EventBatch *b, const Translation *t, const Users *users,
 }
 
 static bool fill(EventBatch *b, const Translation *t, const Users *users, const Segment *histories,
-                 size_t count, Role role, Arena *arena, Error *e)
+                 size_t count, Role role, const bool *masked, Arena *arena, Error *e)
 {
 	size_t columns = t->encoder->columns;
 	*b = (EventBatch){.segment_count = count};
@@ -135,16 +138,16 @@ static bool fill(EventBatch *b, const Translation *t, const Users *users, const 
 	if (b->offsets == NULL || b->ids == NULL)
 		return false;
 	for (size_t c = 0; c < columns; c++)
-		if (!fill_column(b, t, users, histories, count, c, role, arena, e))
+		if (!fill_column(b, t, users, histories, count, c, role, masked, arena, e))
 			return false;
 	return true;
 }
 
 static bool new_batch(EventBatch *b, const Translation *t, const Users *users, const Segment *histories,
-                      size_t count, Role role, Arena *arena, Error *e)
+                      size_t count, Role role, const bool *masked, Arena *arena, Error *e)
 {
 	bool causal = t->encoder->shape.arch == ENCODER_AR;
-	if (!fill(b, t, users, histories, count, role, arena, e))
+	if (!fill(b, t, users, histories, count, role, masked, arena, e))
 		return false;
 	b->positions = arena_new(arena, b->rows, sizeof *b->positions, e);
 	b->segments = arena_new(arena, count, sizeof *b->segments, e);
@@ -164,24 +167,23 @@ static bool new_batch(EventBatch *b, const Translation *t, const Users *users, c
 bool batch_new(EventBatch *b, const Translation *t, const Users *users, const Segment *histories,
                size_t count, Arena *arena, Error *e)
 {
-	return new_batch(b, t, users, histories, count, AS_EVENTS, arena, e);
+	return new_batch(b, t, users, histories, count, AS_EVENTS, NULL, arena, e);
 }
 
 bool batch_questions(EventBatch *b, const Translation *t, const Users *users, const Segment *histories,
                      size_t count, Arena *arena, Error *e)
 {
-	return new_batch(b, t, users, histories, count, AS_QUESTIONS, arena, e);
+	return new_batch(b, t, users, histories, count, AS_QUESTIONS, NULL, arena, e);
 }
 
-void batch_mask(EventBatch *b, const Encoder *m, size_t row)
+bool batch_masked(EventBatch *b, const Translation *t, const Users *users, const Segment *histories,
+                  size_t count, const bool *masked, Arena *arena, Error *e)
 {
-	for (size_t c = 0; c < m->columns; c++)
-		for (int64_t i = b->offsets[c][row]; i < b->offsets[c][row + 1]; i++)
-			b->ids[c][i] = ID_MASK;
+	return new_batch(b, t, users, histories, count, AS_EVENTS, masked, arena, e);
 }
 
 bool batch_targets(EventBatch *b, const Translation *t, const Users *users, const Segment *histories,
                    size_t count, Arena *arena, Error *e)
 {
-	return fill(b, t, users, histories, count, AS_TARGETS, arena, e);
+	return fill(b, t, users, histories, count, AS_TARGETS, NULL, arena, e);
 }

@@ -82,8 +82,9 @@ bool batch_new(EventBatch *b, const Translation *t, const Users *users, const Se
  * masked event more. */
 bool batch_questions(EventBatch *b, const Translation *t, const Users *users, const Segment *histories,
                      size_t count, Arena *arena, Error *e);
-/* Masks the event of a row in all columns. */
-void batch_mask(EventBatch *b, const Encoder *m, size_t row);
+/* batch_new() with the events of some rows masked, in all columns. */
+bool batch_masked(EventBatch *b, const Translation *t, const Users *users, const Segment *histories,
+                  size_t count, const bool *masked, Arena *arena, Error *e);
 /* The same events as targets: unknown values do not count, and ids count from the
  * first real one (as rows of the logits). */
 bool batch_targets(EventBatch *b, const Translation *t, const Users *users, const Segment *histories,

@@ -126,48 +126,57 @@ static size_t start_step(void *context, size_t step)
 }
 
 /* Every row predicts the event that follows it. */
-static Tensor *predict_next(const Pretraining *p, Tape *t, size_t first, size_t count, EventBatch *inputs,
+static Tensor *predict_next(const Pretraining *p, Tape *t, const Segment *histories, size_t count,
                             EventBatch *labels)
 {
+	EventBatch inputs;
 	Segment *next = arena_new(&t->arena, count, sizeof *next, &t->error);
 	for (size_t i = 0; next != NULL && i < count; i++)
-		next[i] = (Segment){p->histories[first + i].first + 1, p->histories[first + i].end + 1, true};
+		next[i] = (Segment){histories[i].first + 1, histories[i].end + 1, true};
 	if (next == NULL ||
+	    !batch_new(&inputs, &p->translation, p->users, histories, count, &t->arena, &t->error) ||
 	    !batch_targets(labels, &p->translation, p->users, next, count, &t->arena, &t->error))
 		return NULL;
-	return encoder_forward(t, p->encoder, inputs);
+	return encoder_forward(t, p->encoder, &inputs);
 }
 
 /* The rows of masked events predict them. */
-static Tensor *predict_masked(const Pretraining *p, Tape *t, size_t first, size_t count, EventBatch *inputs,
+static Tensor *predict_masked(const Pretraining *p, Tape *t, const Segment *histories, size_t count,
                               EventBatch *labels)
 {
-	size_t row = 0, masked = 0;
-	Segment *hidden = arena_new(&t->arena, inputs->rows, sizeof *hidden, &t->error);
-	int32_t *rows = arena_new(&t->arena, inputs->rows, sizeof *rows, &t->error);
-	if (hidden == NULL || rows == NULL)
+	EventBatch inputs;
+	size_t all = 0, row = 0, masked_count = 0, first = (size_t)(histories - p->histories);
+	for (size_t i = 0; i < count; i++)
+		all += length_of(histories[i]);
+	bool *masked = arena_new(&t->arena, all, sizeof *masked, &t->error);
+	Segment *hidden = arena_new(&t->arena, all, sizeof *hidden, &t->error);
+	int32_t *rows = arena_new(&t->arena, all, sizeof *rows, &t->error);
+	if (masked == NULL || hidden == NULL || rows == NULL)
 		return NULL;
-	for (size_t i = first; i < first + count; i++)
-		for (size_t event = p->histories[i].first; event < p->histories[i].end; event++, row++)
-			if (is_masked(p, i, event - p->histories[i].first)) {
-				batch_mask(inputs, p->encoder, row);
-				rows[masked] = (int32_t)row;
-				hidden[masked++] = (Segment){event, event + 1, true};
-			}
-	if (!batch_targets(labels, &p->translation, p->users, hidden, masked, &t->arena, &t->error))
+	for (size_t i = 0; i < count; i++)
+		for (size_t event = histories[i].first; event < histories[i].end; event++, row++) {
+			masked[row] = is_masked(p, first + i, event - histories[i].first);
+			if (!masked[row])
+				continue;
+			rows[masked_count] = (int32_t)row;
+			hidden[masked_count++] = (Segment){event, event + 1, true};
+		}
+	if (!batch_masked(&inputs, &p->translation, p->users, histories, count, masked, &t->arena,
+	                  &t->error) ||
+	    !batch_targets(labels, &p->translation, p->users, hidden, masked_count, &t->arena, &t->error))
 		return NULL;
-	return tape_rows(t, encoder_forward(t, p->encoder, inputs), rows, masked);
+	return tape_rows(t, encoder_forward(t, p->encoder, &inputs), rows, masked_count);
 }
 
 static bool run_shard(void *context, Tape *t, size_t shard, double *loss, size_t *targets, size_t *events)
 {
 	const Pretraining *p = context;
-	size_t first = p->shards[shard], count = p->shards[shard + 1] - first;
-	EventBatch inputs, labels = {0};
-	if (!batch_new(&inputs, &p->translation, p->users, p->histories + first, count, &t->arena, &t->error))
-		return false;
-	*events += inputs.rows;
-	Tensor *h = (masks(p) ? predict_masked : predict_next)(p, t, first, count, &inputs, &labels);
+	const Segment *histories = p->histories + p->shards[shard];
+	size_t count = p->shards[shard + 1] - p->shards[shard];
+	EventBatch labels = {0};
+	Tensor *h = (masks(p) ? predict_masked : predict_next)(p, t, histories, count, &labels);
+	for (size_t i = 0; i < count; i++)
+		*events += length_of(histories[i]);
 	return h != NULL &&
 	       encoder_loss(t, p->encoder, h, &labels, p->targets, p->options.feature_weight,
 	                    p->options.label_smoothing, loss, targets) &&
