@@ -121,7 +121,7 @@ bench: all $(BENCHES)
 	/usr/bin/python3 tests/bench/bench.py $(BUILD)
 
 experiment: all
-	@BUILD=$(abspath $(BUILD)) experiments/run.sh $(SET)
+	@BUILD=$(BUILD) experiments/run.sh $(SET)
 
 demo: all
 	@BUILD=$(BUILD) tests/demo/run.sh

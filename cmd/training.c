@@ -217,6 +217,19 @@ static bool choose_checkpoint(Training *t, const char *output, Error *e)
 	return t->checkpoint != NULL;
 }
 
+/* A log is written as it grows, in place: it must not be any other file. */
+static bool log_differs(const TrainingOptions *o, const char *output, Error *e)
+{
+	const char *others[] = {output, o->resume, o->training->checkpoint};
+	for (size_t i = 0; o->log != NULL && i < 3; i++) {
+		if (others[i] != NULL && strcmp(others[i], o->log) == 0)
+			return fail(e, ERROR_USAGE, "'%s' cannot be both the log and another file", o->log);
+		if (others[i] != NULL && !output_differs(o->log, others[i], e))
+			return false;
+	}
+	return true;
+}
+
 bool training_files(const TrainingOptions *o, const char *output, const char *input, Error *e)
 {
 	Training *t = o->training;
@@ -228,6 +241,8 @@ bool training_files(const TrainingOptions *o, const char *output, const char *in
 		return fail(e, ERROR_USAGE, "--checkpoint takes a file, not '%s'", o->checkpoint);
 	if (o->checkpoint != NULL && output != NULL && strcmp(o->checkpoint, output) == 0)
 		return fail(e, ERROR_USAGE, "'%s' cannot be both checkpoint and output", output);
+	if (!log_differs(o, output, e))
+		return false;
 	return t->checkpoint == NULL || (output_differs(t->checkpoint, input, e) &&
 	                                 (o->checkpoint == NULL || output_check(o->checkpoint, true, e)));
 }

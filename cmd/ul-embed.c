@@ -383,6 +383,8 @@ static bool check(const Settings *s, const Option *table, size_t count, const ch
 		return false;
 	if (s->state == NULL && !options_refuse(table, count, "cache", "--state", e))
 		return false;
+	if (s->state != NULL && strcmp(s->state, "-") == 0)
+		return fail(e, ERROR_USAGE, "--state is a file, which is read and replaced, not '-'");
 	if (s->state != NULL && s->output != NULL && strcmp(s->state, s->output) == 0)
 		return fail(e, ERROR_USAGE, "'%s' cannot be both the state and the output", s->state);
 	if (s->state != NULL && !output_differs(s->output, s->state, e))

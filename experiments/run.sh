@@ -4,17 +4,30 @@
 #
 #     [SEEDS="1 2 3"] [DATA=FOLDER] [BUILD=FOLDER] experiments/run.sh SET
 #
-# What has been run is kept in BUILD/experiments/SET and not run again; of a table, lines that are not
-# yet whole say how many seeds they have.
+# What has been run with the same options, data and version is kept in BUILD/experiments/SET and not run again; a
+# line of the table that is not yet whole says how many seeds it has.
 set -eu -o pipefail
-cd "$(dirname "$0")"
+[ $# = 1 ] || { echo 'usage: experiments/run.sh SET, or make experiment SET=ml-1m' >&2; exit 2; }
+here=$(cd "$(dirname "$0")" && pwd)
 set_name=$1 seeds=${SEEDS:-1 2 3}
-export DATA=${DATA:-../../shared/data}
-export PATH=${BUILD:=$PWD/../build}/bin:$PATH
+DATA=$(realpath "${DATA:-$here/../../shared/data}")
+BUILD=$(realpath "${BUILD:-$here/../build}")
+export DATA PATH=$BUILD/bin:$PATH
+cd "$here"
 room=$BUILD/experiments/$set_name
 mkdir -p "$room"
 
-[ -s "$room/data.ult" ] || { bash "./$set_name.data" "$room" >"$room/data.new" && mv "$room/data.new" "$room/data.ult"; }
+systems() {
+	grep -v -e '^#' -e '^$' "$set_name.runs"
+}
+
+[ -s "$room/data.ult" ] || { bash -eu -o pipefail "./$set_name.data" >"$room/data.new" && mv "$room/data.new" "$room/data.ult"; }
+
+# What a result depends on, in a name that is a file's.
+result_of() {
+	local name=$1 seed=$2 options=$3
+	echo "$room/$name.$seed.$({ echo "$options"; ul-pretrain --version; cat "$room/data.ult"; } | sha256sum | cut -c1-12).result"
+}
 
 # Metrics, seconds and peak memory of one system and seed, as an object of JSON.
 run() {
@@ -25,13 +38,15 @@ run() {
 	ul-gen -q -m "$model.ult" --rank 10 "$room/data.ult" | gzip >"$model.jsonl.gz"
 	zcat "$model.jsonl.gz" | ul-eval -q --k 1,5,10 --format json >"$model.metrics"
 	jq -cs '.[0][0] + .[1]' "$model.metrics" "$model.time" >"$model.new"
-	mv "$model.new" "$model.result"
+	mv "$model.new" "$(result_of "$name" "$seed" "$options")"
 }
 
 # A line of the table: means over the seeds that have been run.
 line() {
-	local name=$1 options=$2
-	find "$room" -name "$name.*.result" -exec cat {} + | jq -rs --arg name "$name" --arg options "$options" '
+	local name=$1 options=$2 seed
+	for seed in $seeds; do
+		cat "$(result_of "$name" "$seed" "$options")" 2>/dev/null || true
+	done | jq -rs --arg name "$name" --arg options "$options" '
 		def mean: add / length;
 		def fixed(n): . * pow(10; n) | round | tostring | (length as $l | if $l <= n then "0" * (n + 1 - $l) + . else . end) |
 			if n == 0 then . else .[:-n] + "." + .[-n:] end;
@@ -49,15 +64,15 @@ table() {
 	printf '| system | options of ul-pretrain | HR@1 | HR@10 | NDCG@10 | minutes | MiB | seeds |\n|---|---|---|---|---|---|---|---|\n'
 	while IFS=$'\t' read -r name options; do
 		line "$name" "$options"
-	done < <(grep -v '^#' "$set_name.runs")
+	done < <(systems)
 }
 
 while IFS=$'\t' read -r name options; do
 	for seed in $seeds; do
-		[ -s "$room/$name.$seed.result" ] && continue
+		[ -s "$(result_of "$name" "$seed" "$options")" ] && continue
 		run "$name" "$seed" "$options" </dev/null
 		table >"$room/table.new" && cp "$room/table.new" "$set_name.md"
 	done
-done < <(grep -v '^#' "$set_name.runs")
+done < <(systems)
 table >"$room/table.new" && cp "$room/table.new" "$set_name.md"
 cat "$set_name.md"

@@ -8,6 +8,7 @@ words=--dropout usage ul-pretrain --dropout 1 -o out data.ult
 words=--steps usage ul-pretrain --steps -1 -o out data.ult
 words=--lr usage ul-pretrain --lr 0 -o out data.ult
 words=--minutes usage ul-pretrain --minutes 0 -o out data.ult
+words=log usage ul-pretrain --log out -o out data.ult
 words='one budget' usage ul-pretrain --steps 1 --epochs 1 -o out data.ult
 words=other usage ul-pretrain -o out data.ult other
 # Data that nothing can be learnt of.
