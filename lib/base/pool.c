@@ -41,7 +41,7 @@ static void *thread_main(void *argument)
 	return NULL;
 }
 
-/* Matrix products lay out blocks of half a MiB on the stack; a system's own size may be less. */
+/* Matrix products lay out blocks of three quarters of a MiB on the stack; a system's own size may be less. */
 enum { STACK = 4 << 20 };
 
 static bool start_thread(Pool *pool, pthread_t *thread)
