@@ -72,12 +72,22 @@ static bool pretrain_encoder(const Settings *s, DatasetReader *reader, const Use
 	const Dataset *data = dataset_of(reader);
 	uint64_t seed = (uint64_t)s->common.seed;
 	EncoderShape shape = {
-	    (size_t)s->dim,   (size_t)s->layers,
-	    (size_t)s->heads, (size_t)s->max_len,
-	    s->dropout,       strcmp(s->arch, "bert4rec") == 0 ? ENCODER_BERT4REC : ENCODER_AR};
+	    .arch = strcmp(s->arch, "bert4rec") == 0 ? ENCODER_BERT4REC : ENCODER_AR,
+	    .dim = (size_t)s->dim,
+	    .layers = (size_t)s->layers,
+	    .heads = (size_t)s->heads,
+	    .max_len = (size_t)s->max_len,
+	    .dropout = s->dropout,
+	};
 	Encoder *encoder = encoder_new(&shape, data, seed, e);
-	PretrainingOptions options = {(size_t)s->batch, s->feature_weight, s->label_smoothing,
-	                              s->mask_rate,     s->keep_seen,      seed};
+	PretrainingOptions options = {
+	    .batch = (size_t)s->batch,
+	    .feature_weight = s->feature_weight,
+	    .label_smoothing = s->label_smoothing,
+	    .mask_rate = s->mask_rate,
+	    .keep_seen = s->keep_seen,
+	    .seed = seed,
+	};
 	Pretraining *training = encoder ? pretraining_new(encoder, data, users, &options, e) : NULL;
 	bool done = training != NULL;
 	if (done) {
