@@ -14,6 +14,7 @@ typedef struct {
 	size_t row, key;   /* of the first of each, in Q and K */
 	size_t head, kv_head;
 	const AttentionSegment *segment;
+	const uint8_t *buckets; /* [rows, keys], of the times between them */
 } Tile;
 
 static size_t keys_seen(const AttentionSegment *s, size_t query)
@@ -37,72 +38,137 @@ static Tile tile_at(const Attention *a, const AttentionSegment *s, size_t head, 
 	              .segment = s};
 }
 
-/* P ← Q Kᵀ for the tile, unscaled. */
-static void tile_scores(const Attention *a, const Tile *t, float *p)
+/* The row's place among the segment's keys. */
+static size_t place_of(const Tile *t, size_t r)
+{
+	return t->first + r + t->segment->keys - t->segment->queries;
+}
+
+static bool has_bias(const Attention *a)
+{
+	return a->bias.position != NULL || a->bias.time != NULL;
+}
+
+static const float *of_head(const float *table, size_t head, size_t width)
+{
+	return table ? table + head * width : NULL;
+}
+
+/* S ← Q Kᵀ for the tile; returns the scale that is still to come, 1 where something had to be added. */
+static float tile_scores(const Attention *a, const Tile *t, float *s)
 {
 	size_t width = a->heads * a->D, kv_width = a->kv_heads * a->D;
+	const AttentionBias *b = &a->bias;
 	gemm(a->precision, t->rows, t->keys, a->D,
 	     (Operand){a->q + t->row * width + t->head * a->D, width, false},
-	     (Operand){a->k + t->key * kv_width + t->kv_head * a->D, kv_width, true}, false, p, t->keys);
+	     (Operand){a->k + t->key * kv_width + t->kv_head * a->D, kv_width, true}, false, s, t->keys);
+	if (a->kind == ATTENTION_SOFTMAX && !has_bias(a))
+		return a->scale;
+	for (size_t r = 0; r < t->rows; r++)
+		attention_bias_add(s + r * t->keys, a->scale, keys_seen(t->segment, t->first + r),
+		                   of_head(b->position, t->head, b->distances), b->distances,
+		                   place_of(t, r) + b->origin, of_head(b->time, t->head, ATTENTION_TIMES),
+		                   t->buckets + r * t->keys);
+	return 1;
+}
+
+/* A row of scores becomes probabilities. */
+static void softmax_row(const Attention *a, const Tile *t, size_t r, float *row, float scale, size_t seen)
+{
+	float maximum = seen ? scale * vector_maximum(row, seen) : 0;
+	float sum = vector_exp(row, scale, maximum, seen);
+	vector_scale(row, sum > 0 ? 1 / sum : 0, seen);
+	a->lse[(t->row + r) * a->heads + t->head] = sum > 0 ? maximum + logf(sum) : 0;
 }
 
 static void forward_tile(const Attention *a, const Tile *t, float *p)
 {
 	size_t width = a->heads * a->D, kv_width = a->kv_heads * a->D;
-	tile_scores(a, t, p);
+	float scale = tile_scores(a, t, p);
 	for (size_t r = 0; r < t->rows; r++) {
 		float *row = p + r * t->keys;
 		size_t seen = keys_seen(t->segment, t->first + r);
-		float maximum = seen ? a->scale * vector_maximum(row, seen) : 0;
-		float sum = vector_exp(row, a->scale, maximum, seen);
-		vector_scale(row, sum > 0 ? 1 / sum : 0, seen);
+		if (a->kind == ATTENTION_SOFTMAX) {
+			softmax_row(a, t, r, row, scale, seen);
+		} else {
+			silu_forward(row, seen, row);
+			vector_scale(row, 1 / (float)(seen ? seen : 1), seen);
+		}
 		memset(row + seen, 0, (t->keys - seen) * sizeof *row);
-		a->lse[(t->row + r) * a->heads + t->head] = sum > 0 ? maximum + logf(sum) : 0;
 	}
 	gemm(a->precision, t->rows, a->D, t->keys, (Operand){p, t->keys, false},
 	     (Operand){a->v + t->key * kv_width + t->kv_head * a->D, kv_width, false}, false,
 	     a->o + t->row * width + t->head * a->D, width);
 }
 
-/* P and dP of the tile become dS = scale · P ∘ (dP - rowsum(dO ∘ O)). */
-static void backward_scores(const Attention *a, const Tile *t, const float *dout, const float *p, float *dp)
+/* A row of scores and of dP becomes one of P and of dS, the gradient of the scores with all that was added:
+ * P ∘ (dP - rowsum(dO ∘ O)) … */
+static void softmax_row_backward(const Attention *a, const Tile *t, size_t r, const float *dout, float scale,
+                                 size_t seen, float *row, float *drow)
 {
-	size_t width = a->heads * a->D;
-	for (size_t r = 0; r < t->rows; r++) {
-		size_t at = (t->row + r) * width + t->head * a->D;
-		float along = vector_dot(dout + at, a->o + at, a->D);
-		const float *row = p + r * t->keys;
-		float *drow = dp + r * t->keys;
-		for (size_t j = 0; j < t->keys; j++)
-			drow[j] = a->scale * row[j] * (drow[j] - along);
-	}
+	size_t at = (t->row + r) * a->heads * a->D + t->head * a->D;
+	float along = vector_dot(dout + at, a->o + at, a->D);
+	vector_exp(row, scale, a->lse[(t->row + r) * a->heads + t->head], seen);
+	for (size_t j = 0; j < seen; j++)
+		drow[j] = row[j] * (drow[j] - along);
 }
 
-static void backward_tile(const Attention *a, const Tile *t, const float *dout, float *dq, float *dk,
-                          float *dv, float *p, float *dp)
+/* … or silu'(S) ∘ dP / seen.  `spare` has room for a row. */
+static void silu_row_backward(size_t seen, float *row, float *drow, float *spare)
+{
+	float share = 1 / (float)(seen ? seen : 1);
+	memset(spare, 0, seen * sizeof *spare);
+	silu_backward(row, drow, seen, spare);
+	memcpy(drow, spare, seen * sizeof *drow);
+	vector_scale(drow, share, seen);
+	silu_forward(row, seen, row);
+	vector_scale(row, share, seen);
+}
+
+static void bias_row_backward(const Attention *a, const Tile *t, size_t r, size_t seen, const float *drow,
+                              const AttentionGradients *d)
+{
+	const AttentionBias *b = &a->bias;
+	size_t first = place_of(t, r) + b->origin;
+	float *position = d->position ? d->position + t->head * b->distances : NULL,
+	      *time = d->time ? d->time + t->head * ATTENTION_TIMES : NULL;
+	for (size_t j = 0; position != NULL && j < seen; j++) {
+		size_t i = j < first ? first - j : 0;
+		position[i < b->distances ? i : b->distances - 1] += drow[j];
+	}
+	for (size_t j = 0; time != NULL && j < seen; j++)
+		time[t->buckets[r * t->keys + j]] += drow[j];
+}
+
+static void backward_tile(const Attention *a, const Tile *t, const float *dout, const AttentionGradients *d,
+                          float *p, float *dp, float *spare)
 {
 	size_t width = a->heads * a->D, kv_width = a->kv_heads * a->D;
 	size_t query = t->row * width + t->head * a->D, key = t->key * kv_width + t->kv_head * a->D;
-	tile_scores(a, t, p);
-	for (size_t r = 0; r < t->rows; r++) {
-		size_t seen = keys_seen(t->segment, t->first + r);
-		vector_exp(p + r * t->keys, a->scale, a->lse[(t->row + r) * a->heads + t->head], seen);
-		memset(p + r * t->keys + seen, 0, (t->keys - seen) * sizeof *p);
-	}
-	if (dv != NULL)
-		gemm(a->precision, t->keys, a->D, t->rows, (Operand){p, t->keys, true},
-		     (Operand){dout + query, width, false}, true, dv + key, kv_width);
-	if (dq == NULL && dk == NULL)
-		return;
+	float scale = tile_scores(a, t, p);
 	gemm(a->precision, t->rows, t->keys, a->D, (Operand){dout + query, width, false},
 	     (Operand){a->v + key, kv_width, true}, false, dp, t->keys);
-	backward_scores(a, t, dout, p, dp);
-	if (dq != NULL)
+	for (size_t r = 0; r < t->rows; r++) {
+		float *row = p + r * t->keys, *drow = dp + r * t->keys;
+		size_t seen = keys_seen(t->segment, t->first + r);
+		if (a->kind == ATTENTION_SOFTMAX)
+			softmax_row_backward(a, t, r, dout, scale, seen, row, drow);
+		else
+			silu_row_backward(seen, row, drow, spare);
+		memset(row + seen, 0, (t->keys - seen) * sizeof *row);
+		memset(drow + seen, 0, (t->keys - seen) * sizeof *drow);
+		bias_row_backward(a, t, r, seen, drow, d);
+		vector_scale(drow, a->scale, seen);
+	}
+	if (d->v != NULL)
+		gemm(a->precision, t->keys, a->D, t->rows, (Operand){p, t->keys, true},
+		     (Operand){dout + query, width, false}, true, d->v + key, kv_width);
+	if (d->q != NULL)
 		gemm(a->precision, t->rows, a->D, t->keys, (Operand){dp, t->keys, false},
-		     (Operand){a->k + key, kv_width, false}, true, dq + query, width);
-	if (dk != NULL)
+		     (Operand){a->k + key, kv_width, false}, true, d->q + query, width);
+	if (d->k != NULL)
 		gemm(a->precision, t->keys, a->D, t->rows, (Operand){dp, t->keys, true},
-		     (Operand){a->q + query, width, false}, true, dk + key, kv_width);
+		     (Operand){a->q + query, width, false}, true, d->k + key, kv_width);
 }
 
 static size_t most_keys(const Attention *a)
@@ -113,36 +179,60 @@ static size_t most_keys(const Attention *a)
 	return most;
 }
 
-bool attention_forward(const Attention *a, Arena *scratch, Error *e)
+/* What a pass needs for a tile; `backward`: the way back, too. */
+typedef struct {
+	float *p, *dp, *spare;
+	uint8_t *buckets;
+} Room;
+
+static bool room_new(Room *room, const Attention *a, bool backward, Arena *scratch, Error *e)
+{
+	size_t keys = most_keys(a);
+	*room = (Room){.p = arena_new(scratch, keys * TILE, sizeof(float), e),
+	               .dp = arena_new(scratch, backward ? keys * TILE : 0, sizeof(float), e),
+	               .spare = arena_new(scratch, keys, sizeof(float), e),
+	               .buckets = arena_new(scratch, a->bias.time ? keys * TILE : 0, 1, e)};
+	return room->p != NULL && room->dp != NULL && room->spare != NULL && room->buckets != NULL;
+}
+
+/* The buckets are the same for all heads, and so found once a tile. */
+static void fill_buckets(const Attention *a, const Tile *t, uint8_t *buckets)
+{
+	for (size_t r = 0; a->bias.time != NULL && r < t->rows; r++)
+		time_buckets(a->bias.query_times[t->row + r], a->bias.key_times + t->key, t->keys,
+		             buckets + r * t->keys);
+}
+
+/* d NULL: forward. */
+static bool pass(const Attention *a, const float *dout, const AttentionGradients *d, Arena *scratch, Error *e)
 {
 	ArenaMark mark = arena_mark(scratch);
-	float *p = arena_new(scratch, most_keys(a) * TILE, sizeof *p, e);
-	if (p == NULL)
+	Room room;
+	if (!room_new(&room, a, d != NULL, scratch, e))
 		return false;
 	for (const AttentionSegment *s = a->segments; s < a->segments + a->segment_count; s++)
-		for (size_t head = 0; head < a->heads; head++)
-			for (size_t first = 0; first < s->queries; first += TILE) {
+		for (size_t first = 0; first < s->queries; first += TILE)
+			for (size_t head = 0; head < a->heads; head++) {
 				Tile tile = tile_at(a, s, head, first);
-				forward_tile(a, &tile, p);
+				tile.buckets = room.buckets;
+				if (head == 0)
+					fill_buckets(a, &tile, room.buckets);
+				if (d == NULL)
+					forward_tile(a, &tile, room.p);
+				else
+					backward_tile(a, &tile, dout, d, room.p, room.dp, room.spare);
 			}
 	arena_rewind(scratch, mark);
 	return true;
 }
 
-bool attention_backward(const Attention *a, const float *dout, float *dq, float *dk, float *dv,
-                        Arena *scratch, Error *e)
+bool attention_forward(const Attention *a, Arena *scratch, Error *e)
 {
-	ArenaMark mark = arena_mark(scratch);
-	float *p = arena_new(scratch, most_keys(a) * TILE, sizeof *p, e);
-	float *dp = arena_new(scratch, most_keys(a) * TILE, sizeof *dp, e);
-	if (p == NULL || dp == NULL)
-		return false;
-	for (const AttentionSegment *s = a->segments; s < a->segments + a->segment_count; s++)
-		for (size_t head = 0; head < a->heads; head++)
-			for (size_t first = 0; first < s->queries; first += TILE) {
-				Tile tile = tile_at(a, s, head, first);
-				backward_tile(a, &tile, dout, dq, dk, dv, p, dp);
-			}
-	arena_rewind(scratch, mark);
-	return true;
+	return pass(a, NULL, NULL, scratch, e);
+}
+
+bool attention_backward(const Attention *a, const float *dout, const AttentionGradients *d, Arena *scratch,
+                        Error *e)
+{
+	return pass(a, dout, d, scratch, e);
 }

@@ -1,10 +1,13 @@
 /* Scaled dot-product attention over packed segments, without the T×T matrix.
  *
- * For each segment and head: O = softmax(scale · Q Kᵀ + mask) V.  Row t of a causal
+ * For each segment and head: O = softmax(scale · Q Kᵀ + bias + mask) V.  Row t of a causal
  * segment with Tq queries and Tk keys sees the keys up to t + Tk - Tq.  Query head
  * h reads key/value head h / (heads / kv_heads) (grouped-query attention, Ainslie et
  * al. 2023).  Probabilities live for a tile of queries only, and are computed
- * again on the way back from the log-sum-exp of each row (Dao et al. 2022). */
+ * again on the way back from the log-sum-exp of each row (Dao et al. 2022).
+ *
+ * The pointwise kind (HSTU, Zhai et al. 2024, section 3.2) has silu(…) / (keys that the row sees) in the
+ * place of the softmax: how much there is of something is not lost. */
 #ifndef MATH_ATTENTION_H
 #define MATH_ATTENTION_H
 
@@ -16,13 +19,30 @@ typedef struct {
 	bool causal;
 } AttentionSegment;
 
+typedef enum { ATTENTION_SOFTMAX, ATTENTION_SILU } AttentionKind;
+
+enum { ATTENTION_TIMES = 128 }; /* buckets, see time_buckets() */
+
+/* What is added to the scores of each head, either part or both: position[i], where i is the query's place
+ * minus the key's, plus `origin`, or the nearest that there is (the query of row t has place t + Tk - Tq,
+ * which must not be negative); and time[bucket of the seconds between them] (Raffel et al. 2020, section 2.1;
+ * HSTU, section 3.1). */
+typedef struct {
+	size_t distances, origin;
+	const float *position;                  /* [heads, distances] */
+	const float *time;                      /* [heads, ATTENTION_TIMES] */
+	const int64_t *query_times, *key_times; /* by rows of Q and of K; for `time` */
+} AttentionBias;
+
 typedef struct {
 	GemmPrecision precision;
+	AttentionKind kind;
 	size_t heads, kv_heads, D; /* D: width of a head */
 	float scale;
+	AttentionBias bias;
 	const AttentionSegment *segments;
 	size_t segment_count;
-	/* Q, O: [Nq, heads·D]; K, V: [Nk, kv_heads·D]; lse: [Nq, heads] */
+	/* Q, O: [Nq, heads·D]; K, V: [Nk, kv_heads·D]; lse: [Nq, heads], of the softmax alone */
 	const float *q, *k, *v;
 	float *o, *lse;
 } Attention;
@@ -31,8 +51,11 @@ typedef struct {
  * back to it. */
 bool attention_forward(const Attention *a, Arena *scratch, Error *e);
 
-/* Adds to dq, dk, dv (the same shapes as q, k, v); each may be NULL. */
-bool attention_backward(const Attention *a, const float *dout, float *dq, float *dk, float *dv,
-                        Arena *scratch, Error *e);
+/* Gradients, of the shapes of what they are of, to be added to; each may be NULL. */
+typedef struct {
+	float *q, *k, *v, *position, *time;
+} AttentionGradients;
+bool attention_backward(const Attention *a, const float *dout, const AttentionGradients *d, Arena *scratch,
+                        Error *e);
 
 #endif

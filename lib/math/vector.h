@@ -36,6 +36,18 @@ void rmsnorm_backward(const float *x, const float *g, const float *inverse, cons
 void swiglu_forward(const float *gate, const float *up, size_t n, float *y);
 void swiglu_backward(const float *gate, const float *up, const float *dy, size_t n, float *dgate, float *dup);
 
+/* y = silu(x); y may be x. */
+void silu_forward(const float *x, size_t n, float *y);
+void silu_backward(const float *x, const float *dy, size_t n, float *dx);
+
+/* Bucket of |query - keys[i]| seconds: 0 for none, else two to an octave, 1 + ⌊2 log₂⌋ with halves of an
+ * octave counted evenly: 1 + 2 ⌊log₂ s⌋ + (s ≥ 1.5 · 2^⌊log₂ s⌋), of s rounded to F32; below 128. */
+void time_buckets(int64_t query, const int64_t *keys, size_t n, uint8_t *buckets);
+/* x[i] ← scale · x[i] + position[nearest there is to first - i] + time[buckets[i]]; of position there are
+ * `distances`, and either array may be NULL. */
+void attention_bias_add(float *x, float scale, size_t n, const float *position, size_t distances,
+                        size_t first, const float *time, const uint8_t *buckets);
+
 /* Dropout: y = x + keep(i) · z / (1 - rate); keep(i) is a function of key and i
  * alone, so nothing is stored for the way back: dz += keep(i) · dy / (1 - rate).
  * forward with x == NULL reads as zero; y may be x. */

@@ -194,6 +194,57 @@ void LOOP(swiglu_backward)(const float *restrict gate, const float *restrict up,
 	}
 }
 
+void LOOP(silu_forward)(const float *x, size_t n, float *y)
+{
+#pragma omp simd
+	for (size_t i = 0; i < n; i++)
+		y[i] = x[i] * simd_sigmoid(x[i]);
+}
+
+void LOOP(silu_backward)(const float *restrict x, const float *restrict dy, size_t n, float *restrict dx)
+{
+	for (size_t i = 0; i < n; i++) {
+		float sigmoid = simd_sigmoid(x[i]);
+		dx[i] += dy[i] * sigmoid * (1.0f + x[i] * (1.0f - sigmoid));
+	}
+}
+
+void LOOP(time_buckets)(int64_t query, const int64_t *restrict keys, size_t n, uint8_t *restrict buckets)
+{
+	for (size_t i = 0; i < n; i++) {
+		uint64_t apart = query > keys[i] ? (uint64_t)query - (uint64_t)keys[i]
+		                                 : (uint64_t)keys[i] - (uint64_t)query;
+		float seconds = (float)apart;
+		uint32_t bits; /* the exponent, and the first bit of the mantissa */
+		memcpy(&bits, &seconds, sizeof bits);
+		bits = (bits >> 22) - (127 << 1) + 1;
+		buckets[i] = (uint8_t)(apart == 0 ? 0 : bits < 127 ? bits : 127);
+	}
+}
+
+void LOOP(attention_bias_add)(float *restrict x, float scale, size_t n, const float *restrict position,
+                              size_t distances, size_t first, const float *restrict time,
+                              const uint8_t *restrict buckets)
+{
+	/* Keys before `near` are too far away, those from `behind` on too far ahead. */
+	size_t near = first >= distances ? first - distances + 1 : 0, behind = first + 1;
+	near = near < n ? near : n;
+	behind = behind < n ? behind : n;
+	for (size_t i = 0; i < n; i++)
+		x[i] *= scale;
+	if (position != NULL) {
+		for (size_t i = 0; i < near; i++)
+			x[i] += position[distances - 1];
+		for (size_t i = near; i < behind; i++)
+			x[i] += position[first - i];
+		for (size_t i = behind; i < n; i++)
+			x[i] += position[0];
+	}
+	if (time != NULL)
+		for (size_t i = 0; i < n; i++)
+			x[i] += time[buckets[i]];
+}
+
 /* 1 / (1 - rate) where element i is kept, else 0.  A 32-bit finaliser (two
  * multiplications and three shifts) of the counter: cheap, and vectorised. */
 static inline float keep(uint32_t i, uint32_t key, uint32_t threshold, float scale)

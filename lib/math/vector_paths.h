@@ -28,6 +28,14 @@
 	X(void, swiglu_backward,                                                                             \
 	  (const float *gate, const float *up, const float *dy, size_t n, float *dgate, float *dup),         \
 	  (gate, up, dy, n, dgate, dup))                                                                     \
+	X(void, silu_forward, (const float *x, size_t n, float *y), (x, n, y))                               \
+	X(void, silu_backward, (const float *x, const float *dy, size_t n, float *dx), (x, dy, n, dx))       \
+	X(void, time_buckets, (int64_t query, const int64_t *keys, size_t n, uint8_t *buckets),              \
+	  (query, keys, n, buckets))                                                                         \
+	X(void, attention_bias_add,                                                                          \
+	  (float *x, float scale, size_t n, const float *position, size_t distances, size_t first,           \
+	   const float *time, const uint8_t *buckets),                                                       \
+	  (x, scale, n, position, distances, first, time, buckets))                                          \
 	X(void, dropout_forward,                                                                             \
 	  (const float *x, const float *z, float rate, uint32_t key, size_t n, float *y),                    \
 	  (x, z, rate, key, n, y))                                                                           \

@@ -22,6 +22,15 @@ static bool add(Parameter **p, Parameters *set, const char *prefix, const char *
 	return *p != NULL;
 }
 
+static bool add_bias(Parameter **p, Parameters *set, const char *prefix, const char *name, size_t heads,
+                     size_t width, Error *e)
+{
+	char full[128];
+	snprintf(full, sizeof full, "%s.%s", prefix, name);
+	*p = parameters_add(set, full, 2, (size_t[]){heads, width}, INIT_ZERO, 0, 0, e);
+	return *p != NULL;
+}
+
 bool attention_layer_new(AttentionLayer *a, Parameters *set, const char *prefix, const LayerShape *shape,
                          double out_scale, uint64_t seed, Error *e)
 {
@@ -31,7 +40,13 @@ bool attention_layer_new(AttentionLayer *a, Parameters *set, const char *prefix,
 	       add(&a->q, set, prefix, "q", width, shape->C, 1, seed, e) &&
 	       add(&a->k, set, prefix, "k", kv_width, shape->memory, 1, seed, e) &&
 	       add(&a->v, set, prefix, "v", kv_width, shape->memory, 1, seed, e) &&
-	       add(&a->o, set, prefix, "o", shape->C, width, out_scale, seed, e);
+	       add(&a->o, set, prefix, "o", shape->C, width, out_scale, seed, e) &&
+	       (!shape->pointwise || (add(&a->gate, set, prefix, "gate", width, shape->C, 1, seed, e) &&
+	                              add(&a->out_norm, set, prefix, "out_norm", 0, width, 1, seed, e))) &&
+	       (shape->distances == 0 || add_bias(&a->position_bias, set, prefix, "position_bias",
+	                                          shape->heads, shape->distances, e)) &&
+	       (!shape->time_bias ||
+	        add_bias(&a->time_bias, set, prefix, "time_bias", shape->heads, ATTENTION_TIMES, e));
 }
 
 bool feed_forward_new(FeedForward *f, Parameters *set, const char *prefix, const LayerShape *shape,
@@ -120,10 +135,30 @@ static Tensor *cached_attention(Tape *t, const AttentionLayer *a, const Tensor *
 	return y;
 }
 
+static Tensor *segment_attention(Tape *t, const AttentionLayer *a, Tensor *q, Tensor *k, Tensor *v,
+                                 const Sequence *s)
+{
+	AttentionTerms terms = {
+	    .kind = a->shape.pointwise ? ATTENTION_SILU : ATTENTION_SOFTMAX,
+	    .position = a->position_bias,
+	    .time = a->time_bias,
+	    .origin = a->shape.origin,
+	    .query_times = s->query_times,
+	    .key_times = s->key_times,
+	};
+	return tape_attention(t, q, k, v, a->shape.heads, a->shape.kv_heads, s->segments, s->segment_count,
+	                      &terms);
+}
+
 Tensor *attention_layer_self(Tape *t, const AttentionLayer *a, Tensor *x, const Sequence *s, size_t layer)
 {
 	Tensor *n = tape_rmsnorm(t, x, a->norm, a->shape.eps);
 	Tensor *q = tape_linear(t, n, a->q), *k = tape_linear(t, n, a->k), *v = tape_linear(t, n, a->v), *y;
+	if (a->shape.pointwise) {
+		q = tape_silu(t, q);
+		k = tape_silu(t, k);
+		v = tape_silu(t, v);
+	}
 	if (s->positions != NULL) {
 		q = tape_rotary(t, q, s->rotary, s->positions);
 		k = tape_rotary(t, k, s->rotary, s->positions);
@@ -138,8 +173,9 @@ Tensor *attention_layer_self(Tape *t, const AttentionLayer *a, Tensor *x, const 
 	if (s->seen != NULL)
 		y = cached_attention(t, a, q, s, layer);
 	else
-		y = tape_attention(t, q, k, v, a->shape.heads, a->shape.kv_heads, s->segments,
-		                   s->segment_count);
+		y = segment_attention(t, a, q, k, v, s);
+	if (a->shape.pointwise)
+		y = tape_swiglu(t, tape_linear(t, n, a->gate), tape_rmsnorm(t, y, a->out_norm, a->shape.eps));
 	return tape_linear(t, y, a->o);
 }
 
@@ -158,7 +194,7 @@ Tensor *attention_layer_cross(Tape *t, const AttentionLayer *a, Tensor *x, KeyVa
 	if (s->positions != NULL)
 		q = tape_rotary(t, q, s->rotary, s->positions);
 	Tensor *y = tape_attention(t, q, memory.k, memory.v, a->shape.heads, a->shape.kv_heads, s->segments,
-	                           s->segment_count);
+	                           s->segment_count, NULL);
 	return tape_linear(t, y, a->o);
 }
 

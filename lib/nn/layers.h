@@ -11,11 +11,19 @@ typedef struct {
 	size_t heads, kv_heads, D; /* D: width of a head */
 	size_t F;                  /* hidden width of the feed-forward layer */
 	float eps;                 /* of RMSNorm */
+	/* Of self-attention: */
+	bool pointwise;           /* HSTU's unit instead */
+	size_t distances, origin; /* of a learned bias by position; distances 0: none */
+	bool time_bias;           /* … and by time */
 } LayerShape;
 
-/* o( softmax(q(norm(x)) k(m)ᵀ / √D) v(m) ), m = norm(x), or a memory. */
+/* o( softmax(q(norm(x)) k(m)ᵀ / √D + bias) v(m) ), m = norm(x), or a memory.  The pointwise one is HSTU's
+ * whole unit (Zhai et al. 2024, section 3.2), of x alone: o( out_norm(silu(q kᵀ + bias) v / keys) ·
+ * silu(gate) ), with q, k, v = silu of q(norm(x)) … and gate = gate(norm(x)). */
 typedef struct {
 	Parameter *norm, *q, *k, *v, *o;
+	Parameter *gate, *out_norm;           /* pointwise; else NULL */
+	Parameter *position_bias, *time_bias; /* [heads, distances], [heads, ATTENTION_TIMES]; NULL: none */
 	LayerShape shape;
 } AttentionLayer;
 
@@ -25,9 +33,9 @@ typedef struct {
 	LayerShape shape;
 } FeedForward;
 
-/* Parameters PREFIX.norm, .q, .k, .v, .o and PREFIX.norm, .gate, .up, .down; normal with
- * deviation 1/√in, the last matrix of each times `out_scale` (1/√(2·layers) keeps a
- * deep residual stream level). */
+/* Parameters PREFIX.norm, .q, .k, .v, .o, as the shape asks .gate, .out_norm, .position_bias, .time_bias
+ * (which begin as zeros), and PREFIX.norm, .gate, .up, .down; normal with deviation 1/√in, the last matrix of
+ * each times `out_scale` (1/√(2·layers) keeps a deep residual stream level). */
 bool attention_layer_new(AttentionLayer *a, Parameters *set, const char *prefix, const LayerShape *shape,
                          double out_scale, uint64_t seed, Error *e);
 bool feed_forward_new(FeedForward *f, Parameters *set, const char *prefix, const LayerShape *shape,
@@ -51,6 +59,9 @@ typedef struct {
 	const Rotary *rotary;
 	const AttentionSegment *segments;
 	size_t segment_count;
+	/* For a bias by time: of rows that ask, and of those that are asked (of the cache, where there is
+	 * one). */
+	const int64_t *query_times, *key_times;
 	/* With a cache, row i is stored in its row slots[i]; the segments' keys are rows of the cache … */
 	KeyValueCache *cache;
 	const int32_t *slots;

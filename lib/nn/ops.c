@@ -146,6 +146,29 @@ Tensor *tape_swiglu(Tape *t, Tensor *gate, Tensor *up)
 }
 
 typedef struct {
+	Tensor *x, *y;
+} Unary;
+
+static void silu_back(Tape *t, const void *context)
+{
+	const Unary *s = context;
+	float *dx = tape_gradient(t, s->x, NULL);
+	if (dx != NULL)
+		silu_backward(s->x->value, s->y->gradient, s->y->rows * s->y->cols, dx);
+}
+
+Tensor *tape_silu(Tape *t, Tensor *x)
+{
+	Tensor *y = x ? tape_tensor(t, x->rows, x->cols, needs(x)) : NULL;
+	if (y == NULL)
+		return NULL;
+	silu_forward(x->value, y->rows * y->cols, y->value);
+	if (needs(y))
+		tape_record(t, y, silu_back, &(Unary){x, y}, sizeof(Unary));
+	return y;
+}
+
+typedef struct {
 	Tensor *x, *z, *y;
 	float rate;
 	uint32_t key;
@@ -313,31 +336,65 @@ Tensor *tape_rotary(Tape *t, Tensor *x, const Rotary *rotary, const int32_t *pos
 typedef struct {
 	Attention a;
 	Tensor *q, *k, *v, *y;
+	Parameter *position, *time;
 } Attended;
 
 static void attention_back(Tape *t, const void *context)
 {
 	const Attended *d = context;
-	float *dq = tape_gradient(t, d->q, NULL), *dk = tape_gradient(t, d->k, NULL),
-	      *dv = tape_gradient(t, d->v, NULL);
+	AttentionGradients gradients = {
+	    tape_gradient(t, d->q, NULL),
+	    tape_gradient(t, d->k, NULL),
+	    tape_gradient(t, d->v, NULL),
+	    d->position ? gradient_of(t, d->position) : NULL,
+	    d->time ? gradient_of(t, d->time) : NULL,
+	};
 	if (t->error.code == ERROR_NONE)
-		attention_backward(&d->a, d->y->gradient, dq, dk, dv, &t->scratch, &t->error);
+		attention_backward(&d->a, d->y->gradient, &gradients, &t->scratch, &t->error);
+}
+
+static bool trains(const Parameter *p)
+{
+	return p != NULL && p->trains;
 }
 
 Tensor *tape_attention(Tape *t, Tensor *q, Tensor *k, Tensor *v, size_t heads, size_t kv_heads,
-                       const AttentionSegment *segments, size_t count)
+                       const AttentionSegment *segments, size_t count, const AttentionTerms *terms)
 {
-	Tensor *y = q && k && v ? tape_tensor(t, q->rows, q->cols, needs(q) || needs(k) || needs(v)) : NULL;
+	AttentionTerms plain = {0};
+	terms = terms ? terms : &plain;
+	bool records = q && k && v &&
+	               (needs(q) || needs(k) || needs(v) || trains(terms->position) || trains(terms->time));
+	Tensor *y = q && k && v ? tape_tensor(t, q->rows, q->cols, records) : NULL;
 	float *lse = y ? arena_new(&t->arena, q->rows * heads, sizeof *lse, &t->error) : NULL;
 	if (lse == NULL)
 		return NULL;
 	size_t D = q->cols / heads;
-	Attended d = {{t->precision, heads, kv_heads, D, 1 / sqrtf((float)D), segments, count, q->value,
-	               k->value, v->value, y->value, lse},
-	              q,
-	              k,
-	              v,
-	              y};
+	Attended d = {.a = {.precision = t->precision,
+	                    .kind = terms->kind,
+	                    .heads = heads,
+	                    .kv_heads = kv_heads,
+	                    .D = D,
+	                    .scale = terms->kind == ATTENTION_SOFTMAX ? 1 / sqrtf((float)D) : 1,
+	                    .bias = {.distances = terms->position ? terms->position->cols : 0,
+	                             .origin = terms->origin,
+	                             .position = terms->position ? terms->position->value : NULL,
+	                             .time = terms->time ? terms->time->value : NULL,
+	                             .query_times = terms->query_times,
+	                             .key_times = terms->key_times},
+	                    .segments = segments,
+	                    .segment_count = count,
+	                    .q = q->value,
+	                    .k = k->value,
+	                    .v = v->value,
+	                    .o = y->value,
+	                    .lse = lse},
+	              .q = q,
+	              .k = k,
+	              .v = v,
+	              .y = y,
+	              .position = terms->position,
+	              .time = terms->time};
 	if (!attention_forward(&d.a, &t->scratch, &t->error))
 		return NULL;
 	if (needs(y))

@@ -15,6 +15,7 @@ Tensor *tape_embedding(Tape *t, Tensor *into, size_t column, Parameter *w, const
                        const int32_t *ids);
 Tensor *tape_rmsnorm(Tape *t, Tensor *x, Parameter *g, float eps);
 Tensor *tape_swiglu(Tape *t, Tensor *gate, Tensor *up);
+Tensor *tape_silu(Tape *t, Tensor *x);
 /* x + dropout(z, rate) */
 Tensor *tape_residual(Tape *t, Tensor *x, Tensor *z, float rate);
 Tensor *tape_dropout(Tape *t, Tensor *x, float rate);
@@ -36,9 +37,17 @@ void rotary_free(Rotary *r);
 /* Turns each head of x in place (the tensor is the same one). */
 Tensor *tape_rotary(Tape *t, Tensor *x, const Rotary *rotary, const int32_t *positions);
 
-/* softmax(Q Kᵀ / √D) V over segments, which must live as long as the tape's round. */
+/* How attention differs from softmax(Q Kᵀ / √D) V; math/attention.h has the parts. */
+typedef struct {
+	AttentionKind kind; /* the pointwise one does not divide by √D (HSTU) */
+	Parameter *position, *time;
+	size_t origin;
+	const int64_t *query_times, *key_times;
+} AttentionTerms;
+
+/* Over segments, which must live as long as the tape's round; terms NULL: that alone. */
 Tensor *tape_attention(Tape *t, Tensor *q, Tensor *k, Tensor *v, size_t heads, size_t kv_heads,
-                       const AttentionSegment *segments, size_t count);
+                       const AttentionSegment *segments, size_t count, const AttentionTerms *terms);
 
 /* Rows of x by index (an index may come again). */
 Tensor *tape_rows(Tape *t, Tensor *x, const int32_t *rows, size_t count);

@@ -14,6 +14,8 @@ typedef struct {
 	AttentionSegment segments[3];
 	size_t segment_count, heads, kv_heads;
 	float smoothing; /* of the truth in a loss */
+	bool pointwise;
+	size_t origin;
 } Graph;
 
 static Tensor *input(Tape *t, Graph *g, int i)
@@ -174,13 +176,21 @@ static Tensor *build_attention(Tape *t, void *context, double *loss)
 {
 	(void)loss;
 	static const int32_t positions[] = {0, 1, 2, 0, 1, 2, 3, 4, 5};
+	static const int64_t times[] = {9, 9, 12, 7, 8, 4000000000, 4000000001, 5000000000};
 	Graph *g = context;
 	Tensor *q = input(t, g, 0), *k = input(t, g, 1);
 	if (g->rotary.D != 0) {
 		q = tape_rotary(t, q, &g->rotary, positions);
 		k = tape_rotary(t, k, &g->rotary, positions);
 	}
-	return tape_attention(t, q, k, input(t, g, 2), g->heads, g->kv_heads, g->segments, g->segment_count);
+	AttentionTerms terms = {.kind = g->pointwise ? ATTENTION_SILU : ATTENTION_SOFTMAX,
+	                        .position = g->p[3],
+	                        .time = g->p[4],
+	                        .origin = g->origin,
+	                        .query_times = times,
+	                        .key_times = times};
+	return tape_attention(t, q, k, input(t, g, 2), g->heads, g->kv_heads, g->segments, g->segment_count,
+	                      g->p[3] || g->p[4] || g->pointwise ? &terms : NULL);
 }
 
 static void test_attention_causal(void **state)
@@ -197,6 +207,61 @@ static void test_attention_causal(void **state)
 	add(&g, 2, 8, 4);
 	check(&g, build_attention);
 	rotary_free(&g.rotary);
+}
+
+/* Biases by position and time, tables shorter than the segments, in both kinds. */
+static void check_biased(bool pointwise, bool causal)
+{
+	Graph g = {.segments = {{0, 3, 0, 3, causal}, {3, 2, 3, 5, causal}},
+	           .segment_count = 2,
+	           .heads = 2,
+	           .kv_heads = 1,
+	           .pointwise = pointwise,
+	           .origin = causal ? 0 : 2};
+	add(&g, 0, 5, 8);
+	add(&g, 1, 8, 4);
+	add(&g, 2, 8, 4);
+	add(&g, 3, 2, causal ? 3 : 4);
+	add(&g, 4, 2, ATTENTION_TIMES);
+	check(&g, build_attention);
+}
+
+static void test_attention_biased(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 4; i++)
+		check_biased(i & 1, i & 2);
+}
+
+/* Against the definition, number by number. */
+static void test_bias_of_scores(void **state)
+{
+	(void)state;
+	const int64_t keys[] = {100, 99, 98, 97, 96, 94, 0, INT64_MIN};
+	const uint8_t expected[] = {0, 1, 3, 4, 5, 6, 14, 127};
+	const float position[] = {1, 2, 3}, time[ATTENTION_TIMES] = {[0] = 10, [3] = 20, [14] = 30};
+	uint8_t buckets[8];
+	float x[8] = {2, 2, 2, 2, 2, 2, 2, 2};
+	time_buckets(100, keys, 8, buckets);
+	assert_memory_equal(buckets, expected, 8);
+	attention_bias_add(x, 0.5f, 8, position, 3, 5, time, buckets);
+	const float sum[] = {14, 4, 24, 4, 3, 2, 32, 2};
+	for (int i = 0; i < 8; i++)
+		assert_true(x[i] == sum[i]);
+}
+
+static Tensor *build_silu(Tape *t, void *context, double *loss)
+{
+	(void)loss;
+	return tape_silu(t, input(t, context, 0));
+}
+
+static void test_silu(void **state)
+{
+	(void)state;
+	Graph g = {0};
+	add(&g, 0, 4, 5);
+	check(&g, build_silu);
 }
 
 /* Two queries with memories of their own, one of them empty, and a longer causal past. */
@@ -304,6 +369,9 @@ int main(void)
 	    cmocka_unit_test(test_rows),
 	    cmocka_unit_test(test_attention_causal),
 	    cmocka_unit_test(test_attention_cross),
+	    cmocka_unit_test(test_attention_biased),
+	    cmocka_unit_test(test_bias_of_scores),
+	    cmocka_unit_test(test_silu),
 	    cmocka_unit_test(test_loss),
 	    cmocka_unit_test(test_dropout_share),
 	    cmocka_unit_test(test_adamw),
