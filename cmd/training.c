@@ -253,10 +253,12 @@ static void log_words(FILE *log, const char *words)
 	for (size_t length; *words != '\0'; words += length + strspn(words + length, " ")) {
 		length = strcspn(words, " ");
 		const char *equals = memchr(words, '=', length);
-		if (equals != NULL &&
-		    strspn(equals + 1, "-0123456789.") == length - (size_t)(equals + 1 - words))
-			fprintf(log, ", \"%.*s\": %.*s", (int)(equals - words), words,
-			        (int)(words + length - equals - 1), equals + 1);
+		if (equals == NULL)
+			continue;
+		size_t size = length - (size_t)(equals + 1 - words);
+		const char *quote = strspn(equals + 1, "-0123456789.") == size ? "" : "\"";
+		fprintf(log, ", \"%.*s\": %s%.*s%s", (int)(equals - words), words, quote, (int)size,
+		        equals + 1, quote);
 	}
 }
 

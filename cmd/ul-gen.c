@@ -211,8 +211,11 @@ static json_t *ranking_json(const Parts *p, const Dataset *data, const Dataset *
 		json_array_append_new(scores, json_real((double)r->scores[i]));
 	}
 	bool target = q->target >= ID_FIRST;
+	/* Whoever knows the target's time plays in a league of its own, and ul-eval keeps tasks apart. */
+	bool knows_time = p->encoder != NULL && p->encoder->shape.times == TIMES_QUERY;
+	const char *task = knows_time ? "next-item (query time)" : "next-item";
 	return json_pack("{s:o, s:s, s:o, s:o, s:o, s:o, s:o}", "user",
-	                 json_text(strings_at(&q->users->ids, q->user)), "task", "next-item", "target",
+	                 json_text(strings_at(&q->users->ids, q->user)), "task", task, "target",
 	                 target ? json_text(strings_at(&data->items.strings, (size_t)q->target))
 	                        : json_null(),
 	                 "rank", r->rank != 0 ? json_integer((json_int_t)r->rank) : json_null(), "items",

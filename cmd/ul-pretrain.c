@@ -18,10 +18,10 @@ static const Tool tool = {
 };
 
 typedef struct {
-	const char *arch, *output, *query;
+	const char *arch, *output, *query, *block, *positions;
 	int64_t dim, layers, heads, kv_heads, max_len, batch, vocabulary;
 	double dropout, feature_weight, label_smoothing, mask_rate, holdout;
-	bool keep_seen;
+	bool keep_seen, time_bias, query_time;
 	CommonOptions common;
 	TrainingOptions training;
 } Settings;
@@ -32,6 +32,9 @@ static bool check_given(const Settings *s, const Option *table, size_t count, Er
 	if (strcmp(s->arch, "bert4rec") != 0 &&
 	    !options_refuse(table, count, "mask-rate", "--arch bert4rec", e))
 		return false;
+	if (strcmp(s->arch, "bert4rec") == 0 &&
+	    !options_refuse(table, count, "time-bias query-time", "--arch ar", e))
+		return false;
 	if (strcmp(s->arch, "bert4rec") == 0 && s->max_len == 1)
 		return fail(e, ERROR_USAGE,
 		            "--max-len of bert4rec is at least 2: an event, and a mask after it");
@@ -39,8 +42,10 @@ static bool check_given(const Settings *s, const Option *table, size_t count, Er
 		return options_refuse(table, count, "kv-heads vocab query holdout", "--arch lm", e);
 	if (s->max_len > LLM_POSITIONS)
 		return fail(e, ERROR_USAGE, "--max-len of a language model is at most %d", LLM_POSITIONS);
-	return options_refuse(table, count, "dropout feature-weight label-smoothing keep-seen",
-	                      "--arch ar or bert4rec", e);
+	return options_refuse(
+	    table, count,
+	    "dropout feature-weight label-smoothing keep-seen block positions time-bias query-time",
+	    "--arch ar or bert4rec", e);
 }
 
 /* Defaults that differ between the architectures: what was not given is 0. */
@@ -52,6 +57,7 @@ static void set_defaults(Settings *s)
 	s->heads = s->heads ? s->heads : (lm ? 4 : 2);
 	s->kv_heads = s->kv_heads ? s->kv_heads : (lm && s->heads % 2 == 0 ? s->heads / 2 : s->heads);
 	s->max_len = s->max_len ? s->max_len : (lm ? 256 : 200);
+	s->positions = s->positions ? s->positions : (strcmp(s->block, "hstu") == 0 ? "bias" : "rotary");
 	s->batch = s->batch ? s->batch : (lm ? 64 : 32);
 	s->training.lr = s->training.lr > 0 ? s->training.lr : (lm ? 0.003 : 0.001);
 	s->training.epochs = s->training.epochs > 0 ? s->training.epochs : (lm ? 40 : 60);
@@ -66,6 +72,14 @@ static void set_input(Provenance *p, DatasetReader *reader, const char **name, u
 	p->input_count = 1;
 }
 
+static EncoderPositions positions_of(const char *word)
+{
+	return strcmp(word, "bias") == 0   ? POSITIONS_BIAS
+	       : strcmp(word, "both") == 0 ? POSITIONS_BOTH
+	       : strcmp(word, "none") == 0 ? POSITIONS_NONE
+	                                   : POSITIONS_ROTARY;
+}
+
 static bool pretrain_encoder(const Settings *s, DatasetReader *reader, const Users *users,
                              const Provenance *provenance, Error *e)
 {
@@ -78,6 +92,9 @@ static bool pretrain_encoder(const Settings *s, DatasetReader *reader, const Use
 	    .heads = (size_t)s->heads,
 	    .max_len = (size_t)s->max_len,
 	    .dropout = s->dropout,
+	    .block = strcmp(s->block, "hstu") == 0 ? BLOCK_HSTU : BLOCK_TRANSFORMER,
+	    .positions = positions_of(s->positions),
+	    .times = s->query_time ? TIMES_QUERY : (s->time_bias ? TIMES_HISTORY : TIMES_NONE),
 	};
 	Encoder *encoder = encoder_new(&shape, data, seed, e);
 	PretrainingOptions options = {
@@ -182,13 +199,14 @@ int main(int argc, char **argv)
 {
 	Settings s = {.arch = "ar",
 	              .query = TASK_QUERY,
+	              .block = "transformer",
 	              .layers = -1,
 	              .dropout = 0.2,
 	              .feature_weight = 0.1,
 	              .mask_rate = 0.2,
 	              .vocabulary = 2048,
 	              .training = {.steps = -1, .decay = 0.01, .patience = 10}};
-	enum { OWN = 16 };
+	enum { OWN = 20 };
 	Option table[COMMON_OPTIONS + OWN + TRAINING_OPTIONS] = {
 	    [COMMON_OPTIONS] = {"output", 'o', OPTION_STRING, &s.output, "FILE", "write the model to FILE",
 	                        .incidental = true},
@@ -197,6 +215,14 @@ int main(int argc, char **argv)
 	    {"dim", 0, OPTION_INTEGER, &s.dim, "N", "width (default 64; lm: 128)", 2, 65536},
 	    {"layers", 0, OPTION_INTEGER, &s.layers, "N", "Transformer blocks (default 2; lm: 4)", 0, 1024},
 	    {"heads", 0, OPTION_INTEGER, &s.heads, "N", "attention heads (default 2; lm: 4)", 1, 1024},
+	    {"block", 0, OPTION_CHOICE, &s.block, "transformer|hstu",
+	     "encoders: what the blocks are made of (default transformer)"},
+	    {"positions", 0, OPTION_CHOICE, &s.positions, "rotary|bias|both|none",
+	     "encoders: how they know places (default rotary; hstu: bias)"},
+	    {"time-bias", 0, OPTION_FLAG, &s.time_bias, NULL,
+	     "ar: attention learns what the times between events mean"},
+	    {"query-time", 0, OPTION_FLAG, &s.query_time, NULL,
+	     "ar: the same, and the time of the event to be predicted is known: a league of its own"},
 	    {"max-len", 0, OPTION_INTEGER, &s.max_len, "N",
 	     "events of a history that are read, the last ones (default 200); lm: context in tokens (256)", 1,
 	     ENCODER_MAX_LEN},

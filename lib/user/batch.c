@@ -33,6 +33,9 @@ static bool translate_column(Translation *t, size_t c, Error *e)
 bool translation_new(Translation *t, const Encoder *m, const Dataset *data, Error *e)
 {
 	*t = (Translation){.encoder = m, .data = data};
+	if (m->shape.times != TIMES_NONE && !data->has_time)
+		return fail(e, ERROR_USAGE,
+		            "the data has no times, which the encoder reads: give ul-prep --time COLUMN");
 	t->features = memory_new(m->columns, sizeof *t->features, e);
 	t->ids = memory_new(m->columns, sizeof *t->ids, e);
 	if (t->features == NULL || t->ids == NULL)
@@ -143,11 +146,25 @@ static bool fill(EventBatch *b, const Translation *t, const Users *users, const 
 	return true;
 }
 
+/* From `row` on. */
+static void fill_times(EventBatch *b, const Users *users, Segment s, size_t row)
+{
+	for (size_t event = s.first; event < s.end; event++, row++) {
+		bool known = event + 1 < s.end || s.has_target;
+		b->times[row] = users->times[event];
+		b->query_times[row] = users->times[event + known];
+	}
+}
+
 static bool new_batch(EventBatch *b, const Translation *t, const Users *users, const Segment *histories,
                       size_t count, Role role, const bool *masked, Arena *arena, Error *e)
 {
 	bool causal = t->encoder->shape.arch == ENCODER_AR;
 	if (!fill(b, t, users, histories, count, role, masked, arena, e))
+		return false;
+	if (t->encoder->shape.times != TIMES_NONE &&
+	    ((b->times = arena_new(arena, b->rows, sizeof *b->times, e)) == NULL ||
+	     (b->query_times = arena_new(arena, b->rows, sizeof *b->query_times, e)) == NULL))
 		return false;
 	b->positions = arena_new(arena, b->rows, sizeof *b->positions, e);
 	b->segments = arena_new(arena, count, sizeof *b->segments, e);
@@ -158,6 +175,8 @@ static bool new_batch(EventBatch *b, const Translation *t, const Users *users, c
 		Segment s = newest(t, histories[i], role);
 		size_t length = s.end - s.first + masks_after(t, role);
 		b->segments[i] = (AttentionSegment){row, length, row, length, causal};
+		if (b->times != NULL)
+			fill_times(b, users, s, row);
 		for (size_t k = 0; k < length; k++)
 			b->positions[row++] = (int32_t)k;
 	}

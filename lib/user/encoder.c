@@ -49,11 +49,29 @@ static bool add_column(Encoder *m, size_t c, uint64_t seed, Error *e)
 	return m->heads[c] != NULL;
 }
 
+static LayerShape layer_shape(const EncoderShape *s)
+{
+	bool causal = s->arch != ENCODER_BERT4REC,
+	     bias = s->positions == POSITIONS_BIAS || s->positions == POSITIONS_BOTH;
+	return (LayerShape){.C = s->dim,
+	                    .memory = s->dim,
+	                    .heads = s->heads,
+	                    .kv_heads = s->heads,
+	                    .D = s->dim / s->heads,
+	                    .F = (8 * s->dim / 3 + 15) / 16 * 16,
+	                    .eps = 1e-5f,
+	                    .pointwise = s->block == BLOCK_HSTU,
+	                    .distances = !bias    ? 0
+	                                 : causal ? s->max_len
+	                                          : 2 * s->max_len - 1,
+	                    .origin = causal ? 0 : s->max_len - 1,
+	                    .time_bias = s->times != TIMES_NONE};
+}
+
 static bool add_blocks(Encoder *m, uint64_t seed, Error *e)
 {
 	const EncoderShape *s = &m->shape;
-	LayerShape shape = {
-	    s->dim, s->dim, s->heads, s->heads, s->dim / s->heads, (8 * s->dim / 3 + 15) / 16 * 16, 1e-5f};
+	LayerShape shape = layer_shape(s);
 	double out_scale = 1 / sqrt(2 * (double)(s->layers ? s->layers : 1));
 	for (size_t i = 0; i < s->layers; i++) {
 		char name[64];
@@ -61,7 +79,8 @@ static bool add_blocks(Encoder *m, uint64_t seed, Error *e)
 		if (!attention_layer_new(&m->attention[i], &m->parameters, name, &shape, out_scale, seed, e))
 			return false;
 		snprintf(name, sizeof name, "enc.block.%zu.ffn", i);
-		if (!feed_forward_new(&m->feed[i], &m->parameters, name, &shape, out_scale, seed, e))
+		if (s->block == BLOCK_TRANSFORMER &&
+		    !feed_forward_new(&m->feed[i], &m->parameters, name, &shape, out_scale, seed, e))
 			return false;
 	}
 	return rotary_new(&m->rotary, shape.D, s->max_len, 10000, 1, NULL, e);
@@ -122,7 +141,16 @@ void encoder_free(Encoder *m)
 	memory_free(m);
 }
 
-static const char *const arch_names[] = {[ENCODER_AR] = "ar", [ENCODER_BERT4REC] = "bert4rec"};
+/* The words of the metadata, by number; NULL ends a list. */
+static const char *const arch_names[] = {[ENCODER_AR] = "ar", [ENCODER_BERT4REC] = "bert4rec", NULL};
+static const char *const block_names[] = {[BLOCK_TRANSFORMER] = "transformer", [BLOCK_HSTU] = "hstu", NULL};
+static const char *const position_names[] = {[POSITIONS_ROTARY] = "rotary",
+                                             [POSITIONS_BIAS] = "bias",
+                                             [POSITIONS_BOTH] = "both",
+                                             [POSITIONS_NONE] = "none",
+                                             NULL};
+static const char *const time_names[] = {
+    [TIMES_NONE] = "none", [TIMES_HISTORY] = "history", [TIMES_QUERY] = "query", NULL};
 
 static bool describe(const Encoder *m, Document *d, Arena *arena, const Provenance *p, Error *e)
 {
@@ -133,6 +161,9 @@ static bool describe(const Encoder *m, Document *d, Arena *arena, const Provenan
 	       document_set_format(d, "ul.heads", e, "%zu", s->heads) &&
 	       document_set_format(d, "ul.max_len", e, "%zu", s->max_len) &&
 	       document_set_format(d, "ul.dropout", e, "%.17g", s->dropout) &&
+	       document_set(d, "ul.block", block_names[s->block], e) &&
+	       document_set(d, "ul.positions", position_names[s->positions], e) &&
+	       document_set(d, "ul.times", time_names[s->times], e) &&
 	       catalogue_add(d, arena, m->catalogue, e) && parameters_save(&m->parameters, d, e);
 }
 
@@ -146,21 +177,39 @@ bool encoder_save(const Encoder *m, const char *path, const Provenance *p, Error
 	return done;
 }
 
+/* The number of the word that the document has there; where it has none, 0. */
+static bool read_word(const Document *d, const char *key, const char *const *words, size_t *number, Error *e)
+{
+	const char *given = document_get(d, key);
+	for (*number = 0; given != NULL && words[*number] != NULL; ++*number)
+		if (strcmp(given, words[*number]) == 0)
+			return true;
+	return given == NULL || fail(e, ERROR_MALFORMED,
+	                             "an encoder with %s '%s', which this version does not know", key, given);
+}
+
 static bool read_shape(const Document *d, EncoderShape *s, Error *e)
 {
-	const char *arch;
+	const char *arch_name;
+	size_t arch, block, positions, times;
 	int64_t dim, layers, heads, max_len;
-	if (!document_get_string(d, "ul.arch", &arch, e) ||
+	if (!document_get_string(d, "ul.arch", &arch_name, e) ||
+	    !read_word(d, "ul.arch", arch_names, &arch, e) ||
+	    !read_word(d, "ul.block", block_names, &block, e) ||
+	    !read_word(d, "ul.positions", position_names, &positions, e) ||
+	    !read_word(d, "ul.times", time_names, &times, e) ||
 	    !document_get_integer(d, "ul.dim", 2, 1 << 16, &dim, e) ||
 	    !document_get_integer(d, "ul.layers", 0, 1024, &layers, e) ||
 	    !document_get_integer(d, "ul.heads", 1, 1 << 15, &heads, e) ||
 	    !document_get_integer(d, "ul.max_len", 1, ENCODER_MAX_LEN, &max_len, e) ||
 	    !document_get_real(d, "ul.dropout", 0, 0.99, &s->dropout, e))
 		return false;
-	s->arch = strcmp(arch, arch_names[ENCODER_BERT4REC]) == 0 ? ENCODER_BERT4REC : ENCODER_AR;
-	if (strcmp(arch, arch_names[s->arch]) != 0)
-		return fail(e, ERROR_MALFORMED,
-		            "an encoder of architecture '%s', which this version does not know", arch);
+	s->arch = (EncoderArch)arch;
+	s->block = (EncoderBlock)block;
+	s->positions = (EncoderPositions)positions;
+	s->times = (EncoderTimes)times;
+	if (s->times != TIMES_NONE && s->arch == ENCODER_BERT4REC)
+		return fail(e, ERROR_MALFORMED, "an encoder of bert4rec that reads times: there is none");
 	s->dim = (size_t)dim;
 	s->layers = (size_t)layers;
 	s->heads = (size_t)heads;
@@ -204,11 +253,19 @@ Tensor *encoder_forward(Tape *t, const Encoder *m, const EventBatch *b)
 		x = tape_embedding(t, x, column, m->tables[c], b->offsets[c], b->ids[c]);
 	x = tape_rmsnorm(t, tape_linear(t, x, m->input), m->input_norm, 1e-5f);
 	x = tape_dropout(t, x, rate);
-	Sequence s = {b->positions, &m->rotary, b->segments, b->segment_count,
-	              b->cache,     b->slots,   NULL,        NULL};
+	bool rotary = m->shape.positions == POSITIONS_ROTARY || m->shape.positions == POSITIONS_BOTH;
+	Sequence s = {.positions = rotary ? b->positions : NULL,
+	              .rotary = &m->rotary,
+	              .segments = b->segments,
+	              .segment_count = b->segment_count,
+	              .query_times = m->shape.times == TIMES_QUERY ? b->query_times : b->times,
+	              .key_times = b->times,
+	              .cache = b->cache,
+	              .slots = b->slots};
 	for (size_t i = 0; i < m->shape.layers; i++) {
 		x = tape_residual(t, x, attention_layer_self(t, &m->attention[i], x, &s, i), rate);
-		x = tape_residual(t, x, feed_forward(t, &m->feed[i], x), rate);
+		if (m->shape.block == BLOCK_TRANSFORMER)
+			x = tape_residual(t, x, feed_forward(t, &m->feed[i], x), rate);
 	}
 	return tape_rmsnorm(t, x, m->norm, 1e-5f);
 }

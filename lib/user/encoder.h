@@ -11,10 +11,21 @@
 
 typedef enum { ENCODER_AR, ENCODER_BERT4REC } EncoderArch;
 
+/* Blocks: attention and feed-forward layers, or HSTU's units (Zhai et al. 2024). */
+typedef enum { BLOCK_TRANSFORMER, BLOCK_HSTU } EncoderBlock;
+/* How a row knows where it is: rotary positions, a learned bias for each head and distance, both, none. */
+typedef enum { POSITIONS_ROTARY, POSITIONS_BIAS, POSITIONS_BOTH, POSITIONS_NONE } EncoderPositions;
+/* What it knows of times, as a learned bias for each head and bucket of seconds between a key's event and the
+ * row's own event; or, TIMES_QUERY, and the event that the row is to predict: a league of its own. */
+typedef enum { TIMES_NONE, TIMES_HISTORY, TIMES_QUERY } EncoderTimes;
+
 typedef struct {
 	size_t dim, layers, heads, max_len; /* max_len: events of a history that are read, the last ones */
 	double dropout;
 	EncoderArch arch;
+	EncoderBlock block;
+	EncoderPositions positions;
+	EncoderTimes times; /* of causal encoders alone */
 } EncoderShape;
 
 enum { ENCODER_MAX_LEN = 1 << 16 }; /* of a history */
@@ -31,7 +42,7 @@ typedef struct {
 	Parameter *input;   /* [d, Σ widths] */
 	Parameter *input_norm;
 	AttentionLayer *attention; /* by layer */
-	FeedForward *feed;
+	FeedForward *feed;         /* of Transformer blocks alone */
 	Parameter *norm;
 	Rotary rotary;
 } Encoder;
@@ -53,7 +64,7 @@ typedef struct {
 	int32_t **ids;    /* by column: the dataset's id → the encoder's */
 } Translation;
 
-/* ERROR_USAGE where the dataset lacks a feature of the encoder. */
+/* ERROR_USAGE where the dataset lacks a feature of the encoder, or times that it reads. */
 bool translation_new(Translation *t, const Encoder *m, const Dataset *data, Error *e);
 void translation_free(Translation *t);
 
@@ -67,7 +78,8 @@ typedef struct {
 	int64_t **offsets;
 	int32_t **ids;
 	int32_t *positions;
-	AttentionSegment *segments; /* one a history */
+	int64_t *times, *query_times; /* NULL where the encoder reads none */
+	AttentionSegment *segments;   /* one a history */
 	size_t segment_count;
 	/* Of histories that go on, instead of keys in the batch (see Sequence); NULL: none. */
 	KeyValueCache *cache;
@@ -75,7 +87,8 @@ typedef struct {
 } EventBatch;
 
 /* The events [first, end) of each history; what is longer than max_len loses its
- * beginning.  In the arena. */
+ * beginning.  A row's query time is that of the event after it; of the last row, where the history has no
+ * target, its own.  In the arena. */
 bool batch_new(EventBatch *b, const Translation *t, const Users *users, const Segment *histories,
                size_t count, Arena *arena, Error *e);
 /* The same, to ask for the event after each history: its last row is to predict that.  For bert4rec this is a

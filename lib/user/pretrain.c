@@ -207,7 +207,8 @@ static bool evaluate(void *context, GemmPrecision precision, Pool *pool, double 
 	if (count == 0)
 		snprintf(words, size, "validation=none (no user has three events)");
 	else
-		snprintf(words, size, "hr@10=%.4f ndcg@10=%.4f users=%zu", hr, ndcg, count);
+		snprintf(words, size, "hr@10=%.4f ndcg@10=%.4f users=%zu%s", hr, ndcg, count,
+		         p->encoder->shape.times == TIMES_QUERY ? " league=query-time" : "");
 	return true;
 }
 

@@ -150,13 +150,14 @@ class Dataset(Catalogue):
         first, *chunks = documents(path)
         super().__init__(*first)
         self.window = int(first[0]["ul.window"])
-        self.users, self.histories, self.event_values = [], [], []
+        self.users, self.histories, self.times, self.event_values = [], [], [], []
         of_event = [f["name"] for f in self.features if f["of"] == "event"]
         for _, tensors in chunks:
             self.users += texts(tensors, "user")
             values = {name: lists(tensors, "event." + name) for name in of_event}
             for a, b in zip(tensors["event.offsets"], tensors["event.offsets"][1:]):
                 self.histories.append(tensors["event.item"][a:b])
+                self.times.append(tensors["event.time"][a:b])
                 self.event_values.append({name: column[a:b] for name, column in values.items()})
 
     def column(self, feature, user, event):
@@ -181,14 +182,30 @@ def rotary(x, positions, width, base=10000.0):
     return np.stack([a * c - b * s, a * s + b * c], axis=-1).reshape(x.shape)
 
 
-def attend(q, k, v, width, causal):
-    """softmax(q k' / sqrt(width)) v; heads of q may share those of k and v."""
+def silu(x):
+    return x / (1 + np.exp(-x))
+
+
+def time_bucket(seconds):
+    if seconds == 0:
+        return 0
+    octave = int(np.floor(np.log2(seconds)))
+    return 1 + 2 * octave + int(seconds >= 1.5 * 2 ** octave)
+
+
+def attend(q, k, v, width, causal, bias=None, pointwise=False):
+    """softmax(q k' / sqrt(width) + bias) v, or silu(q k' + bias) v / keys; heads of q may share those of k and v."""
     out = np.empty_like(q)
     share = q.shape[1] // k.shape[1]
     for head in range(q.shape[1] // width):
         own = slice(head * width, (head + 1) * width)
         other = slice(head // share * width, (head // share + 1) * width)
-        scores = q[:, own] @ k[:, other].T / np.sqrt(width)
+        scores = q[:, own] @ k[:, other].T / (1 if pointwise else np.sqrt(width))
+        if bias is not None:
+            scores += bias[head]
+        if pointwise:
+            out[:, own] = np.tril(silu(scores)) / np.arange(1, len(q) + 1)[:, None] @ v[:, other]
+            continue
         if causal:
             scores[np.triu_indices(len(q), 1)] = -np.inf
         scores = np.exp(scores - scores.max(axis=1, keepdims=True))
@@ -198,8 +215,7 @@ def attend(q, k, v, width, causal):
 
 def feed_forward(w, name, x, eps):
     n = norm(x, w[name + "norm"], eps)
-    gate = n @ w[name + "gate"].T
-    return (gate / (1 + np.exp(-gate)) * (n @ w[name + "up"].T)) @ w[name + "down"].T
+    return (silu(n @ w[name + "gate"].T) * (n @ w[name + "up"].T)) @ w[name + "down"].T
 
 
 def weights_of(tensors):
@@ -217,6 +233,8 @@ class Encoder:
         self.w = weights_of(tensors)
         self.layers, self.heads = int(metadata["ul.layers"]), int(metadata["ul.heads"])
         self.dim, self.max_len = int(metadata["ul.dim"]), int(metadata["ul.max_len"])
+        self.block, self.positions = metadata["ul.block"], metadata["ul.positions"]
+        self.times = metadata["ul.times"]
         self.items = {text: i for i, text in enumerate(self.catalogue.items)}
         self.values = {name: {text: i for i, text in enumerate(vocabulary)}
                        for name, vocabulary in self.catalogue.values.items()}
@@ -231,17 +249,42 @@ class Encoder:
             parts.append(table[ids].mean(axis=0) if ids else np.zeros(table.shape[1]))
         return np.concatenate(parts)
 
-    def embeddings(self, data, user, end, first=0):
-        """E after the events [first, end) of a user."""
+    def bias(self, name, times, query_times):
+        """[heads, T, T], what is added to the scores."""
+        T = len(times)
+        total = np.zeros((self.heads, T, T))
+        for t in range(T):
+            for j in range(t + 1):
+                if name + "position_bias" in self.w:
+                    total[:, t, j] += self.w[name + "position_bias"][:, t - j]
+                if name + "time_bias" in self.w:
+                    total[:, t, j] += self.w[name + "time_bias"][:, time_bucket(query_times[t] - times[j])]
+        return total
+
+    def embeddings(self, data, user, end, first=0, asked=False):
+        """E after the events [first, end) of a user; asked: for the event that follows."""
         w, width = self.w, self.dim // self.heads
-        x = np.array([self.event(data, user, event) for event in range(max(first, end - self.max_len), end)])
-        positions = np.arange(len(x))
+        first = max(first, end - self.max_len)
+        x = np.array([self.event(data, user, event) for event in range(first, end)])
+        times = data.times[user][first:end] if self.times != "none" else np.zeros(len(x))
+        next_times = data.times[user][first + 1:end + asked] if self.times == "query" else times
+        query_times = np.append(next_times, times[len(next_times):])
+        turned = self.positions in ("rotary", "both")
+        positions = np.arange(len(x)) if turned else np.zeros(len(x))
+        hstu = self.block == "hstu"
         x = norm(x @ w["enc.input"].T, w["enc.input_norm"], 1e-5)
         for layer in range(self.layers):
             name = f"enc.block.{layer}.attn."
             n = norm(x, w[name + "norm"], 1e-5)
             q, k, v = (n @ w[name + part].T for part in "qkv")
-            x = x + attend(rotary(q, positions, width), rotary(k, positions, width), v, width, True) @ w[name + "o"].T
+            if hstu:
+                q, k, v = silu(q), silu(k), silu(v)
+            o = attend(rotary(q, positions, width), rotary(k, positions, width), v, width, True,
+                       self.bias(name, times, query_times), hstu)
+            if hstu:
+                x = x + (norm(o, w[name + "out_norm"], 1e-5) * silu(n @ w[name + "gate"].T)) @ w[name + "o"].T
+                continue
+            x = x + o @ w[name + "o"].T
             x = x + feed_forward(w, f"enc.block.{layer}.ffn.", x, 1e-5)
         return norm(x, w["enc.norm"], 1e-5)
 
@@ -510,8 +553,8 @@ def write_lines(path, lines):
         file.write("\n".join(lines) + "\n")
 
 
-def make_encoder(path="encoder.safetensors", seed=1):
-    run("ul-pretrain", "--dim", "16", "--heads", "4", "--max-len", "20", "--steps", "3", "-o", "encoder.ult",
+def make_encoder(path="encoder.safetensors", seed=1, options=()):
+    run("ul-pretrain", *options, "--dim", "16", "--heads", "4", "--max-len", "20", "--steps", "3", "-o", "encoder.ult",
         "data.ult")
     (metadata, tensors), = documents("encoder.ult")
     write_document(path, metadata, disturb(tensors, seed))

@@ -51,11 +51,10 @@ SMALL Llm *small_llm(bool tied, uint64_t seed)
 	return m;
 }
 
-SMALL Encoder *small_encoder(const Dataset *data, double dropout, uint64_t seed)
+SMALL Encoder *small_encoder_of(const EncoderShape *shape, const Dataset *data, uint64_t seed)
 {
 	Error e = {0};
-	EncoderShape shape = {8, 2, 2, 6, dropout};
-	Encoder *m = encoder_new(&shape, data, seed, &e);
+	Encoder *m = encoder_new(shape, data, seed, &e);
 	sample_must(m != NULL, &e);
 	/* Embeddings as large as after some training: the norm behind them makes differences of tiny ones
 	 * coarse. */
@@ -63,6 +62,12 @@ SMALL Encoder *small_encoder(const Dataset *data, double dropout, uint64_t seed)
 		for (size_t i = 0; i < m->tables[c]->count; i++)
 			m->tables[c]->value[i] *= 16;
 	return m;
+}
+
+SMALL Encoder *small_encoder(const Dataset *data, double dropout, uint64_t seed)
+{
+	return small_encoder_of(
+	    &(EncoderShape){.dim = 8, .layers = 2, .heads = 2, .max_len = 6, .dropout = dropout}, data, seed);
 }
 
 /* Hidden states of a text alone, by the whole forward pass. */

@@ -12,13 +12,13 @@ typedef struct {
 	double feature_weight, losses[8]; /* what encoder_loss() told, by column */
 } Setting;
 
-static Setting *setting_new(double dropout)
+static Setting *setting_of(const EncoderShape *shape)
 {
 	static Setting s;
 	Error e = {0};
 	s = (Setting){.feature_weight = 0.5};
 	sample_new(&s.sample, SPLIT_LEAVE_ONE_OUT, 0, (size_t[]){6, 4, 9}, 3, 7);
-	s.encoder = small_encoder(&s.sample.data, dropout, 4);
+	s.encoder = small_encoder_of(shape, &s.sample.data, 4);
 	assert_true(translation_new(&s.translation, s.encoder, &s.sample.data, &e));
 	for (size_t u = 0; u < 3; u++) {
 		size_t first = (size_t)s.sample.users.offsets[u], end = (size_t)s.sample.users.offsets[u + 1];
@@ -27,6 +27,12 @@ static Setting *setting_new(double dropout)
 		s.next[u] = (Segment){first + 1, end, true};
 	}
 	return &s;
+}
+
+static Setting *setting_new(double dropout)
+{
+	return setting_of(
+	    &(EncoderShape){.dim = 8, .layers = 2, .heads = 2, .max_len = 6, .dropout = dropout});
 }
 
 static void setting_free(Setting *s)
@@ -106,6 +112,38 @@ static void test_gradient(void **state)
 	setting_free(s);
 }
 
+/* Other blocks, positions and times. */
+static const EncoderShape variants[] = {
+    {8, 2, 2, 6, 0, ENCODER_AR, BLOCK_TRANSFORMER, POSITIONS_BIAS, TIMES_NONE},
+    {8, 2, 2, 6, 0, ENCODER_AR, BLOCK_TRANSFORMER, POSITIONS_NONE, TIMES_HISTORY},
+    {8, 2, 2, 6, 0, ENCODER_AR, BLOCK_TRANSFORMER, POSITIONS_BOTH, TIMES_QUERY},
+    {8, 2, 2, 6, 0, ENCODER_AR, BLOCK_HSTU, POSITIONS_BIAS, TIMES_NONE},
+    {8, 2, 2, 6, 0, ENCODER_AR, BLOCK_HSTU, POSITIONS_BOTH, TIMES_QUERY},
+};
+enum { VARIANTS = sizeof variants / sizeof *variants };
+
+/* With biases that say something, which they do not as they begin. */
+static Setting *setting_variant(size_t i)
+{
+	Setting *s = setting_of(&variants[i]);
+	for (size_t k = 0; k < s->encoder->parameters.count; k++) {
+		Parameter *p = s->encoder->parameters.items[k];
+		for (size_t n = 0; strstr(p->name, "_bias") != NULL && n < p->count; n++)
+			p->value[n] = sinf((float)(n + 1));
+	}
+	return s;
+}
+
+static void test_gradient_of_variants(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < VARIANTS; i++) {
+		Setting *s = setting_variant(i);
+		gradient_check(&s->encoder->parameters, build_loss, s, 40, 1e-2);
+		setting_free(s);
+	}
+}
+
 /* The embeddings are no leaves of their own: without features in the loss their heads get nothing. */
 static void test_feature_weight_zero(void **state)
 {
@@ -131,7 +169,7 @@ static void test_input_dropout(void **state)
 	Error e = {0};
 	Setting *s = setting_new(0);
 	Tape t = {0};
-	EncoderShape shape = {8, 0, 2, 6, 0.5};
+	EncoderShape shape = {.dim = 8, .layers = 0, .heads = 2, .max_len = 6, .dropout = 0.5};
 	Encoder *deep = s->encoder;
 	float outputs[3][5 * 8];
 	s->encoder = encoder_new(&shape, &s->sample.data, 4, &e);
@@ -170,6 +208,37 @@ static void test_causality(void **state)
 	}
 	tape_free(&t);
 	setting_free(s);
+}
+
+/* An event's time is known to the rows from it on, and, where the query's time is, to the one before. */
+static void test_causality_of_times(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < VARIANTS; i++) {
+		Setting *s = setting_variant(i);
+		Tape t = {0};
+		Segment all = {0, 5, true};
+		const Tensor *before = forward(&t, s, &all, 1, NULL);
+		bool reads = variants[i].times != TIMES_NONE, early = variants[i].times == TIMES_QUERY;
+		for (size_t event = 1; event < 6; event++) {
+			s->sample.users.times[event] += 500;
+			const Tensor *after = forward(&t, s, &all, 1, NULL);
+			size_t same = reads ? event - early : 5;
+			assert_memory_equal(before->value, after->value, same * 8 * sizeof(float));
+			/* The softmax over one key, of row 0, is 1 whatever is added. */
+			for (size_t row = same > 0 ? same : 1; row < 5; row++)
+				assert_memory_not_equal(before->value + row * 8, after->value + row * 8,
+				                        8 * sizeof(float));
+			s->sample.users.times[event] -= 500;
+		}
+		/* Without a target there is no time of one to know. */
+		all.has_target = false;
+		before = forward(&t, s, &all, 1, NULL);
+		s->sample.users.times[5] += 500;
+		assert_memory_equal(before->value, forward(&t, s, &all, 1, NULL)->value, 40 * sizeof(float));
+		tape_free(&t);
+		setting_free(s);
+	}
 }
 
 /* Every feature says something. */
@@ -230,11 +299,9 @@ static void test_long_history(void **state)
 	setting_free(s);
 }
 
-static void test_save_and_load(void **state)
+static void check_save_and_load(Setting *s)
 {
-	(void)state;
 	Error e = {0};
-	Setting *s = setting_new(0.3);
 	char path[64], again[64];
 	uint64_t hash = 0, second = 0;
 	Tape t = {0};
@@ -243,7 +310,8 @@ static void test_save_and_load(void **state)
 	small_path(again);
 	assert_true(encoder_save(s->encoder, path, SMALL_PROVENANCE, &e));
 	Encoder *m = encoder_load(path, &hash, &e);
-	assert_true(m != NULL && m->shape.dropout == 0.3 && m->shape.max_len == 6);
+	assert_non_null(m);
+	assert_memory_equal(&m->shape, &s->encoder->shape, sizeof m->shape);
 	assert_int_equal(small_hash(&m->parameters), small_hash(&s->encoder->parameters));
 	assert_true(translation_new(&translation, m, &s->sample.data, &e));
 	Setting loaded = *s;
@@ -267,6 +335,14 @@ static void test_save_and_load(void **state)
 	unlink(path);
 	unlink(again);
 	setting_free(s);
+}
+
+static void test_save_and_load(void **state)
+{
+	(void)state;
+	check_save_and_load(setting_new(0.3));
+	for (size_t i = 0; i < VARIANTS; i++)
+		check_save_and_load(setting_variant(i));
 }
 
 /* What loading says of a model with other settings or tensors than it should have. */
@@ -295,6 +371,10 @@ static void test_refused(void **state)
 	(void)state;
 	assert_int_equal(refusal("unimportant", "1", ""), ERROR_NONE);
 	assert_int_equal(refusal("ul.arch", "cert4rec", "cert4rec"), ERROR_MALFORMED);
+	assert_int_equal(refusal("ul.block", "convolution", "convolution"), ERROR_MALFORMED);
+	assert_int_equal(refusal("ul.block", "hstu", "gate"), ERROR_MALFORMED);
+	assert_int_equal(refusal("ul.positions", "bias", "position_bias"), ERROR_MALFORMED);
+	assert_int_equal(refusal("ul.times", "query", "time_bias"), ERROR_MALFORMED);
 	assert_int_equal(refusal("ul.kind", "adapter", "adapter"), ERROR_MALFORMED);
 	assert_int_equal(refusal("ul.dim", "10", ""), ERROR_MALFORMED);
 	assert_int_equal(refusal("ul.dim", "65536", "enc."), ERROR_MALFORMED); /* and takes no room for it */
@@ -471,7 +551,9 @@ int main(void)
 	    cmocka_unit_test(test_gradient),
 	    cmocka_unit_test(test_feature_weight_zero),
 	    cmocka_unit_test(test_input_dropout),
+	    cmocka_unit_test(test_gradient_of_variants),
 	    cmocka_unit_test(test_causality),
+	    cmocka_unit_test(test_causality_of_times),
 	    cmocka_unit_test(test_features_are_read),
 	    cmocka_unit_test(test_packing),
 	    cmocka_unit_test(test_long_history),
