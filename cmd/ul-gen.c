@@ -22,7 +22,7 @@ static const Tool tool = {
 
 typedef struct {
 	const char *model, *llm, *adapter, *baseline, *prompt, *query, *split, *format, *output;
-	int64_t history, rank, beam, limit, predict, top_k;
+	int64_t at, history, rank, beam, limit, predict, top_k;
 	double temperature, top_p;
 	bool keep_seen;
 	CommonOptions common;
@@ -59,6 +59,9 @@ static bool check_given(const Settings *s, const Option *table, size_t count, co
 	if (s->rank == 0 && !options_refuse(table, count, "query keep-seen beam format history", "--rank", e))
 		return false;
 	if (s->rank > 0 && !options_refuse(table, count, "n-predict temperature top-k top-p", "--prompt", e))
+		return false;
+	if ((s->model == NULL || s->llm != NULL || strcmp(s->split, "all") != 0) &&
+	    !options_refuse(table, count, "at", "-m alone and --split all", e))
 		return false;
 	if (s->llm == NULL && !options_refuse(table, count, "query beam", "--llm", e))
 		return false;
@@ -121,7 +124,12 @@ static bool open_ranker(const Settings *s, Parts *p, Ranker *ranker, Error *e)
 		if (!translation_new(&p->translation, p->encoder, data, e) ||
 		    !tool_check_data(&tool, &p->translation, s->common.quiet, e))
 			return false;
-		p->by_encoder = (EncoderRanker){p->encoder, &p->translation, s->keep_seen, GEMM_F32};
+		if (s->at >= 0 && p->encoder->shape.times != TIMES_QUERY)
+			return fail(e, ERROR_USAGE,
+			            "--at means nothing to %s: it was not trained with --query-time",
+			            s->model);
+		p->by_encoder = (EncoderRanker){p->encoder, &p->translation, s->keep_seen, GEMM_F32,
+		                                s->at >= 0 ? &s->at : NULL};
 		*ranker = encoder_ranker(&p->by_encoder);
 	}
 	return item_names(ranker->catalogue, &p->names, e) && item_names(data, &p->own, e);
@@ -380,6 +388,7 @@ int main(int argc, char **argv)
 {
 	Settings s = {.split = "test",
 	              .format = "jsonl",
+	              .at = -1,
 	              .history = 5,
 	              .beam = 64,
 	              .predict = 64,
@@ -397,6 +406,9 @@ int main(int argc, char **argv)
 	     "with --rank: ask this (default: what the adapter was trained with)"},
 	    {"split", 0, OPTION_CHOICE, &s.split, "test|val|train|all",
 	     "which event is asked for (default test); all: what comes after the last one"},
+	    {"at", 0, OPTION_INTEGER, &s.at, "SECONDS",
+	     "with --split all: ask for this time, of an encoder that reads the time of the question", 0,
+	     1e15},
 	    {"keep-seen", 0, OPTION_FLAG, &s.keep_seen, NULL, "also rank items that the user has had"},
 	    {"limit", 0, OPTION_INTEGER, &s.limit, "N", "answer for the first N users only", 1, 1e12},
 	    {"beam", 0, OPTION_INTEGER, &s.beam, "N",

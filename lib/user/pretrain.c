@@ -189,7 +189,7 @@ static bool evaluate(void *context, GemmPrecision precision, Pool *pool, double 
                      size_t size, Error *e)
 {
 	const Pretraining *p = context;
-	EncoderRanker encoder = {p->encoder, &p->translation, p->options.keep_seen, precision};
+	EncoderRanker encoder = {p->encoder, &p->translation, p->options.keep_seen, precision, NULL};
 	Ranker ranker = encoder_ranker(&encoder);
 	Rankings answers;
 	size_t next = 0;

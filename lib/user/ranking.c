@@ -142,6 +142,8 @@ static bool rank_by_encoder(void *context, Tape *t, const Query *queries, size_t
 		if (scores == NULL || seen == NULL ||
 		    !batch_questions(&batch, r->translation, q->users, &q->history, 1, &t->arena, e))
 			return false;
+		if (r->asked_at != NULL && batch.query_times != NULL && batch.rows > 0)
+			batch.query_times[batch.rows - 1] = *r->asked_at;
 		const Tensor *h = encoder_forward(t, m, &batch);
 		if (h == NULL) {
 			*e = t->error;

@@ -60,6 +60,7 @@ typedef struct {
 	const Translation *translation;
 	bool keep_seen;
 	GemmPrecision precision;
+	const int64_t *asked_at; /* when every question is asked, in seconds; NULL: as the data has it */
 } EncoderRanker;
 Ranker encoder_ranker(EncoderRanker *context);
 

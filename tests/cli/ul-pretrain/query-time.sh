@@ -16,3 +16,10 @@ cut -d, -f1,2,3 "$TESTDATA/events.csv" | prep -o timeless.ult
 words=time usage ul-pretrain --time-bias --steps 1 -o out timeless.ult
 words=times usage ul-gen -m known.ult --rank 1 timeless.ult
 words='arch ar' usage ul-pretrain --arch bert4rec --query-time -o out data.ult
+
+# The time that is asked for matters, and is refused where nothing reads it.
+ul-gen -q -m known.ult --rank 5 --split all data.ult >last
+ul-gen -q -m known.ult --rank 5 --split all --at 2000000000 data.ult >later
+expect 1 cmp -s last later
+words=query-time usage ul-gen -m history.ult --rank 5 --split all --at 2000000000 data.ult
+words='split all' usage ul-gen -m known.ult --rank 5 --at 2000000000 data.ult
