@@ -4,6 +4,7 @@
 #include "stream/output.h"
 #include "stream/row_writer.h"
 #include "tool.h"
+#include "user/items.h"
 #include "user/encoder.h"
 #include "user/task.h"
 #include "user/update.h"
@@ -298,10 +299,10 @@ static bool embed_new(const Settings *s, DatasetReader *reader, const Translatio
 /* A few new events may well be of new items alone. */
 static bool check_data(const Settings *s, const Translation *t, Error *e)
 {
-	if (s->state != NULL && t->encoder->shape.arch != ENCODER_AR)
-		return fail(
-		    e, ERROR_USAGE,
-		    "--state needs an encoder of --arch ar: with bert4rec a new event changes all rows");
+	if (s->state != NULL && t->encoder->shape.arch == ENCODER_BERT4REC)
+		return fail(e, ERROR_USAGE,
+		            "--state needs an encoder of --arch ar or dual: with bert4rec a new event "
+		            "changes all rows");
 	if (s->state != NULL && t->encoder->shape.times != TIMES_NONE)
 		return fail(e, ERROR_USAGE, "--state does not keep times, which this encoder reads");
 	if (s->state == NULL)
@@ -344,34 +345,40 @@ static bool embed(const Settings *s, Encoder *encoder, uint64_t hash, const char
 	return done;
 }
 
-/* The item table's rows; `titles` is empty where the catalogue has none. */
-static bool write_items(const Encoder *m, const Strings *titles, RowWriter *writer, Error *e)
+/* `titles` is empty where the catalogue has none. */
+static bool write_items(const Encoder *m, const ItemVectors *vectors, const Strings *titles,
+                        RowWriter *writer, Error *e)
 {
 	const Strings *ids = &m->catalogue->items.strings;
 	for (size_t id = ID_FIRST; id < ids->count; id++) {
 		if (titles->count > 0)
 			row_title(writer, strings_at(titles, id));
-		if (!row_write(writer, strings_at(ids, id), m->tables[0]->value + id * m->shape.dim, 1, e))
+		if (!row_write(writer, strings_at(ids, id), vectors->values + id * vectors->dim, 1, e))
 			return false;
 	}
 	return true;
 }
 
-static bool embed_items(const Settings *s, const Encoder *m, const Provenance *provenance, Error *e)
+static bool embed_items(const Settings *s, Encoder *m, const Provenance *provenance, Error *e)
 {
 	Strings titles = {0};
+	ItemVectors vectors = {0};
 	Document *first = document_new(e);
+	Pool *pool = first ? pool_new((size_t)s->common.threads, e) : NULL;
 	RowWriter *writer = NULL;
 	Embeddings what = {.dim = m->shape.dim,
 	                   .users = m->catalogue->items.strings.count - ID_FIRST,
 	                   .pool = "item",
 	                   .titled = items_have_titles(m->catalogue)};
-	bool done = first != NULL && describe(s, what, provenance, first, e) &&
+	bool done = pool != NULL && describe(s, what, provenance, first, e) &&
+	            item_vectors_new(&vectors, m, GEMM_F32, pool, e) &&
 	            (!what.titled || item_names(m->catalogue, &titles, e)) &&
 	            (writer = row_writer_open(s->output, s->format, first, e)) != NULL &&
-	            write_items(m, &titles, writer, e);
+	            write_items(m, &vectors, &titles, writer, e);
 	done = close_outputs(writer, &(States){0}, done, e);
 	strings_free(&titles);
+	item_vectors_free(&vectors);
+	pool_free(pool);
 	document_free(first);
 	return done;
 }

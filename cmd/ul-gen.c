@@ -128,8 +128,13 @@ static bool open_ranker(const Settings *s, Parts *p, Ranker *ranker, Error *e)
 			return fail(e, ERROR_USAGE,
 			            "--at means nothing to %s: it was not trained with --query-time",
 			            s->model);
-		p->by_encoder = (EncoderRanker){p->encoder, &p->translation, s->keep_seen, GEMM_F32,
-		                                s->at >= 0 ? &s->at : NULL};
+		p->by_encoder = (EncoderRanker){.encoder = p->encoder,
+		                                .translation = &p->translation,
+		                                .keep_seen = s->keep_seen,
+		                                .precision = GEMM_F32,
+		                                .asked_at = s->at >= 0 ? &s->at : NULL};
+		if (!encoder_ranker_start(&p->by_encoder, p->pool, e))
+			return false;
 		*ranker = encoder_ranker(&p->by_encoder);
 	}
 	return item_names(ranker->catalogue, &p->names, e) && item_names(data, &p->own, e);
@@ -164,6 +169,7 @@ static void close_parts(Parts *p)
 	pool_free(p->pool);
 	answerer_free(&p->answerer);
 	baseline_free(&p->by_baseline);
+	encoder_ranker_free(&p->by_encoder);
 	if (p->translation.encoder != NULL)
 		translation_free(&p->translation);
 	strings_free(&p->names);

@@ -18,10 +18,10 @@ static const Tool tool = {
 };
 
 typedef struct {
-	const char *arch, *output, *query, *block, *positions;
-	int64_t dim, layers, heads, kv_heads, max_len, batch, vocabulary;
-	double dropout, feature_weight, label_smoothing, mask_rate, holdout;
-	bool keep_seen, time_bias, query_time;
+	const char *arch, *output, *query, *block, *positions, *loss, *sampling;
+	int64_t dim, layers, heads, kv_heads, max_len, batch, vocabulary, negatives;
+	double temperature, calibration, dropout, feature_weight, label_smoothing, mask_rate, holdout;
+	bool free_items, keep_seen, time_bias, query_time;
 	CommonOptions common;
 	TrainingOptions training;
 } Settings;
@@ -35,6 +35,17 @@ static bool check_given(const Settings *s, const Option *table, size_t count, Er
 	if (strcmp(s->arch, "bert4rec") == 0 &&
 	    !options_refuse(table, count, "time-bias query-time", "--arch ar", e))
 		return false;
+	if (strcmp(s->arch, "dual") == 0 &&
+	    !options_refuse(table, count, "free-items feature-weight", "--arch ar or bert4rec", e))
+		return false;
+	if (strcmp(s->loss, "full") == 0 &&
+	    !options_refuse(table, count, "negatives sampling", "--loss sampled or gbce", e))
+		return false;
+	if (strcmp(s->loss, "full") != 0 &&
+	    !options_refuse(table, count, "label-smoothing", "--loss full", e))
+		return false;
+	if (strcmp(s->loss, "gbce") != 0 && !options_refuse(table, count, "calibration", "--loss gbce", e))
+		return false;
 	if (strcmp(s->arch, "bert4rec") == 0 && s->max_len == 1)
 		return fail(e, ERROR_USAGE,
 		            "--max-len of bert4rec is at least 2: an event, and a mask after it");
@@ -42,10 +53,11 @@ static bool check_given(const Settings *s, const Option *table, size_t count, Er
 		return options_refuse(table, count, "kv-heads vocab query holdout", "--arch lm", e);
 	if (s->max_len > LLM_POSITIONS)
 		return fail(e, ERROR_USAGE, "--max-len of a language model is at most %d", LLM_POSITIONS);
-	return options_refuse(
-	    table, count,
-	    "dropout feature-weight label-smoothing keep-seen block positions time-bias query-time",
-	    "--arch ar or bert4rec", e);
+	return options_refuse(table, count,
+	                      "dropout feature-weight label-smoothing keep-seen block positions time-bias "
+	                      "query-time loss negatives "
+	                      "sampling calibration temperature free-items",
+	                      "--arch ar, dual or bert4rec", e);
 }
 
 /* Defaults that differ between the architectures: what was not given is 0. */
@@ -57,6 +69,12 @@ static void set_defaults(Settings *s)
 	s->heads = s->heads ? s->heads : (lm ? 4 : 2);
 	s->kv_heads = s->kv_heads ? s->kv_heads : (lm && s->heads % 2 == 0 ? s->heads / 2 : s->heads);
 	s->max_len = s->max_len ? s->max_len : (lm ? 256 : 200);
+	bool dual = strcmp(s->arch, "dual") == 0;
+	s->loss = s->loss ? s->loss : (dual ? "sampled" : "full");
+	s->sampling = s->sampling ? s->sampling : (dual ? "batch" : "uniform");
+	s->negatives = s->negatives ? s->negatives : (dual ? 512 : 256);
+	s->temperature = s->temperature >= 0 ? s->temperature : (dual ? 0.05 : 0);
+	s->feature_weight = dual ? 0 : s->feature_weight;
 	s->positions = s->positions ? s->positions : (strcmp(s->block, "hstu") == 0 ? "bias" : "rotary");
 	s->batch = s->batch ? s->batch : (lm ? 64 : 32);
 	s->training.lr = s->training.lr > 0 ? s->training.lr : (lm ? 0.003 : 0.001);
@@ -86,7 +104,11 @@ static bool pretrain_encoder(const Settings *s, DatasetReader *reader, const Use
 	const Dataset *data = dataset_of(reader);
 	uint64_t seed = (uint64_t)s->common.seed;
 	EncoderShape shape = {
-	    .arch = strcmp(s->arch, "bert4rec") == 0 ? ENCODER_BERT4REC : ENCODER_AR,
+	    .arch = strcmp(s->arch, "bert4rec") == 0 ? ENCODER_BERT4REC
+	            : strcmp(s->arch, "dual") == 0   ? ENCODER_DUAL
+	                                             : ENCODER_AR,
+	    .temperature = s->temperature,
+	    .free_items = s->free_items,
 	    .dim = (size_t)s->dim,
 	    .layers = (size_t)s->layers,
 	    .heads = (size_t)s->heads,
@@ -102,6 +124,14 @@ static bool pretrain_encoder(const Settings *s, DatasetReader *reader, const Use
 	    .feature_weight = s->feature_weight,
 	    .label_smoothing = s->label_smoothing,
 	    .mask_rate = s->mask_rate,
+	    .loss = strcmp(s->loss, "gbce") == 0      ? ITEM_LOSS_GBCE
+	            : strcmp(s->loss, "sampled") == 0 ? ITEM_LOSS_SAMPLED
+	                                              : ITEM_LOSS_FULL,
+	    .negatives = (size_t)s->negatives,
+	    .sampling = strcmp(s->sampling, "batch") == 0         ? NEGATIVES_BATCH
+	                : strcmp(s->sampling, "log-uniform") == 0 ? NEGATIVES_LOG_UNIFORM
+	                                                          : NEGATIVES_UNIFORM,
+	    .calibration = s->calibration,
 	    .keep_seen = s->keep_seen,
 	    .seed = seed,
 	};
@@ -201,17 +231,21 @@ int main(int argc, char **argv)
 	              .query = TASK_QUERY,
 	              .block = "transformer",
 	              .layers = -1,
+	              .temperature = -1,
+	              .calibration = 0.75,
 	              .dropout = 0.2,
 	              .feature_weight = 0.1,
 	              .mask_rate = 0.2,
 	              .vocabulary = 2048,
 	              .training = {.steps = -1, .decay = 0.01, .patience = 10}};
-	enum { OWN = 20 };
+	enum { OWN = 26 };
 	Option table[COMMON_OPTIONS + OWN + TRAINING_OPTIONS] = {
 	    [COMMON_OPTIONS] = {"output", 'o', OPTION_STRING, &s.output, "FILE", "write the model to FILE",
 	                        .incidental = true},
-	    {"arch", 0, OPTION_CHOICE, &s.arch, "ar|bert4rec|lm",
-	     "user encoder that predicts the next event (default) or masked ones, or language model"},
+	    {"arch", 0, OPTION_CHOICE, &s.arch, "ar|dual|bert4rec|lm",
+	     "user encoder that predicts the next event (default), with a tower for items, or masked events; "
+	     "or "
+	     "language model"},
 	    {"dim", 0, OPTION_INTEGER, &s.dim, "N", "width (default 64; lm: 128)", 2, 65536},
 	    {"layers", 0, OPTION_INTEGER, &s.layers, "N", "Transformer blocks (default 2; lm: 4)", 0, 1024},
 	    {"heads", 0, OPTION_INTEGER, &s.heads, "N", "attention heads (default 2; lm: 4)", 1, 1024},
@@ -232,6 +266,18 @@ int main(int argc, char **argv)
 	     "encoders: share of activations dropped (default 0.2)", 0, 0.9},
 	    {"feature-weight", 0, OPTION_REAL, &s.feature_weight, "X",
 	     "encoders: weight of each feature's loss beside the item's 1 (default 0.1)", 0, 100},
+	    {"loss", 0, OPTION_CHOICE, &s.loss, "full|sampled|gbce",
+	     "encoders: softmax over all items (default) or over sampled ones (default of dual), or gBCE"},
+	    {"negatives", 0, OPTION_INTEGER, &s.negatives, "N",
+	     "sampled losses: negatives that some hundred targets share (default 256; dual: 512)", 1, 1e6},
+	    {"sampling", 0, OPTION_CHOICE, &s.sampling, "uniform|log-uniform|batch",
+	     "what is drawn as negatives (default uniform; dual: batch, targets of the step)"},
+	    {"calibration", 0, OPTION_REAL, &s.calibration, "T",
+	     "gbce: 0 as BCE, 1 as the full softmax (default 0.75)", 0, 1},
+	    {"temperature", 0, OPTION_REAL, &s.temperature, "X",
+	     "encoders: cosine logits over X; 0: products (default 0; dual: 0.05)", 0, 1000},
+	    {"free-items", 0, OPTION_FLAG, &s.free_items, NULL,
+	     "encoders: items have another embedding as outputs than as inputs"},
 	    {"label-smoothing", 0, OPTION_REAL, &s.label_smoothing, "X",
 	     "encoders: share of each target that is spread over all items (default 0)", 0, 0.9},
 	    {"mask-rate", 0, OPTION_REAL, &s.mask_rate, "X",

@@ -90,27 +90,43 @@ Tensor *tape_embedding(Tape *t, Tensor *into, size_t column, Parameter *w, const
 
 typedef struct {
 	Tensor *x, *y;
-	Parameter *g;
+	const float *g;
+	Parameter *parameter; /* that g is of, or NULL */
 	float *inverse;
 } Norm;
 
 static void norm_backward(Tape *t, const void *context)
 {
 	const Norm *n = context;
-	rmsnorm_backward(n->x->value, n->g->value, n->inverse, n->y->gradient, n->x->rows, n->x->cols,
-	                 tape_gradient(t, n->x, NULL), gradient_of(t, n->g));
+	rmsnorm_backward(n->x->value, n->g, n->inverse, n->y->gradient, n->x->rows, n->x->cols,
+	                 tape_gradient(t, n->x, NULL), n->parameter ? gradient_of(t, n->parameter) : NULL);
+}
+
+static Tensor *norm(Tape *t, Tensor *x, const float *g, Parameter *parameter, float eps)
+{
+	Tensor *y = x ? tape_tensor(t, x->rows, x->cols, needs(x) || (parameter && parameter->trains)) : NULL;
+	float *inverse = y ? arena_new(&t->arena, x->rows, sizeof *inverse, &t->error) : NULL;
+	if (inverse == NULL)
+		return NULL;
+	rmsnorm_forward(x->value, g, eps, x->rows, x->cols, y->value, inverse);
+	if (needs(y))
+		tape_record(t, y, norm_backward, &(Norm){x, y, g, parameter, inverse}, sizeof(Norm));
+	return y;
 }
 
 Tensor *tape_rmsnorm(Tape *t, Tensor *x, Parameter *g, float eps)
 {
-	Tensor *y = x ? tape_tensor(t, x->rows, x->cols, needs(x) || g->trains) : NULL;
-	float *inverse = y ? arena_new(&t->arena, x->rows, sizeof *inverse, &t->error) : NULL;
-	if (inverse == NULL)
+	return norm(t, x, g->value, g, eps);
+}
+
+Tensor *tape_normalize(Tape *t, Tensor *x, float length)
+{
+	float *g = x ? arena_new(&t->arena, x->cols, sizeof *g, &t->error) : NULL;
+	if (g == NULL)
 		return NULL;
-	rmsnorm_forward(x->value, g->value, eps, x->rows, x->cols, y->value, inverse);
-	if (needs(y))
-		tape_record(t, y, norm_backward, &(Norm){x, y, g, inverse}, sizeof(Norm));
-	return y;
+	for (size_t i = 0; i < x->cols; i++)
+		g[i] = length / sqrtf((float)x->cols);
+	return norm(t, x, g, NULL, 1e-20f);
 }
 
 typedef struct {
@@ -443,4 +459,56 @@ bool tape_cross_entropy(Tape *t, Tensor *h, Parameter *w, LossTargets targets, f
 	                  .dh = tape_gradient(t, h, NULL),
 	                  .dw = dw ? dw + w->first_row * w->cols : NULL};
 	return t->error.code == ERROR_NONE && cross_entropy(&c, loss, rows, &t->scratch, &t->error);
+}
+
+static bool lay_out(PackedOperand *p, GemmPrecision precision, Arena *arena, Error *e)
+{
+	size_t tasks;
+	if (!packed_begin(p, precision, arena, &tasks, e))
+		return false;
+	for (size_t i = 0; i < tasks; i++)
+		packed_fill(p, i);
+	return true;
+}
+
+bool tape_cross_entropy_of(Tape *t, Tensor *h, Tensor *y, LossTargets targets, float weight, double *loss,
+                           size_t *rows)
+{
+	if (h == NULL || y == NULL)
+		return false;
+	ArenaMark mark = arena_mark(&t->scratch);
+	PackedOperand forward = {.k = y->cols, .n = y->rows, .source = {y->value, y->cols, true}},
+	              backward = {.k = y->rows, .n = y->cols, .source = {y->value, y->cols, false}};
+	CrossEntropy c = {.precision = t->precision,
+	                  .N = h->rows,
+	                  .h = h->value,
+	                  .forward = &forward,
+	                  .backward = &backward,
+	                  .targets = targets,
+	                  .weight = weight,
+	                  .dh = tape_gradient(t, h, NULL),
+	                  .dw = tape_gradient(t, y, NULL)};
+	bool done = t->error.code == ERROR_NONE && lay_out(&forward, t->precision, &t->scratch, &t->error) &&
+	            lay_out(&backward, t->precision, &t->scratch, &t->error) &&
+	            cross_entropy(&c, loss, rows, &t->scratch, &t->error);
+	arena_rewind(&t->scratch, mark);
+	return done;
+}
+
+bool tape_sampled_loss(Tape *t, Tensor *h, Tensor *y, const SampledTerms *terms, const int32_t *positive,
+                       float weight, double *loss, size_t *rows)
+{
+	if (h == NULL || y == NULL)
+		return false;
+	SampledLoss s = {.precision = t->precision,
+	                 .terms = *terms,
+	                 .N = h->rows,
+	                 .C = h->cols,
+	                 .h = h->value,
+	                 .y = y->value,
+	                 .positive = positive,
+	                 .weight = weight,
+	                 .dh = tape_gradient(t, h, NULL),
+	                 .dy = tape_gradient(t, y, NULL)};
+	return t->error.code == ERROR_NONE && sampled_loss(&s, loss, rows, &t->scratch, &t->error);
 }

@@ -5,6 +5,7 @@
 
 #include "math/attention.h"
 #include "math/loss.h"
+#include "math/sampled_loss.h"
 #include "nn/tape.h"
 
 /* y = x Wᵀ: x [N, in], W [out, in] */
@@ -14,6 +15,8 @@ Tensor *tape_linear(Tape *t, Tensor *x, Parameter *w);
 Tensor *tape_embedding(Tape *t, Tensor *into, size_t column, Parameter *w, const int64_t *offsets,
                        const int32_t *ids);
 Tensor *tape_rmsnorm(Tape *t, Tensor *x, Parameter *g, float eps);
+/* length · x / |x|, row by row (cosine logits) */
+Tensor *tape_normalize(Tape *t, Tensor *x, float length);
 Tensor *tape_swiglu(Tape *t, Tensor *gate, Tensor *up);
 Tensor *tape_silu(Tape *t, Tensor *x);
 /* x + dropout(z, rate) */
@@ -56,5 +59,14 @@ Tensor *tape_rows(Tape *t, Tensor *x, const int32_t *rows, size_t count);
  * to h's and W's. */
 bool tape_cross_entropy(Tape *t, Tensor *h, Parameter *w, LossTargets targets, float weight, double *loss,
                         size_t *rows);
+
+/* The same of logits = h yᵀ, of a tensor y [V, C]. */
+bool tape_cross_entropy_of(Tape *t, Tensor *h, Tensor *y, LossTargets targets, float weight, double *loss,
+                           size_t *rows);
+
+/* Loss of h [N, C] against candidates y, whose numbers in `positive` [N] are each row's own
+ * (math/sampled_loss.h); adds gradients of weight · loss at once. */
+bool tape_sampled_loss(Tape *t, Tensor *h, Tensor *y, const SampledTerms *terms, const int32_t *positive,
+                       float weight, double *loss, size_t *rows);
 
 #endif

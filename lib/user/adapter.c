@@ -58,7 +58,7 @@ static bool add_cross(Adapter *a, uint64_t seed, Error *e)
 static Adapter *new_adapter(const AdapterShape *shape, Encoder *encoder, Llm *llm, const char *query,
                             const ParameterSource *source, uint64_t seed, Error *e)
 {
-	if (encoder->shape.arch != ENCODER_AR) {
+	if (encoder->shape.arch == ENCODER_BERT4REC) {
 		fail(e, ERROR_USAGE,
 		     "each row of a bert4rec encoder knows the events after it: an adapter needs one that "
 		     "was trained with --arch ar");

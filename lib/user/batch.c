@@ -159,7 +159,7 @@ static void fill_times(EventBatch *b, const Users *users, Segment s, size_t row)
 static bool new_batch(EventBatch *b, const Translation *t, const Users *users, const Segment *histories,
                       size_t count, Role role, const bool *masked, Arena *arena, Error *e)
 {
-	bool causal = t->encoder->shape.arch == ENCODER_AR;
+	bool causal = t->encoder->shape.arch != ENCODER_BERT4REC;
 	if (!fill(b, t, users, histories, count, role, masked, arena, e))
 		return false;
 	if (t->encoder->shape.times != TIMES_NONE &&

@@ -1,5 +1,7 @@
 #include "user/encoder.h"
 
+#include "user/items.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -35,18 +37,42 @@ static bool add_column(Encoder *m, size_t c, uint64_t seed, Error *e)
 	                              EMBEDDING_DEVIATION, seed, e);
 	if (m->tables[c] == NULL)
 		return false;
-	parameter_multiplies(m->tables[c], ID_FIRST);
 	/* What has no value of its own says nothing. */
 	if (m->parameters.source == NULL)
 		memset(m->tables[c]->value, 0, (size_t)ID_FIRST * width * sizeof(float));
-	if (c == 0)
+	if (c == 0 || m->shape.arch == ENCODER_DUAL)
 		return true;
+	parameter_multiplies(m->tables[c], ID_FIRST);
 	snprintf(name, sizeof name, "enc.head.%s", of);
 	m->heads[c] = parameters_add(&m->parameters, name, 2, (size_t[]){width, m->shape.dim}, INIT_NORMAL,
 	                             1 / sqrt((double)m->shape.dim), seed, e);
 	if (m->heads[c] != NULL)
 		parameter_multiplies(m->heads[c], 0);
 	return m->heads[c] != NULL;
+}
+
+/* What E is multiplied with. */
+static bool add_output(Encoder *m, uint64_t seed, Error *e)
+{
+	const Dataset *d = m->catalogue;
+	size_t items = column_values(d, 0), width = m->shape.dim;
+	m->output = m->tables[0];
+	if (m->shape.arch == ENCODER_DUAL) {
+		for (size_t c = 1; c < m->columns; c++)
+			width += d->features[c - 1].of_item ? m->tables[c]->cols : 0;
+		m->tower = parameters_add(&m->parameters, "enc.tower", 2, (size_t[]){m->shape.dim, width},
+		                          INIT_NORMAL, 1 / sqrt((double)m->shape.dim), seed, e);
+		if (m->tower != NULL)
+			parameter_multiplies(m->tower, 0);
+		return m->tower != NULL;
+	}
+	if (m->shape.free_items)
+		m->output =
+		    parameters_add(&m->parameters, "enc.head.item", 2, (size_t[]){items, m->shape.dim},
+		                   INIT_NORMAL, EMBEDDING_DEVIATION, seed, e);
+	if (m->output != NULL && m->shape.temperature == 0)
+		parameter_multiplies(m->output, ID_FIRST);
+	return m->output != NULL;
 }
 
 static LayerShape layer_shape(const EncoderShape *s)
@@ -105,6 +131,8 @@ static bool build(Encoder *m, uint64_t seed, Error *e)
 			return false;
 		width += m->tables[c]->cols;
 	}
+	if (!add_output(m, seed, e))
+		return false;
 	m->input = parameters_add(&m->parameters, "enc.input", 2, (size_t[]){s->dim, width}, INIT_NORMAL,
 	                          1 / sqrt((double)s->dim), seed, e);
 	m->input_norm = parameters_add(&m->parameters, "enc.input_norm", 1, &s->dim, INIT_ONE, 0, seed, e);
@@ -142,7 +170,8 @@ void encoder_free(Encoder *m)
 }
 
 /* The words of the metadata, by number; NULL ends a list. */
-static const char *const arch_names[] = {[ENCODER_AR] = "ar", [ENCODER_BERT4REC] = "bert4rec", NULL};
+static const char *const arch_names[] = {
+    [ENCODER_AR] = "ar", [ENCODER_BERT4REC] = "bert4rec", [ENCODER_DUAL] = "dual", NULL};
 static const char *const block_names[] = {[BLOCK_TRANSFORMER] = "transformer", [BLOCK_HSTU] = "hstu", NULL};
 static const char *const position_names[] = {[POSITIONS_ROTARY] = "rotary",
                                              [POSITIONS_BIAS] = "bias",
@@ -151,6 +180,7 @@ static const char *const position_names[] = {[POSITIONS_ROTARY] = "rotary",
                                              NULL};
 static const char *const time_names[] = {
     [TIMES_NONE] = "none", [TIMES_HISTORY] = "history", [TIMES_QUERY] = "query", NULL};
+static const char *const item_words[] = {"tied", "free", NULL};
 
 static bool describe(const Encoder *m, Document *d, Arena *arena, const Provenance *p, Error *e)
 {
@@ -164,6 +194,8 @@ static bool describe(const Encoder *m, Document *d, Arena *arena, const Provenan
 	       document_set(d, "ul.block", block_names[s->block], e) &&
 	       document_set(d, "ul.positions", position_names[s->positions], e) &&
 	       document_set(d, "ul.times", time_names[s->times], e) &&
+	       document_set_format(d, "ul.temperature", e, "%.17g", s->temperature) &&
+	       document_set(d, "ul.items", item_words[s->free_items], e) &&
 	       catalogue_add(d, arena, m->catalogue, e) && parameters_save(&m->parameters, d, e);
 }
 
@@ -191,13 +223,16 @@ static bool read_word(const Document *d, const char *key, const char *const *wor
 static bool read_shape(const Document *d, EncoderShape *s, Error *e)
 {
 	const char *arch_name;
-	size_t arch, block, positions, times;
+	size_t arch, block, positions, times, items;
 	int64_t dim, layers, heads, max_len;
 	if (!document_get_string(d, "ul.arch", &arch_name, e) ||
 	    !read_word(d, "ul.arch", arch_names, &arch, e) ||
 	    !read_word(d, "ul.block", block_names, &block, e) ||
 	    !read_word(d, "ul.positions", position_names, &positions, e) ||
 	    !read_word(d, "ul.times", time_names, &times, e) ||
+	    !read_word(d, "ul.items", item_words, &items, e) ||
+	    (document_get(d, "ul.temperature") != NULL &&
+	     !document_get_real(d, "ul.temperature", 0, 1000, &s->temperature, e)) ||
 	    !document_get_integer(d, "ul.dim", 2, 1 << 16, &dim, e) ||
 	    !document_get_integer(d, "ul.layers", 0, 1024, &layers, e) ||
 	    !document_get_integer(d, "ul.heads", 1, 1 << 15, &heads, e) ||
@@ -208,6 +243,7 @@ static bool read_shape(const Document *d, EncoderShape *s, Error *e)
 	s->block = (EncoderBlock)block;
 	s->positions = (EncoderPositions)positions;
 	s->times = (EncoderTimes)times;
+	s->free_items = items == 1;
 	if (s->times != TIMES_NONE && s->arch == ENCODER_BERT4REC)
 		return fail(e, ERROR_MALFORMED, "an encoder of bert4rec that reads times: there is none");
 	s->dim = (size_t)dim;
@@ -267,30 +303,21 @@ Tensor *encoder_forward(Tape *t, const Encoder *m, const EventBatch *b)
 		if (m->shape.block == BLOCK_TRANSFORMER)
 			x = tape_residual(t, x, feed_forward(t, &m->feed[i], x), rate);
 	}
-	return tape_rmsnorm(t, x, m->norm, 1e-5f);
+	x = tape_rmsnorm(t, x, m->norm, 1e-5f);
+	return m->shape.temperature > 0 ? tape_normalize(t, x, (float)(1 / m->shape.temperature)) : x;
 }
 
 bool encoder_loss(Tape *t, const Encoder *m, Tensor *h, const EventBatch *targets, size_t total,
-                  double feature_weight, double smoothing, double *loss, size_t *counted)
+                  double feature_weight, const ItemLoss *items, double *loss, size_t *counted)
 {
-	for (size_t c = 0; c < m->columns; c++) {
-		LossTargets columns = {targets->offsets[c], targets->ids[c], c == 0 ? (float)smoothing : 0};
-		double weight = (c == 0 ? 1 : feature_weight) / (double)total;
-		if (weight == 0)
-			continue;
-		Tensor *y = c == 0 ? h : tape_linear(t, h, m->heads[c]);
-		if (!tape_cross_entropy(t, y, m->tables[c], columns, (float)weight, &loss[c], &counted[c]))
+	if (!item_loss(t, m, h, targets, items, (float)(1 / (double)total), &loss[0], &counted[0]))
+		return false;
+	double weight = feature_weight / (double)total;
+	for (size_t c = 1; weight > 0 && c < m->columns; c++) {
+		LossTargets columns = {targets->offsets[c], targets->ids[c], 0};
+		if (!tape_cross_entropy(t, tape_linear(t, h, m->heads[c]), m->tables[c], columns,
+		                        (float)weight, &loss[c], &counted[c]))
 			return false;
 	}
 	return true;
-}
-
-void encoder_scores(const Encoder *m, GemmPrecision precision, const float *h, size_t N, float *scores)
-{
-	const Parameter *table = m->tables[0];
-	gemm_packed(precision, N, (Operand){h, table->cols, false}, packed_whole(&table->forward), false,
-	            scores + ID_FIRST, table->rows);
-	for (size_t i = 0; i < N; i++)
-		for (size_t id = 0; id < (size_t)ID_FIRST; id++)
-			scores[i * table->rows + id] = -INFINITY;
 }

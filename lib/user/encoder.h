@@ -2,14 +2,15 @@
  * embeddings of its item and features, side by side, projected to width d; L
  * pre-norm Transformer blocks (RMSNorm, rotary positions, SwiGLU) follow.  The blocks of `ar` are causal: row
  * t of the output, E [T, d], is the user as of event t, and predicts event t + 1.  Those of `bert4rec` (Sun
- * et al. 2019) see all events; where an event is masked, its row predicts it. */
+ * et al. 2019) see all events; where an event is masked, its row predicts it.  `dual` is `ar` with an item
+ * tower beside it: an item is not its own embedding, but what the tower makes of it and of its features. */
 #ifndef USER_ENCODER_H
 #define USER_ENCODER_H
 
 #include "data/dataset.h"
 #include "nn/layers.h"
 
-typedef enum { ENCODER_AR, ENCODER_BERT4REC } EncoderArch;
+typedef enum { ENCODER_AR, ENCODER_BERT4REC, ENCODER_DUAL } EncoderArch;
 
 /* Blocks: attention and feed-forward layers, or HSTU's units (Zhai et al. 2024). */
 typedef enum { BLOCK_TRANSFORMER, BLOCK_HSTU } EncoderBlock;
@@ -26,6 +27,9 @@ typedef struct {
 	EncoderBlock block;
 	EncoderPositions positions;
 	EncoderTimes times; /* of causal encoders alone */
+	/* Cosine logits: items have length 1, rows of E 1 / temperature; 0: products as they are. */
+	double temperature;
+	bool free_items; /* items have another table as outputs than as inputs */
 } EncoderShape;
 
 enum { ENCODER_MAX_LEN = 1 << 16 }; /* of a history */
@@ -38,8 +42,11 @@ typedef struct {
 	Parameters parameters;
 	size_t columns;
 	Parameter **tables; /* by column: [values, width] */
-	Parameter **heads;  /* by column: [width, d], from E to the column's space; NULL for the item */
-	Parameter *input;   /* [d, Σ widths] */
+	Parameter **
+	    heads; /* by column: [width, d], from E to the column's space; NULL for the item, and in `dual` */
+	Parameter *output; /* [items, d], what E is multiplied with: the item's table, or one of its own */
+	Parameter *tower;  /* [d, Σ widths of the item and its own features] of `dual`; else NULL */
+	Parameter *input;  /* [d, Σ widths] */
 	Parameter *input_norm;
 	AttentionLayer *attention; /* by layer */
 	FeedForward *feed;         /* of Transformer blocks alone */
@@ -106,15 +113,18 @@ bool batch_targets(EventBatch *b, const Translation *t, const Users *users, cons
 /* E [rows, d] of a batch. */
 Tensor *encoder_forward(Tape *t, const Encoder *m, const EventBatch *b);
 
-/* Σ over columns of weight(column) · cross-entropy of E against the targets, row by
- * row; gradients of it / `total` are added at once.  Column 0 has weight 1, the others
- * `feature_weight`; `smoothing` is that of the items' truth (math/loss.h).  loss and counted are by column:
- * Σ, unweighted, and the targets; added to. */
-bool encoder_loss(Tape *t, const Encoder *m, Tensor *e, const EventBatch *targets, size_t total,
-                  double feature_weight, double smoothing, double *loss, size_t *counted);
+/* What makes the loss of the items. */
+typedef struct {
+	bool sampled; /* against the negatives that `terms` names, by the encoder's ids; else a softmax over
+	                 all items */
+	SampledTerms terms;
+	float smoothing; /* of the full softmax's truth (math/loss.h) */
+} ItemLoss;
 
-/* Scores of all items, scores [N, items] with the encoder's item ids as columns:
- * h · item table; -infinity for ids that are no items. */
-void encoder_scores(const Encoder *m, GemmPrecision precision, const float *h, size_t N, float *scores);
+/* Σ over columns of weight(column) · loss of E against the targets, row by row; gradients of it / `total` are
+ * added at once.  Column 0 has weight 1, the others `feature_weight` and the cross-entropy.  loss and counted
+ * are by column: Σ, unweighted, and the targets; added to. */
+bool encoder_loss(Tape *t, const Encoder *m, Tensor *e, const EventBatch *targets, size_t total,
+                  double feature_weight, const ItemLoss *items, double *loss, size_t *counted);
 
 #endif

@@ -2,6 +2,8 @@
 
 #include "eval/metrics.h"
 #include "user/histories.h"
+#include "user/items.h"
+#include "user/negatives.h"
 #include "user/ranking.h"
 
 #include <math.h>
@@ -26,7 +28,12 @@ struct Pretraining {
 	size_t history_count, targets;
 	size_t *shards; /* first history of each shard, and the end */
 	size_t shard_count;
+	size_t *starts;      /* events of the step before each history, and all */
+	Negatives negatives; /* of sampled losses */
 };
+
+/* What random numbers are for, beside what the epoch and its order take. */
+enum { NEGATIVES = 0x6e6567 };
 
 Pretraining *pretraining_new(Encoder *m, const Dataset *data, const Users *users,
                              const PretrainingOptions *options, Error *e)
@@ -36,8 +43,11 @@ Pretraining *pretraining_new(Encoder *m, const Dataset *data, const Users *users
 		return NULL;
 	*p = (Pretraining){.encoder = m, .data = data, .users = users, .options = *options};
 	if (translation_new(&p->translation, m, data, e) &&
+	    (options->loss == ITEM_LOSS_FULL ||
+	     negatives_new(&p->negatives, options->sampling, &p->translation, users, e)) &&
 	    (p->histories = memory_new(options->batch, sizeof *p->histories, e)) != NULL &&
-	    (p->shards = memory_new(options->batch + 1, sizeof *p->shards, e)) != NULL)
+	    (p->shards = memory_new(options->batch + 1, sizeof *p->shards, e)) != NULL &&
+	    (p->starts = memory_new(options->batch + 1, sizeof *p->starts, e)) != NULL)
 		return p;
 	pretraining_free(p);
 	return NULL;
@@ -48,6 +58,8 @@ void pretraining_free(Pretraining *p)
 	if (p == NULL)
 		return;
 	translation_free(&p->translation);
+	negatives_free(&p->negatives);
+	memory_free(p->starts);
 	histories_free(&p->cut);
 	memory_free(p->histories);
 	memory_free(p->shards);
@@ -109,8 +121,10 @@ static size_t start_step(void *context, size_t step)
 	p->targets = p->shard_count = 0;
 	for (size_t i = 0; i < p->history_count; i++) {
 		p->targets += take_history(p, i);
+		p->starts[i] = all;
 		all += length_of(p->histories[i]);
 	}
+	p->starts[p->history_count] = all;
 	size_t share = all / LANES;
 	share = share < LEAST_EVENTS ? LEAST_EVENTS : (share > MOST_EVENTS ? MOST_EVENTS : share);
 	for (size_t i = 0; i < p->history_count; i++) {
@@ -168,18 +182,49 @@ static Tensor *predict_masked(const Pretraining *p, Tape *t, const Segment *hist
 	return tape_rows(t, encoder_forward(t, p->encoder, &inputs), rows, masked_count);
 }
 
+/* The loss of items: for a sampled one negatives of the shard's own are drawn. */
+static bool choose_loss(const Pretraining *p, Tape *t, size_t shard, ItemLoss *loss)
+{
+	const PretrainingOptions *o = &p->options;
+	*loss = (ItemLoss){.sampled = o->loss != ITEM_LOSS_FULL, .smoothing = (float)o->label_smoothing};
+	if (!loss->sampled)
+		return true;
+	Random random = {
+	    random_key(random_key(random_key(random_key(o->seed, NEGATIVES), p->epoch), p->first), shard), 0};
+	int32_t *ids = arena_new(&t->arena, o->negatives, sizeof *ids, &t->error);
+	float *log_expected = arena_new(&t->arena, o->negatives, sizeof *log_expected, &t->error);
+	if (ids == NULL || log_expected == NULL)
+		return false;
+	StepTargets step = {.translation = &p->translation,
+	                    .users = p->users,
+	                    .histories = p->histories,
+	                    .starts = p->starts,
+	                    .count = p->history_count,
+	                    .ahead = !masks(p)};
+	negatives_draw(&p->negatives, &random, o->negatives, &step, ids, log_expected);
+	loss->terms = (SampledTerms){.kind = o->loss == ITEM_LOSS_GBCE ? LOSS_GBCE : LOSS_SAMPLED_SOFTMAX,
+	                             .negatives = o->negatives,
+	                             .ids = ids,
+	                             .log_expected = log_expected,
+	                             .beta = gbce_beta(o->negatives, p->negatives.items, o->calibration)};
+	return true;
+}
+
 static bool run_shard(void *context, Tape *t, size_t shard, double *loss, size_t *targets, size_t *events)
 {
 	const Pretraining *p = context;
 	const Segment *histories = p->histories + p->shards[shard];
 	size_t count = p->shards[shard + 1] - p->shards[shard];
 	EventBatch labels = {0};
+	ItemLoss items;
+	if (!choose_loss(p, t, shard, &items))
+		return false;
 	Tensor *h = (masks(p) ? predict_masked : predict_next)(p, t, histories, count, &labels);
 	for (size_t i = 0; i < count; i++)
 		*events += length_of(histories[i]);
 	return h != NULL &&
-	       encoder_loss(t, p->encoder, h, &labels, p->targets, p->options.feature_weight,
-	                    p->options.label_smoothing, loss, targets) &&
+	       encoder_loss(t, p->encoder, h, &labels, p->targets, p->options.feature_weight, &items, loss,
+	                    targets) &&
 	       tape_backward(t);
 }
 
@@ -189,13 +234,19 @@ static bool evaluate(void *context, GemmPrecision precision, Pool *pool, double 
                      size_t size, Error *e)
 {
 	const Pretraining *p = context;
-	EncoderRanker encoder = {p->encoder, &p->translation, p->options.keep_seen, precision, NULL};
+	EncoderRanker encoder = {.encoder = p->encoder,
+	                         .translation = &p->translation,
+	                         .keep_seen = p->options.keep_seen,
+	                         .precision = precision};
 	Ranker ranker = encoder_ranker(&encoder);
 	Rankings answers;
 	size_t next = 0;
 	double hr = 0, ndcg = 0;
-	if (!rank_users(&ranker, p->data, p->users, PART_VALIDATION, 0, p->users->count, &next, pool,
-	                &answers, e))
+	bool done = encoder_ranker_start(&encoder, pool, e) &&
+	            rank_users(&ranker, p->data, p->users, PART_VALIDATION, 0, p->users->count, &next, pool,
+	                       &answers, e);
+	encoder_ranker_free(&encoder);
+	if (!done)
 		return false;
 	size_t count = answers.count;
 	for (size_t i = 0; i < count; i++) {

@@ -4,15 +4,21 @@
 #define USER_PRETRAIN_H
 
 #include "nn/trainer.h"
-#include "user/encoder.h"
+#include "user/negatives.h"
 
 typedef struct Pretraining Pretraining;
+
+typedef enum { ITEM_LOSS_FULL, ITEM_LOSS_SAMPLED, ITEM_LOSS_GBCE } ItemLossKind;
 
 typedef struct {
 	size_t batch;                           /* histories a step */
 	double feature_weight, label_smoothing; /* encoder_loss() */
-	double mask_rate;                       /* bert4rec */
-	bool keep_seen;                         /* validation ranks items that the user has had, too */
+	ItemLossKind loss;
+	size_t negatives; /* of sampled losses, drawn for each shard of a step */
+	NegativeSampling sampling;
+	double calibration; /* t of gBCE */
+	double mask_rate;   /* bert4rec */
+	bool keep_seen;     /* validation ranks items that the user has had, too */
 	uint64_t seed;
 } PretrainingOptions;
 

@@ -151,13 +151,23 @@ static bool rank_by_encoder(void *context, Tape *t, const Query *queries, size_t
 		}
 		for (size_t k = 0; k < had; k++)
 			seen[k] = r->translation->ids[0][q->users->items[first + k]];
-		encoder_scores(m, r->precision, h->value + (h->rows - 1) * h->cols, 1, scores);
+		item_scores(&r->items, r->precision, h->value + (h->rows - 1) * h->cols, 1, scores);
 		if (!vector_finite(scores + ID_FIRST, V - ID_FIRST))
 			return fail(e, ERROR_FAILURE,
 			            "the encoder gives no numbers: are its weights damaged?");
 		ranking_fill(&answers[i], scores, V, seen, had, r->translation->ids[0][q->target], K);
 	}
 	return true;
+}
+
+bool encoder_ranker_start(EncoderRanker *r, Pool *pool, Error *e)
+{
+	return item_vectors_new(&r->items, r->encoder, r->precision, pool, e);
+}
+
+void encoder_ranker_free(EncoderRanker *r)
+{
+	item_vectors_free(&r->items);
 }
 
 Ranker encoder_ranker(EncoderRanker *context)

@@ -5,7 +5,7 @@
 
 #include "data/dataset.h"
 #include "nn/tape.h"
-#include "user/encoder.h"
+#include "user/items.h"
 
 /* A question: what follows the history?  Item ids are the dataset's. */
 typedef struct {
@@ -54,14 +54,18 @@ void rankings_free(Rankings *r);
 void ranking_fill(Ranking *r, float *scores, size_t V, const int32_t *seen, size_t seen_count, int32_t target,
                   size_t K);
 
-/* Ranks by the encoder alone: E's last row · item embeddings. */
+/* Ranks by the encoder alone: E's last row · items. */
 typedef struct {
 	const Encoder *encoder;
 	const Translation *translation;
 	bool keep_seen;
 	GemmPrecision precision;
 	const int64_t *asked_at; /* when every question is asked, in seconds; NULL: as the data has it */
+	ItemVectors items;       /* of encoder_ranker_start() */
 } EncoderRanker;
+/* Computes the items once for all questions; the encoder's weights must not change until it is freed. */
+bool encoder_ranker_start(EncoderRanker *r, Pool *pool, Error *e);
+void encoder_ranker_free(EncoderRanker *r);
 Ranker encoder_ranker(EncoderRanker *context);
 
 /* Most-popular (how often an item occurs in the training events) and co-occurrence (how often

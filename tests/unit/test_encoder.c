@@ -2,6 +2,7 @@
 #include "gradient.h"
 
 #include "small_models.h"
+#include "user/items.h"
 #include "user/pretrain.h"
 
 typedef struct {
@@ -92,7 +93,8 @@ static Tensor *build_loss(Tape *t, void *context, double *loss)
 	assert_true(
 	    batch_targets(&targets, &s->translation, &s->sample.users, s->next, 3, &t->arena, &t->error));
 	memset(s->losses, 0, sizeof s->losses);
-	assert_true(encoder_loss(t, s->encoder, h, &targets, 10, s->feature_weight, 0, s->losses, counted));
+	assert_true(encoder_loss(t, s->encoder, h, &targets, 10, s->feature_weight, &(ItemLoss){0}, s->losses,
+	                         counted));
 	assert_int_equal(counted[0], h->rows);
 	for (size_t c = 0; c < s->encoder->columns; c++) {
 		double by_hand = column_loss(s->encoder, h, &targets, c);
@@ -299,6 +301,17 @@ static void test_long_history(void **state)
 	setting_free(s);
 }
 
+static void score(const Encoder *m, const float *h, float *scores)
+{
+	Error e = {0};
+	ItemVectors items;
+	Pool *pool = pool_new(1, &e);
+	assert_true(pool != NULL && item_vectors_new(&items, m, GEMM_F32, pool, &e));
+	item_scores(&items, GEMM_F32, h, 1, scores);
+	item_vectors_free(&items);
+	pool_free(pool);
+}
+
 static void check_save_and_load(Setting *s)
 {
 	Error e = {0};
@@ -321,8 +334,8 @@ static void check_save_and_load(Setting *s)
 	             *b = forward(&t, &loaded, s->histories, 3, NULL);
 	assert_memory_equal(a->value, b->value, a->rows * 8 * sizeof(float));
 	float scores[2][10];
-	encoder_scores(s->encoder, GEMM_F32, a->value, 1, scores[0]);
-	encoder_scores(m, GEMM_F32, b->value, 1, scores[1]);
+	score(s->encoder, a->value, scores[0]);
+	score(m, b->value, scores[1]);
 	assert_memory_equal(scores[0], scores[1], sizeof scores[0]);
 	assert_true(isinf(scores[0][0]) && isinf(scores[0][ID_MASK]) && isfinite(scores[0][ID_FIRST]));
 	assert_true(encoder_save(m, again, SMALL_PROVENANCE, &e));

@@ -167,9 +167,10 @@ static void test_encoder_ranker(void **state)
 	sample_new(&s, SPLIT_LEAVE_ONE_OUT, 0, lengths, 40, 12);
 	Encoder *m = small_encoder(&s.data, 0, 4);
 	assert_true(translation_new(&translation, m, &s.data, &e));
-	EncoderRanker context = {m, &translation, false, GEMM_F32};
+	EncoderRanker context = {.encoder = m, .translation = &translation, .precision = GEMM_F32};
 	Ranker ranker = encoder_ranker(&context);
 	Pool *pool = pool_new(3, &e);
+	assert_true(encoder_ranker_start(&context, pool, &e));
 	assert_true(rank_users(&ranker, &s.data, &s.users, PART_TEST, 4, 35, &(size_t){0}, pool, &r, &e));
 	assert_int_equal(r.count, 35);
 	for (size_t i = 0; i < r.count; i++) {
@@ -180,7 +181,7 @@ static void test_encoder_ranker(void **state)
 		assert_int_equal(q->user, i);
 		assert_true(batch_new(&batch, &translation, &s.users, &q->history, 1, &t.arena, &e));
 		const Tensor *h = encoder_forward(&t, m, &batch);
-		encoder_scores(m, GEMM_F32, h->value + (h->rows - 1) * 8, 1, scores);
+		item_scores(&context.items, GEMM_F32, h->value + (h->rows - 1) * 8, 1, scores);
 		size_t first = (size_t)s.users.offsets[i];
 		ranking_fill(&alone, scores, 12 + ID_FIRST, s.users.items + first, q->history.end - first,
 		             q->target, 4);
@@ -195,6 +196,7 @@ static void test_encoder_ranker(void **state)
 	    rank_users(&ranker, &s.data, &s.users, PART_TEST, SIZE_MAX / 8, 1, &(size_t){0}, pool, &r, &e));
 	assert_true(r.count == 1 && r.answers[0].count == 12 - r.queries[0].history.end);
 	rankings_free(&r);
+	encoder_ranker_free(&context);
 	pool_free(pool);
 	translation_free(&translation);
 	encoder_free(m);
