@@ -11,6 +11,7 @@ typedef struct {
 	Translation translation;
 	Segment histories[3], next[3];
 	double feature_weight, losses[8]; /* what encoder_loss() told, by column */
+	ItemLoss items;
 } Setting;
 
 static Setting *setting_of(const EncoderShape *shape)
@@ -58,7 +59,7 @@ static Tensor *forward(Tape *t, const Setting *s, const Segment *histories, size
 /* Cross-entropy of column c, in double, from the hidden states. */
 static double column_loss(const Encoder *m, const Tensor *h, const EventBatch *targets, size_t c)
 {
-	const Parameter *table = m->tables[c], *head = m->heads[c];
+	const Parameter *table = c == 0 ? m->output : m->tables[c], *head = m->heads[c];
 	double loss = 0;
 	for (size_t r = 0; r < h->rows; r++) {
 		double y[64] = {0}, sum = 0, right = 0;
@@ -93,11 +94,13 @@ static Tensor *build_loss(Tape *t, void *context, double *loss)
 	assert_true(
 	    batch_targets(&targets, &s->translation, &s->sample.users, s->next, 3, &t->arena, &t->error));
 	memset(s->losses, 0, sizeof s->losses);
-	assert_true(encoder_loss(t, s->encoder, h, &targets, 10, s->feature_weight, &(ItemLoss){0}, s->losses,
-	                         counted));
+	assert_true(
+	    encoder_loss(t, s->encoder, h, &targets, 10, s->feature_weight, &s->items, s->losses, counted));
 	assert_int_equal(counted[0], h->rows);
 	for (size_t c = 0; c < s->encoder->columns; c++) {
-		double by_hand = column_loss(s->encoder, h, &targets, c);
+		bool plain =
+		    s->encoder->tower == NULL && s->encoder->shape.temperature == 0 && !s->items.sampled;
+		double by_hand = c > 0 || plain ? column_loss(s->encoder, h, &targets, c) : s->losses[c];
 		*loss += (c == 0 ? 1 : s->feature_weight) * by_hand / 10;
 		if (c == 0 || s->feature_weight > 0)
 			assert_true(fabs(s->losses[c] - by_hand) < 1e-4);
@@ -121,6 +124,11 @@ static const EncoderShape variants[] = {
     {8, 2, 2, 6, 0, ENCODER_AR, BLOCK_TRANSFORMER, POSITIONS_BOTH, TIMES_QUERY},
     {8, 2, 2, 6, 0, ENCODER_AR, BLOCK_HSTU, POSITIONS_BIAS, TIMES_NONE},
     {8, 2, 2, 6, 0, ENCODER_AR, BLOCK_HSTU, POSITIONS_BOTH, TIMES_QUERY},
+    {.dim = 8, .layers = 1, .heads = 2, .max_len = 6, .free_items = true},
+    {.dim = 8, .layers = 1, .heads = 2, .max_len = 6, .temperature = 0.2},
+    {.dim = 8, .layers = 1, .heads = 2, .max_len = 6, .temperature = 0.2, .free_items = true},
+    {.dim = 8, .layers = 1, .heads = 2, .max_len = 6, .temperature = 0.2, .arch = ENCODER_DUAL},
+    {.dim = 8, .layers = 1, .heads = 2, .max_len = 6, .arch = ENCODER_DUAL},
 };
 enum { VARIANTS = sizeof variants / sizeof *variants };
 
@@ -139,8 +147,13 @@ static Setting *setting_variant(size_t i)
 static void test_gradient_of_variants(void **state)
 {
 	(void)state;
-	for (size_t i = 0; i < VARIANTS; i++) {
-		Setting *s = setting_variant(i);
+	static const int32_t ids[] = {ID_FIRST, ID_FIRST + 4, ID_FIRST + 2};
+	static const float log_expected[] = {0.5f, -0.5f, 1};
+	for (size_t i = 0; i < 2 * VARIANTS; i++) {
+		Setting *s = setting_variant(i / 2);
+		s->feature_weight = variants[i / 2].arch == ENCODER_DUAL ? 0 : 0.5;
+		s->items = (ItemLoss){.sampled = i % 2,
+		                      .terms = {.negatives = 3, .ids = ids, .log_expected = log_expected}};
 		gradient_check(&s->encoder->parameters, build_loss, s, 40, 1e-2);
 		setting_free(s);
 	}
@@ -496,6 +509,49 @@ static double one_step(Setting *s, Trainee *trainee, Tape *t, uint64_t step, Poo
 	return loss[0] / (double)targets[0];
 }
 
+/* Whatever the architecture and the loss: a fall, and the target among the first. */
+static void check_learns(const EncoderShape *shape, const PretrainingOptions *options)
+{
+	Error e = {0};
+	Setting *s = setting_of(shape);
+	Tape t = {0};
+	Pretraining *p = pretraining_new(s->encoder, &s->sample.data, &s->sample.users, options, &e);
+	assert_non_null(p);
+	Trainee trainee = pretraining_trainee(p);
+	Pool *pool = pool_new(1, &e);
+	double first = 0, last = 0, score = -1;
+	char words[256];
+	for (uint64_t step = 1; step <= 150; step++) {
+		last = one_step(s, &trainee, &t, step, pool);
+		first = step == 1 ? last : first;
+	}
+	assert_true(last < first / 2);
+	assert_true(trainee.evaluate(trainee.context, GEMM_F32, pool, &score, words, sizeof words, &e));
+	assert_true(score > 0.6);
+	pool_free(pool);
+	pretraining_free(p);
+	tape_free(&t);
+	setting_free(s);
+}
+
+static void test_losses_learn(void **state)
+{
+	(void)state;
+	EncoderShape plain = {.dim = 8, .layers = 1, .heads = 2, .max_len = 6}, dual = plain, cosine = plain;
+	dual.arch = ENCODER_DUAL;
+	dual.temperature = cosine.temperature = 0.1;
+	PretrainingOptions options = {.batch = 8, .negatives = 5, .seed = 1, .calibration = 0.75};
+	check_learns(&cosine, &options);
+	options.loss = ITEM_LOSS_SAMPLED;
+	options.sampling = NEGATIVES_LOG_UNIFORM;
+	check_learns(&plain, &options);
+	options.sampling = NEGATIVES_BATCH;
+	check_learns(&dual, &options);
+	options.loss = ITEM_LOSS_GBCE;
+	options.sampling = NEGATIVES_UNIFORM;
+	check_learns(&plain, &options);
+}
+
 static void test_masked_pretraining_learns(void **state)
 {
 	(void)state;
@@ -575,6 +631,7 @@ int main(void)
 	    cmocka_unit_test(test_translation),
 	    cmocka_unit_test(test_pretraining_learns),
 	    cmocka_unit_test(test_masks),
+	    cmocka_unit_test(test_losses_learn),
 	    cmocka_unit_test(test_masked_pretraining_learns),
 	};
 	gemm_start();
