@@ -18,7 +18,7 @@ static const Tool tool = {
 };
 
 typedef struct {
-	const char *arch, *output, *query;
+	const char *arch, *ffn, *output, *query;
 	int64_t dim, layers, heads, kv_heads, max_len, batch, vocabulary;
 	double dropout, feature_weight, label_smoothing, mask_rate, holdout;
 	bool keep_seen;
@@ -39,7 +39,7 @@ static bool check_given(const Settings *s, const Option *table, size_t count, Er
 		return options_refuse(table, count, "kv-heads vocab query holdout", "--arch lm", e);
 	if (s->max_len > LLM_POSITIONS)
 		return fail(e, ERROR_USAGE, "--max-len of a language model is at most %d", LLM_POSITIONS);
-	return options_refuse(table, count, "dropout feature-weight label-smoothing keep-seen",
+	return options_refuse(table, count, "ffn dropout feature-weight label-smoothing keep-seen",
 	                      "--arch ar or bert4rec", e);
 }
 
@@ -78,6 +78,7 @@ static bool pretrain_encoder(const Settings *s, DatasetReader *reader, const Use
 	    .heads = (size_t)s->heads,
 	    .max_len = (size_t)s->max_len,
 	    .dropout = s->dropout,
+	    .ffn = strcmp(s->ffn, "gelu") == 0 ? FFN_GELU : FFN_SWIGLU,
 	};
 	Encoder *encoder = encoder_new(&shape, data, seed, e);
 	PretrainingOptions options = {
@@ -181,6 +182,7 @@ static bool pretrain(const Settings *s, const char *path, Provenance *provenance
 int main(int argc, char **argv)
 {
 	Settings s = {.arch = "ar",
+	              .ffn = "swiglu",
 	              .query = TASK_QUERY,
 	              .layers = -1,
 	              .dropout = 0.2,
@@ -188,7 +190,7 @@ int main(int argc, char **argv)
 	              .mask_rate = 0.2,
 	              .vocabulary = 2048,
 	              .training = {.steps = -1, .decay = 0.01, .patience = 10}};
-	enum { OWN = 16 };
+	enum { OWN = 17 };
 	Option table[COMMON_OPTIONS + OWN + TRAINING_OPTIONS] = {
 	    [COMMON_OPTIONS] = {"output", 'o', OPTION_STRING, &s.output, "FILE", "write the model to FILE",
 	                        .incidental = true},
@@ -202,6 +204,8 @@ int main(int argc, char **argv)
 	     ENCODER_MAX_LEN},
 	    {"batch", 0, OPTION_INTEGER, &s.batch, "N", "histories a step (default 32); lm: texts (64)", 1,
 	     1e6},
+	    {"ffn", 0, OPTION_CHOICE, &s.ffn, "swiglu|gelu",
+	     "encoders: feed-forward layers, with a gate (default) or without one"},
 	    {"dropout", 0, OPTION_REAL, &s.dropout, "X",
 	     "encoders: share of activations dropped (default 0.2)", 0, 0.9},
 	    {"feature-weight", 0, OPTION_REAL, &s.feature_weight, "X",

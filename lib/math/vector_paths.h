@@ -28,6 +28,8 @@
 	X(void, swiglu_backward,                                                                             \
 	  (const float *gate, const float *up, const float *dy, size_t n, float *dgate, float *dup),         \
 	  (gate, up, dy, n, dgate, dup))                                                                     \
+	X(void, gelu_forward, (const float *x, size_t n, float *y), (x, n, y))                               \
+	X(void, gelu_backward, (const float *x, const float *dy, size_t n, float *dx), (x, dy, n, dx))       \
 	X(void, dropout_forward,                                                                             \
 	  (const float *x, const float *z, float rate, uint32_t key, size_t n, float *y),                    \
 	  (x, z, rate, key, n, y))                                                                           \

@@ -11,6 +11,7 @@ typedef struct {
 	size_t heads, kv_heads, D; /* D: width of a head */
 	size_t F;                  /* hidden width of the feed-forward layer */
 	float eps;                 /* of RMSNorm */
+	bool plain;                /* a feed-forward layer without a gate */
 } LayerShape;
 
 /* o( softmax(q(norm(x)) k(m)ᵀ / √D) v(m) ), m = norm(x), or a memory. */
@@ -19,13 +20,13 @@ typedef struct {
 	LayerShape shape;
 } AttentionLayer;
 
-/* down( silu(gate(norm(x))) · up(norm(x)) ) */
+/* SwiGLU: down( silu(gate(norm(x))) · up(norm(x)) ); without a gate (NULL): down( gelu(up(norm(x))) ) */
 typedef struct {
 	Parameter *norm, *gate, *up, *down;
 	LayerShape shape;
 } FeedForward;
 
-/* Parameters PREFIX.norm, .q, .k, .v, .o and PREFIX.norm, .gate, .up, .down; normal with
+/* Parameters PREFIX.norm, .q, .k, .v, .o and PREFIX.norm, .gate (unless plain), .up, .down; normal with
  * deviation 1/√in, the last matrix of each times `out_scale` (1/√(2·layers) keeps a
  * deep residual stream level). */
 bool attention_layer_new(AttentionLayer *a, Parameters *set, const char *prefix, const LayerShape *shape,

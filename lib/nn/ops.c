@@ -146,6 +146,29 @@ Tensor *tape_swiglu(Tape *t, Tensor *gate, Tensor *up)
 }
 
 typedef struct {
+	Tensor *x, *y;
+} Gelu;
+
+static void gelu_back(Tape *t, const void *context)
+{
+	const Gelu *g = context;
+	float *dx = tape_gradient(t, g->x, NULL);
+	if (dx != NULL)
+		gelu_backward(g->x->value, g->y->gradient, g->y->rows * g->y->cols, dx);
+}
+
+Tensor *tape_gelu(Tape *t, Tensor *x)
+{
+	Tensor *y = x ? tape_tensor(t, x->rows, x->cols, needs(x)) : NULL;
+	if (y == NULL)
+		return NULL;
+	gelu_forward(x->value, y->rows * y->cols, y->value);
+	if (needs(y))
+		tape_record(t, y, gelu_back, &(Gelu){x, y}, sizeof(Gelu));
+	return y;
+}
+
+typedef struct {
 	Tensor *x, *z, *y;
 	float rate;
 	uint32_t key;

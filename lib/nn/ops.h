@@ -15,6 +15,8 @@ Tensor *tape_embedding(Tape *t, Tensor *into, size_t column, Parameter *w, const
                        const int32_t *ids);
 Tensor *tape_rmsnorm(Tape *t, Tensor *x, Parameter *g, float eps);
 Tensor *tape_swiglu(Tape *t, Tensor *gate, Tensor *up);
+/* Element by element, gelu of math/vector.h. */
+Tensor *tape_gelu(Tape *t, Tensor *x);
 /* x + dropout(z, rate) */
 Tensor *tape_residual(Tape *t, Tensor *x, Tensor *z, float rate);
 Tensor *tape_dropout(Tape *t, Tensor *x, float rate);

@@ -52,8 +52,15 @@ static bool add_column(Encoder *m, size_t c, uint64_t seed, Error *e)
 static bool add_blocks(Encoder *m, uint64_t seed, Error *e)
 {
 	const EncoderShape *s = &m->shape;
-	LayerShape shape = {
-	    s->dim, s->dim, s->heads, s->heads, s->dim / s->heads, (8 * s->dim / 3 + 15) / 16 * 16, 1e-5f};
+	bool plain = s->ffn == FFN_GELU;
+	LayerShape shape = {.C = s->dim,
+	                    .memory = s->dim,
+	                    .heads = s->heads,
+	                    .kv_heads = s->heads,
+	                    .D = s->dim / s->heads,
+	                    .F = plain ? 4 * s->dim : (8 * s->dim / 3 + 15) / 16 * 16,
+	                    .eps = 1e-5f,
+	                    .plain = plain};
 	double out_scale = 1 / sqrt(2 * (double)(s->layers ? s->layers : 1));
 	for (size_t i = 0; i < s->layers; i++) {
 		char name[64];
@@ -123,6 +130,7 @@ void encoder_free(Encoder *m)
 }
 
 static const char *const arch_names[] = {[ENCODER_AR] = "ar", [ENCODER_BERT4REC] = "bert4rec"};
+static const char *const ffn_names[] = {[FFN_SWIGLU] = "swiglu", [FFN_GELU] = "gelu"};
 
 static bool describe(const Encoder *m, Document *d, Arena *arena, const Provenance *p, Error *e)
 {
@@ -133,7 +141,8 @@ static bool describe(const Encoder *m, Document *d, Arena *arena, const Provenan
 	       document_set_format(d, "ul.heads", e, "%zu", s->heads) &&
 	       document_set_format(d, "ul.max_len", e, "%zu", s->max_len) &&
 	       document_set_format(d, "ul.dropout", e, "%.17g", s->dropout) &&
-	       catalogue_add(d, arena, m->catalogue, e) && parameters_save(&m->parameters, d, e);
+	       document_set(d, "ul.ffn", ffn_names[s->ffn], e) && catalogue_add(d, arena, m->catalogue, e) &&
+	       parameters_save(&m->parameters, d, e);
 }
 
 bool encoder_save(const Encoder *m, const char *path, const Provenance *p, Error *e)
@@ -161,6 +170,11 @@ static bool read_shape(const Document *d, EncoderShape *s, Error *e)
 	if (strcmp(arch, arch_names[s->arch]) != 0)
 		return fail(e, ERROR_MALFORMED,
 		            "an encoder of architecture '%s', which this version does not know", arch);
+	const char *ffn = document_get(d, "ul.ffn"); /* older encoders have none */
+	s->ffn = ffn != NULL && strcmp(ffn, ffn_names[FFN_GELU]) == 0 ? FFN_GELU : FFN_SWIGLU;
+	if (ffn != NULL && strcmp(ffn, ffn_names[s->ffn]) != 0)
+		return fail(e, ERROR_MALFORMED,
+		            "feed-forward layers of the kind '%s', which this version does not know", ffn);
 	s->dim = (size_t)dim;
 	s->layers = (size_t)layers;
 	s->heads = (size_t)heads;

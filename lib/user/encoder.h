@@ -1,8 +1,8 @@
 /* The user encoder of User-LLM (Ning et al. 2024, section 3.1): an event is the
  * embeddings of its item and features, side by side, projected to width d; L
- * pre-norm Transformer blocks (RMSNorm, rotary positions, SwiGLU) follow.  The blocks of `ar` are causal: row
- * t of the output, E [T, d], is the user as of event t, and predicts event t + 1.  Those of `bert4rec` (Sun
- * et al. 2019) see all events; where an event is masked, its row predicts it. */
+ * pre-norm Transformer blocks (RMSNorm, rotary positions, SwiGLU or GELU) follow.  The blocks of `ar` are
+ * causal: row t of the output, E [T, d], is the user as of event t, and predicts event t + 1.  Those of
+ * `bert4rec` (Sun et al. 2019) see all events; where an event is masked, its row predicts it. */
 #ifndef USER_ENCODER_H
 #define USER_ENCODER_H
 
@@ -10,11 +10,14 @@
 #include "nn/layers.h"
 
 typedef enum { ENCODER_AR, ENCODER_BERT4REC } EncoderArch;
+/* Of the blocks: hidden width 8d/3, or 4d without a gate, which is as many weights. */
+typedef enum { FFN_SWIGLU, FFN_GELU } EncoderFfn;
 
 typedef struct {
 	size_t dim, layers, heads, max_len; /* max_len: events of a history that are read, the last ones */
 	double dropout;
 	EncoderArch arch;
+	EncoderFfn ffn;
 } EncoderShape;
 
 enum { ENCODER_MAX_LEN = 1 << 16 }; /* of a history */

@@ -198,6 +198,9 @@ def attend(q, k, v, width, causal):
 
 def feed_forward(w, name, x, eps):
     n = norm(x, w[name + "norm"], eps)
+    if name + "gate" not in w:
+        z = n @ w[name + "up"].T
+        return z / 2 * (1 + np.tanh(np.sqrt(2 / np.pi) * (z + 0.044715 * z ** 3))) @ w[name + "down"].T
     gate = n @ w[name + "gate"].T
     return (gate / (1 + np.exp(-gate)) * (n @ w[name + "up"].T)) @ w[name + "down"].T
 
@@ -215,6 +218,8 @@ class Encoder:
         need(metadata["ul.kind"] == "encoder" and metadata["ul.arch"] == "ar", path, "is no encoder")
         self.catalogue = Catalogue(metadata, tensors)
         self.w = weights_of(tensors)
+        gates = [name for name in self.w if name.endswith(".ffn.gate")]
+        need(bool(gates) == (metadata.get("ul.ffn", "swiglu") == "swiglu"), path, "has the gates", gates)
         self.layers, self.heads = int(metadata["ul.layers"]), int(metadata["ul.heads"])
         self.dim, self.max_len = int(metadata["ul.dim"]), int(metadata["ul.max_len"])
         self.items = {text: i for i, text in enumerate(self.catalogue.items)}
@@ -510,9 +515,9 @@ def write_lines(path, lines):
         file.write("\n".join(lines) + "\n")
 
 
-def make_encoder(path="encoder.safetensors", seed=1):
-    run("ul-pretrain", "--dim", "16", "--heads", "4", "--max-len", "20", "--steps", "3", "-o", "encoder.ult",
-        "data.ult")
+def make_encoder(path="encoder.safetensors", seed=1, options=()):
+    run("ul-pretrain", "--dim", "16", "--heads", "4", "--max-len", "20", "--steps", "3", *options, "-o",
+        "encoder.ult", "data.ult")
     (metadata, tensors), = documents("encoder.ult")
     write_document(path, metadata, disturb(tensors, seed))
 

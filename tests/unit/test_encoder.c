@@ -304,6 +304,8 @@ static void test_refused(void **state)
 	assert_int_equal(refusal("ul.layers", "3", "enc.block.2"), ERROR_MALFORMED);
 	assert_int_equal(refusal("ul.max_len", "x", "ul.max_len"), ERROR_MALFORMED);
 	assert_int_equal(refusal("ul.dropout", "1", "ul.dropout"), ERROR_MALFORMED);
+	assert_int_equal(refusal("ul.ffn", "swiglu", ""), ERROR_NONE);
+	assert_int_equal(refusal("ul.ffn", "relu", "relu"), ERROR_MALFORMED);
 	assert_int_equal(refusal("ul.version", "99.0", "version"), ERROR_MALFORMED);
 }
 
