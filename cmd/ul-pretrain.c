@@ -18,9 +18,9 @@ static const Tool tool = {
 };
 
 typedef struct {
-	const char *arch, *ffn, *output, *query;
-	int64_t dim, layers, heads, kv_heads, max_len, batch, vocabulary;
-	double dropout, feature_weight, label_smoothing, mask_rate, holdout;
+	const char *arch, *ffn, *sequences, *features, *output, *query;
+	int64_t dim, layers, heads, kv_heads, max_len, stride, batch, vocabulary;
+	double dropout, feature_weight, label_smoothing, mask_rate, recency, holdout;
 	bool keep_seen;
 	CommonOptions common;
 	TrainingOptions training;
@@ -29,9 +29,15 @@ typedef struct {
 /* What was given and means nothing to the architecture, or is too much for it. */
 static bool check_given(const Settings *s, const Option *table, size_t count, Error *e)
 {
-	if (strcmp(s->arch, "bert4rec") != 0 &&
-	    !options_refuse(table, count, "mask-rate", "--arch bert4rec", e))
+	if (strcmp(s->arch, "ar") != 0 && !options_refuse(table, count, "recency", "--arch ar", e))
 		return false;
+	if (strcmp(s->sequences, "sliding") != 0 &&
+	    !options_refuse(table, count, "stride", "--sequences sliding", e))
+		return false;
+	if (s->stride > s->max_len)
+		return fail(e, ERROR_USAGE,
+		            "--stride is at most --max-len, %lld: events between would be lost",
+		            (long long)s->max_len);
 	if (strcmp(s->arch, "bert4rec") == 0 && s->max_len == 1)
 		return fail(e, ERROR_USAGE,
 		            "--max-len of bert4rec is at least 2: an event, and a mask after it");
@@ -39,7 +45,9 @@ static bool check_given(const Settings *s, const Option *table, size_t count, Er
 		return options_refuse(table, count, "kv-heads vocab query holdout", "--arch lm", e);
 	if (s->max_len > LLM_POSITIONS)
 		return fail(e, ERROR_USAGE, "--max-len of a language model is at most %d", LLM_POSITIONS);
-	return options_refuse(table, count, "ffn dropout feature-weight label-smoothing keep-seen",
+	return options_refuse(table, count,
+	                      "ffn dropout features feature-weight label-smoothing mask-rate sequences "
+	                      "keep-seen",
 	                      "--arch ar or bert4rec", e);
 }
 
@@ -52,6 +60,9 @@ static void set_defaults(Settings *s)
 	s->heads = s->heads ? s->heads : (lm ? 4 : 2);
 	s->kv_heads = s->kv_heads ? s->kv_heads : (lm && s->heads % 2 == 0 ? s->heads / 2 : s->heads);
 	s->max_len = s->max_len ? s->max_len : (lm ? 256 : 200);
+	s->stride = s->stride ? s->stride : (s->max_len + 1) / 2;
+	if (s->mask_rate < 0)
+		s->mask_rate = strcmp(s->arch, "bert4rec") == 0 ? 0.2 : 0;
 	s->batch = s->batch ? s->batch : (lm ? 64 : 32);
 	s->training.lr = s->training.lr > 0 ? s->training.lr : (lm ? 0.003 : 0.001);
 	s->training.epochs = s->training.epochs > 0 ? s->training.epochs : (lm ? 40 : 60);
@@ -64,6 +75,13 @@ static void set_input(Provenance *p, DatasetReader *reader, const char **name, u
 	p->inputs = name;
 	p->input_hashes = hash;
 	p->input_count = 1;
+}
+
+static Sequences sequences_of(const char *name)
+{
+	if (strcmp(name, "last") == 0)
+		return SEQUENCES_LAST;
+	return strcmp(name, "sliding") == 0 ? SEQUENCES_SLIDING : SEQUENCES_CUT;
 }
 
 static bool pretrain_encoder(const Settings *s, DatasetReader *reader, const Users *users,
@@ -80,12 +98,17 @@ static bool pretrain_encoder(const Settings *s, DatasetReader *reader, const Use
 	    .dropout = s->dropout,
 	    .ffn = strcmp(s->ffn, "gelu") == 0 ? FFN_GELU : FFN_SWIGLU,
 	};
-	Encoder *encoder = encoder_new(&shape, data, seed, e);
+	Dataset catalogue;
+	Encoder *encoder =
+	    dataset_view(&catalogue, data, s->features, e) ? encoder_new(&shape, &catalogue, seed, e) : NULL;
 	PretrainingOptions options = {
 	    .batch = (size_t)s->batch,
 	    .feature_weight = s->feature_weight,
 	    .label_smoothing = s->label_smoothing,
+	    .sequences = sequences_of(s->sequences),
+	    .stride = (size_t)s->stride,
 	    .mask_rate = s->mask_rate,
+	    .recency = s->recency,
 	    .keep_seen = s->keep_seen,
 	    .seed = seed,
 	};
@@ -102,6 +125,7 @@ static bool pretrain_encoder(const Settings *s, DatasetReader *reader, const Use
 	}
 	pretraining_free(training);
 	encoder_free(encoder);
+	memory_free(catalogue.features);
 	return done;
 }
 
@@ -183,14 +207,16 @@ int main(int argc, char **argv)
 {
 	Settings s = {.arch = "ar",
 	              .ffn = "swiglu",
+	              .sequences = "cut",
+	              .features = "all",
 	              .query = TASK_QUERY,
 	              .layers = -1,
 	              .dropout = 0.2,
 	              .feature_weight = 0.1,
-	              .mask_rate = 0.2,
+	              .mask_rate = -1,
 	              .vocabulary = 2048,
 	              .training = {.steps = -1, .decay = 0.01, .patience = 10}};
-	enum { OWN = 17 };
+	enum { OWN = 21 };
 	Option table[COMMON_OPTIONS + OWN + TRAINING_OPTIONS] = {
 	    [COMMON_OPTIONS] = {"output", 'o', OPTION_STRING, &s.output, "FILE", "write the model to FILE",
 	                        .incidental = true},
@@ -208,12 +234,22 @@ int main(int argc, char **argv)
 	     "encoders: feed-forward layers, with a gate (default) or without one"},
 	    {"dropout", 0, OPTION_REAL, &s.dropout, "X",
 	     "encoders: share of activations dropped (default 0.2)", 0, 0.9},
+	    {"features", 0, OPTION_STRING, &s.features, "NAME,...|all|none",
+	     "encoders: features of the dataset to read and to predict (default all)"},
 	    {"feature-weight", 0, OPTION_REAL, &s.feature_weight, "X",
 	     "encoders: weight of each feature's loss beside the item's 1 (default 0.1)", 0, 100},
 	    {"label-smoothing", 0, OPTION_REAL, &s.label_smoothing, "X",
 	     "encoders: share of each target that is spread over all items (default 0)", 0, 0.9},
 	    {"mask-rate", 0, OPTION_REAL, &s.mask_rate, "X",
-	     "bert4rec: share of events masked in training (default 0.2)", 0, 1},
+	     "encoders: share of events masked in training (default 0; bert4rec: 0.2)", 0, 1},
+	    {"sequences", 0, OPTION_CHOICE, &s.sequences, "cut|last|sliding",
+	     "encoders: histories longer than --max-len are cut into pieces (default), are the last events "
+	     "alone, or windows"},
+	    {"stride", 0, OPTION_INTEGER, &s.stride, "N",
+	     "events from window to window (default: half of --max-len)", 1, ENCODER_MAX_LEN},
+	    {"recency", 0, OPTION_REAL, &s.recency, "N",
+	     "ar: the chance of a target to count halves with every N events of age (default 0: all count)",
+	     0, 1e9},
 	    {"keep-seen", 0, OPTION_FLAG, &s.keep_seen, NULL,
 	     "encoders: validation also ranks items that the user has had, for data with repeats"},
 	    {"kv-heads", 0, OPTION_INTEGER, &s.kv_heads, "N", "lm: heads of keys and values (default: half)",
