@@ -18,9 +18,10 @@ static const Tool tool = {
 };
 
 typedef struct {
-	const char *arch, *output, *query, *block, *positions, *loss, *sampling;
-	int64_t dim, layers, heads, kv_heads, max_len, batch, vocabulary, negatives;
-	double temperature, calibration, dropout, feature_weight, label_smoothing, mask_rate, holdout;
+	const char *arch, *output, *query, *block, *positions, *ffn, *features, *sequences, *loss, *sampling;
+	int64_t dim, layers, heads, kv_heads, max_len, stride, batch, vocabulary, negatives;
+	double temperature, calibration, dropout, feature_weight, label_smoothing, mask_rate, recency,
+	    holdout;
 	bool free_items, keep_seen, time_bias, query_time;
 	CommonOptions common;
 	TrainingOptions training;
@@ -29,8 +30,7 @@ typedef struct {
 /* What was given and means nothing to the architecture, or is too much for it. */
 static bool check_given(const Settings *s, const Option *table, size_t count, Error *e)
 {
-	if (strcmp(s->arch, "bert4rec") != 0 &&
-	    !options_refuse(table, count, "mask-rate", "--arch bert4rec", e))
+	if (strcmp(s->arch, "ar") != 0 && !options_refuse(table, count, "recency", "--arch ar", e))
 		return false;
 	if (strcmp(s->arch, "bert4rec") == 0 &&
 	    !options_refuse(table, count, "time-bias query-time", "--arch ar", e))
@@ -46,6 +46,13 @@ static bool check_given(const Settings *s, const Option *table, size_t count, Er
 		return false;
 	if (strcmp(s->loss, "gbce") != 0 && !options_refuse(table, count, "calibration", "--loss gbce", e))
 		return false;
+	if (strcmp(s->sequences, "sliding") != 0 &&
+	    !options_refuse(table, count, "stride", "--sequences sliding", e))
+		return false;
+	if (s->stride > s->max_len)
+		return fail(e, ERROR_USAGE,
+		            "--stride is at most --max-len, %lld: events between would be lost",
+		            (long long)s->max_len);
 	if (strcmp(s->arch, "bert4rec") == 0 && s->max_len == 1)
 		return fail(e, ERROR_USAGE,
 		            "--max-len of bert4rec is at least 2: an event, and a mask after it");
@@ -53,11 +60,12 @@ static bool check_given(const Settings *s, const Option *table, size_t count, Er
 		return options_refuse(table, count, "kv-heads vocab query holdout", "--arch lm", e);
 	if (s->max_len > LLM_POSITIONS)
 		return fail(e, ERROR_USAGE, "--max-len of a language model is at most %d", LLM_POSITIONS);
-	return options_refuse(table, count,
-	                      "dropout feature-weight label-smoothing keep-seen block positions time-bias "
-	                      "query-time loss negatives "
-	                      "sampling calibration temperature free-items",
-	                      "--arch ar, dual or bert4rec", e);
+	return options_refuse(
+	    table, count,
+	    "dropout features feature-weight label-smoothing keep-seen block ffn positions "
+	    "time-bias query-time loss negatives sampling calibration temperature free-items "
+	    "mask-rate sequences",
+	    "--arch ar, dual or bert4rec", e);
 }
 
 /* Defaults that differ between the architectures: what was not given is 0. */
@@ -76,6 +84,9 @@ static void set_defaults(Settings *s)
 	s->temperature = s->temperature >= 0 ? s->temperature : (dual ? 0.05 : 0);
 	s->feature_weight = dual ? 0 : s->feature_weight;
 	s->positions = s->positions ? s->positions : (strcmp(s->block, "hstu") == 0 ? "bias" : "rotary");
+	s->stride = s->stride ? s->stride : (s->max_len + 1) / 2;
+	if (s->mask_rate < 0)
+		s->mask_rate = strcmp(s->arch, "bert4rec") == 0 ? 0.2 : 0;
 	s->batch = s->batch ? s->batch : (lm ? 64 : 32);
 	s->training.lr = s->training.lr > 0 ? s->training.lr : (lm ? 0.003 : 0.001);
 	s->training.epochs = s->training.epochs > 0 ? s->training.epochs : (lm ? 40 : 60);
@@ -98,6 +109,13 @@ static EncoderPositions positions_of(const char *word)
 	                                   : POSITIONS_ROTARY;
 }
 
+static Sequences sequences_of(const char *name)
+{
+	if (strcmp(name, "last") == 0)
+		return SEQUENCES_LAST;
+	return strcmp(name, "sliding") == 0 ? SEQUENCES_SLIDING : SEQUENCES_CUT;
+}
+
 static bool pretrain_encoder(const Settings *s, DatasetReader *reader, const Users *users,
                              const Provenance *provenance, Error *e)
 {
@@ -117,12 +135,17 @@ static bool pretrain_encoder(const Settings *s, DatasetReader *reader, const Use
 	    .block = strcmp(s->block, "hstu") == 0 ? BLOCK_HSTU : BLOCK_TRANSFORMER,
 	    .positions = positions_of(s->positions),
 	    .times = s->query_time ? TIMES_QUERY : (s->time_bias ? TIMES_HISTORY : TIMES_NONE),
+	    .ffn = strcmp(s->ffn, "gelu") == 0 ? FFN_GELU : FFN_SWIGLU,
 	};
-	Encoder *encoder = encoder_new(&shape, data, seed, e);
+	Dataset catalogue;
+	Encoder *encoder =
+	    dataset_view(&catalogue, data, s->features, e) ? encoder_new(&shape, &catalogue, seed, e) : NULL;
 	PretrainingOptions options = {
 	    .batch = (size_t)s->batch,
 	    .feature_weight = s->feature_weight,
 	    .label_smoothing = s->label_smoothing,
+	    .sequences = sequences_of(s->sequences),
+	    .stride = (size_t)s->stride,
 	    .mask_rate = s->mask_rate,
 	    .loss = strcmp(s->loss, "gbce") == 0      ? ITEM_LOSS_GBCE
 	            : strcmp(s->loss, "sampled") == 0 ? ITEM_LOSS_SAMPLED
@@ -132,6 +155,7 @@ static bool pretrain_encoder(const Settings *s, DatasetReader *reader, const Use
 	                : strcmp(s->sampling, "log-uniform") == 0 ? NEGATIVES_LOG_UNIFORM
 	                                                          : NEGATIVES_UNIFORM,
 	    .calibration = s->calibration,
+	    .recency = s->recency,
 	    .keep_seen = s->keep_seen,
 	    .seed = seed,
 	};
@@ -148,6 +172,7 @@ static bool pretrain_encoder(const Settings *s, DatasetReader *reader, const Use
 	}
 	pretraining_free(training);
 	encoder_free(encoder);
+	memory_free(catalogue.features);
 	return done;
 }
 
@@ -228,6 +253,9 @@ static bool pretrain(const Settings *s, const char *path, Provenance *provenance
 int main(int argc, char **argv)
 {
 	Settings s = {.arch = "ar",
+	              .ffn = "swiglu",
+	              .sequences = "cut",
+	              .features = "all",
 	              .query = TASK_QUERY,
 	              .block = "transformer",
 	              .layers = -1,
@@ -235,10 +263,10 @@ int main(int argc, char **argv)
 	              .calibration = 0.75,
 	              .dropout = 0.2,
 	              .feature_weight = 0.1,
-	              .mask_rate = 0.2,
+	              .mask_rate = -1,
 	              .vocabulary = 2048,
 	              .training = {.steps = -1, .decay = 0.01, .patience = 10}};
-	enum { OWN = 26 };
+	enum { OWN = 31 };
 	Option table[COMMON_OPTIONS + OWN + TRAINING_OPTIONS] = {
 	    [COMMON_OPTIONS] = {"output", 'o', OPTION_STRING, &s.output, "FILE", "write the model to FILE",
 	                        .incidental = true},
@@ -262,8 +290,12 @@ int main(int argc, char **argv)
 	     ENCODER_MAX_LEN},
 	    {"batch", 0, OPTION_INTEGER, &s.batch, "N", "histories a step (default 32); lm: texts (64)", 1,
 	     1e6},
+	    {"ffn", 0, OPTION_CHOICE, &s.ffn, "swiglu|gelu",
+	     "encoders: feed-forward layers, with a gate (default) or without one"},
 	    {"dropout", 0, OPTION_REAL, &s.dropout, "X",
 	     "encoders: share of activations dropped (default 0.2)", 0, 0.9},
+	    {"features", 0, OPTION_STRING, &s.features, "NAME,...|all|none",
+	     "encoders: features of the dataset to read and to predict (default all)"},
 	    {"feature-weight", 0, OPTION_REAL, &s.feature_weight, "X",
 	     "encoders: weight of each feature's loss beside the item's 1 (default 0.1)", 0, 100},
 	    {"loss", 0, OPTION_CHOICE, &s.loss, "full|sampled|gbce",
@@ -281,7 +313,15 @@ int main(int argc, char **argv)
 	    {"label-smoothing", 0, OPTION_REAL, &s.label_smoothing, "X",
 	     "encoders: share of each target that is spread over all items (default 0)", 0, 0.9},
 	    {"mask-rate", 0, OPTION_REAL, &s.mask_rate, "X",
-	     "bert4rec: share of events masked in training (default 0.2)", 0, 1},
+	     "encoders: share of events masked in training (default 0; bert4rec: 0.2)", 0, 1},
+	    {"sequences", 0, OPTION_CHOICE, &s.sequences, "cut|last|sliding",
+	     "encoders: histories longer than --max-len are cut into pieces (default), are the last events "
+	     "alone, or windows"},
+	    {"stride", 0, OPTION_INTEGER, &s.stride, "N",
+	     "events from window to window (default: half of --max-len)", 1, ENCODER_MAX_LEN},
+	    {"recency", 0, OPTION_REAL, &s.recency, "N",
+	     "ar: the chance of a target to count halves with every N events of age (default 0: all count)",
+	     0, 1e9},
 	    {"keep-seen", 0, OPTION_FLAG, &s.keep_seen, NULL,
 	     "encoders: validation also ranks items that the user has had, for data with repeats"},
 	    {"kv-heads", 0, OPTION_INTEGER, &s.kv_heads, "N", "lm: heads of keys and values (default: half)",

@@ -73,6 +73,52 @@ void id_lists_free(IdLists *lists)
 	*lists = (IdLists){0};
 }
 
+static const Feature *feature_named(const Dataset *d, Text name)
+{
+	for (const Feature *f = d->features; f < d->features + d->feature_count; f++)
+		if (text_equal(text_of(f->name), name))
+			return f;
+	return NULL;
+}
+
+static bool fail_unknown(const Dataset *d, Text name, Error *e)
+{
+	Buffer known = {0};
+	bool done = d->feature_count > 0 || buffer_print(&known, e, "none");
+	for (size_t f = 0; f < d->feature_count && done; f++)
+		done = buffer_print(&known, e, "%s%s", f ? ", " : "", d->features[f].name);
+	if (done)
+		fail(e, ERROR_USAGE, "the data has no feature '%.*s': it has %.*s",
+		     name.size < 100 ? (int)name.size : 100, name.data,
+		     known.size < 500 ? (int)known.size : 500, (const char *)known.data);
+	buffer_free(&known);
+	return false;
+}
+
+bool dataset_view(Dataset *view, const Dataset *d, const char *names, Error *e)
+{
+	bool all = strcmp(names, "all") == 0, none = strcmp(names, "none") == 0;
+	bool *chosen = memory_new(d->feature_count, sizeof *chosen, e);
+	*view = *d;
+	view->feature_count = 0;
+	view->features = memory_new(d->feature_count, sizeof *view->features, e);
+	bool done = chosen != NULL && view->features != NULL;
+	while (done && !all && !none && names != NULL) {
+		Text name = {names, strcspn(names, ",")};
+		const Feature *f = feature_named(d, name);
+		names = names[name.size] ? names + name.size + 1 : NULL;
+		if (f == NULL)
+			done = fail_unknown(d, name, e);
+		else
+			chosen[f - d->features] = true;
+	}
+	for (size_t f = 0; f < d->feature_count && done; f++)
+		if (all || chosen[f])
+			view->features[view->feature_count++] = d->features[f];
+	memory_free(chosen);
+	return done;
+}
+
 void dataset_free(Dataset *d)
 {
 	vocabulary_free(&d->items);

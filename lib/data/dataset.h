@@ -100,6 +100,11 @@ bool part_parse(const char *name, Part *part); /* train, val, test, all */
 enum { FEATURE_NAME_MAX = 64 };
 bool feature_name_valid(Text name);
 
+/* The dataset with some of its features alone, in its own order: "NAME,NAME,…", "all" or "none".  Borrows all
+ * but the list view->features, which the caller frees (memory_free()).  ERROR_USAGE for a name that it does
+ * not have. */
+bool dataset_view(Dataset *view, const Dataset *d, const char *names, Error *e);
+
 void dataset_free(Dataset *d);
 
 /* No users yet, with room for the columns that `d` has; users_free() also after an

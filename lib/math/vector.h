@@ -47,6 +47,11 @@ void time_buckets(int64_t query, const int64_t *keys, size_t n, uint8_t *buckets
  * `distances`, and either array may be NULL. */
 void attention_bias_add(float *x, float scale, size_t n, const float *position, size_t distances,
                         size_t first, const float *time, const uint8_t *buckets);
+/* GELU (Hendrycks and Gimpel 2016) in its form with tanh:
+ * y = x/2 · (1 + tanh(√(2/π) (x + 0.044715 x³))) = x · sigmoid(2 √(2/π) (x + 0.044715 x³)), to 4e-7 · |x|;
+ * within 5e-4 of x · Φ(x). */
+void gelu_forward(const float *x, size_t n, float *y);
+void gelu_backward(const float *x, const float *dy, size_t n, float *dx);
 
 /* Dropout: y = x + keep(i) · z / (1 - rate); keep(i) is a function of key and i
  * alone, so nothing is stored for the way back: dz += keep(i) · dy / (1 - rate).

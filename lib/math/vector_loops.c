@@ -245,6 +245,26 @@ void LOOP(attention_bias_add)(float *restrict x, float scale, size_t n, const fl
 			x[i] += time[buckets[i]];
 }
 
+/* 2 √(2/π), and that times 0.044715 */
+#define GELU_LINEAR 1.59576912f
+#define GELU_CUBIC  0.0713548163f
+
+void LOOP(gelu_forward)(const float *restrict x, size_t n, float *restrict y)
+{
+	for (size_t i = 0; i < n; i++)
+		y[i] = x[i] * simd_sigmoid(x[i] * (GELU_LINEAR + GELU_CUBIC * x[i] * x[i]));
+}
+
+void LOOP(gelu_backward)(const float *restrict x, const float *restrict dy, size_t n, float *restrict dx)
+{
+	for (size_t i = 0; i < n; i++) {
+		float square = x[i] * x[i],
+		      sigmoid = simd_sigmoid(x[i] * (GELU_LINEAR + GELU_CUBIC * square));
+		dx[i] += dy[i] * sigmoid *
+		         (1.0f + x[i] * (1.0f - sigmoid) * (GELU_LINEAR + 3.0f * GELU_CUBIC * square));
+	}
+}
+
 /* 1 / (1 - rate) where element i is kept, else 0.  A 32-bit finaliser (two
  * multiplications and three shifts) of the counter: cheap, and vectorised. */
 static inline float keep(uint32_t i, uint32_t key, uint32_t threshold, float scale)

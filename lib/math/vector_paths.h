@@ -36,6 +36,8 @@
 	  (float *x, float scale, size_t n, const float *position, size_t distances, size_t first,           \
 	   const float *time, const uint8_t *buckets),                                                       \
 	  (x, scale, n, position, distances, first, time, buckets))                                          \
+	X(void, gelu_forward, (const float *x, size_t n, float *y), (x, n, y))                               \
+	X(void, gelu_backward, (const float *x, const float *dy, size_t n, float *dx), (x, dy, n, dx))       \
 	X(void, dropout_forward,                                                                             \
 	  (const float *x, const float *z, float rate, uint32_t key, size_t n, float *y),                    \
 	  (x, z, rate, key, n, y))                                                                           \

@@ -52,9 +52,9 @@ bool attention_layer_new(AttentionLayer *a, Parameters *set, const char *prefix,
 bool feed_forward_new(FeedForward *f, Parameters *set, const char *prefix, const LayerShape *shape,
                       double out_scale, uint64_t seed, Error *e)
 {
-	f->shape = *shape;
+	*f = (FeedForward){.shape = *shape};
 	return add(&f->norm, set, prefix, "norm", 0, shape->C, 1, seed, e) &&
-	       add(&f->gate, set, prefix, "gate", shape->F, shape->C, 1, seed, e) &&
+	       (shape->plain || add(&f->gate, set, prefix, "gate", shape->F, shape->C, 1, seed, e)) &&
 	       add(&f->up, set, prefix, "up", shape->F, shape->C, 1, seed, e) &&
 	       add(&f->down, set, prefix, "down", shape->C, shape->F, out_scale, seed, e);
 }
@@ -201,5 +201,6 @@ Tensor *attention_layer_cross(Tape *t, const AttentionLayer *a, Tensor *x, KeyVa
 Tensor *feed_forward(Tape *t, const FeedForward *f, Tensor *x)
 {
 	Tensor *n = tape_rmsnorm(t, x, f->norm, f->shape.eps);
-	return tape_linear(t, tape_swiglu(t, tape_linear(t, n, f->gate), tape_linear(t, n, f->up)), f->down);
+	Tensor *gate = f->gate ? tape_linear(t, n, f->gate) : NULL, *up = tape_linear(t, n, f->up);
+	return tape_linear(t, f->gate ? tape_swiglu(t, gate, up) : tape_gelu(t, up), f->down);
 }

@@ -15,6 +15,7 @@ typedef struct {
 	bool pointwise;           /* HSTU's unit instead */
 	size_t distances, origin; /* of a learned bias by position; distances 0: none */
 	bool time_bias;           /* … and by time */
+	bool plain;               /* a feed-forward layer without a gate */
 } LayerShape;
 
 /* o( softmax(q(norm(x)) k(m)ᵀ / √D + bias) v(m) ), m = norm(x), or a memory.  The pointwise one is HSTU's
@@ -27,15 +28,15 @@ typedef struct {
 	LayerShape shape;
 } AttentionLayer;
 
-/* down( silu(gate(norm(x))) · up(norm(x)) ) */
+/* SwiGLU: down( silu(gate(norm(x))) · up(norm(x)) ); without a gate (NULL): down( gelu(up(norm(x))) ) */
 typedef struct {
 	Parameter *norm, *gate, *up, *down;
 	LayerShape shape;
 } FeedForward;
 
 /* Parameters PREFIX.norm, .q, .k, .v, .o, as the shape asks .gate, .out_norm, .position_bias, .time_bias
- * (which begin as zeros), and PREFIX.norm, .gate, .up, .down; normal with deviation 1/√in, the last matrix of
- * each times `out_scale` (1/√(2·layers) keeps a deep residual stream level). */
+ * (which begin as zeros), and PREFIX.norm, .gate (unless plain), .up, .down; normal with deviation 1/√in, the
+ * last matrix of each times `out_scale` (1/√(2·layers) keeps a deep residual stream level). */
 bool attention_layer_new(AttentionLayer *a, Parameters *set, const char *prefix, const LayerShape *shape,
                          double out_scale, uint64_t seed, Error *e);
 bool feed_forward_new(FeedForward *f, Parameters *set, const char *prefix, const LayerShape *shape,

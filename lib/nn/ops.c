@@ -161,27 +161,40 @@ Tensor *tape_swiglu(Tape *t, Tensor *gate, Tensor *up)
 	return y;
 }
 
+/* y = f(x), element by element. */
 typedef struct {
 	Tensor *x, *y;
+	void (*backward)(const float *x, const float *dy, size_t n, float *dx);
 } Unary;
 
-static void silu_back(Tape *t, const void *context)
+static void unary_back(Tape *t, const void *context)
 {
-	const Unary *s = context;
-	float *dx = tape_gradient(t, s->x, NULL);
+	const Unary *u = context;
+	float *dx = tape_gradient(t, u->x, NULL);
 	if (dx != NULL)
-		silu_backward(s->x->value, s->y->gradient, s->y->rows * s->y->cols, dx);
+		u->backward(u->x->value, u->y->gradient, u->y->rows * u->y->cols, dx);
 }
 
-Tensor *tape_silu(Tape *t, Tensor *x)
+static Tensor *unary(Tape *t, Tensor *x, void (*forward)(const float *x, size_t n, float *y),
+                     void (*backward)(const float *x, const float *dy, size_t n, float *dx))
 {
 	Tensor *y = x ? tape_tensor(t, x->rows, x->cols, needs(x)) : NULL;
 	if (y == NULL)
 		return NULL;
-	silu_forward(x->value, y->rows * y->cols, y->value);
+	forward(x->value, y->rows * y->cols, y->value);
 	if (needs(y))
-		tape_record(t, y, silu_back, &(Unary){x, y}, sizeof(Unary));
+		tape_record(t, y, unary_back, &(Unary){x, y, backward}, sizeof(Unary));
 	return y;
+}
+
+Tensor *tape_silu(Tape *t, Tensor *x)
+{
+	return unary(t, x, silu_forward, silu_backward);
+}
+
+Tensor *tape_gelu(Tape *t, Tensor *x)
+{
+	return unary(t, x, gelu_forward, gelu_backward);
 }
 
 typedef struct {

@@ -18,7 +18,9 @@ Tensor *tape_rmsnorm(Tape *t, Tensor *x, Parameter *g, float eps);
 /* length · x / |x|, row by row (cosine logits) */
 Tensor *tape_normalize(Tape *t, Tensor *x, float length);
 Tensor *tape_swiglu(Tape *t, Tensor *gate, Tensor *up);
+/* Element by element (math/vector.h). */
 Tensor *tape_silu(Tape *t, Tensor *x);
+Tensor *tape_gelu(Tape *t, Tensor *x);
 /* x + dropout(z, rate) */
 Tensor *tape_residual(Tape *t, Tensor *x, Tensor *z, float rate);
 Tensor *tape_dropout(Tape *t, Tensor *x, float rate);

@@ -84,8 +84,9 @@ static LayerShape layer_shape(const EncoderShape *s)
 	                    .heads = s->heads,
 	                    .kv_heads = s->heads,
 	                    .D = s->dim / s->heads,
-	                    .F = (8 * s->dim / 3 + 15) / 16 * 16,
+	                    .F = s->ffn == FFN_GELU ? 4 * s->dim : (8 * s->dim / 3 + 15) / 16 * 16,
 	                    .eps = 1e-5f,
+	                    .plain = s->ffn == FFN_GELU,
 	                    .pointwise = s->block == BLOCK_HSTU,
 	                    .distances = !bias    ? 0
 	                                 : causal ? s->max_len
@@ -173,6 +174,7 @@ void encoder_free(Encoder *m)
 static const char *const arch_names[] = {
     [ENCODER_AR] = "ar", [ENCODER_BERT4REC] = "bert4rec", [ENCODER_DUAL] = "dual", NULL};
 static const char *const block_names[] = {[BLOCK_TRANSFORMER] = "transformer", [BLOCK_HSTU] = "hstu", NULL};
+static const char *const ffn_names[] = {[FFN_SWIGLU] = "swiglu", [FFN_GELU] = "gelu", NULL};
 static const char *const position_names[] = {[POSITIONS_ROTARY] = "rotary",
                                              [POSITIONS_BIAS] = "bias",
                                              [POSITIONS_BOTH] = "both",
@@ -192,6 +194,7 @@ static bool describe(const Encoder *m, Document *d, Arena *arena, const Provenan
 	       document_set_format(d, "ul.max_len", e, "%zu", s->max_len) &&
 	       document_set_format(d, "ul.dropout", e, "%.17g", s->dropout) &&
 	       document_set(d, "ul.block", block_names[s->block], e) &&
+	       document_set(d, "ul.ffn", ffn_names[s->ffn], e) &&
 	       document_set(d, "ul.positions", position_names[s->positions], e) &&
 	       document_set(d, "ul.times", time_names[s->times], e) &&
 	       document_set_format(d, "ul.temperature", e, "%.17g", s->temperature) &&
@@ -223,11 +226,12 @@ static bool read_word(const Document *d, const char *key, const char *const *wor
 static bool read_shape(const Document *d, EncoderShape *s, Error *e)
 {
 	const char *arch_name;
-	size_t arch, block, positions, times, items;
+	size_t arch, block, ffn, positions, times, items;
 	int64_t dim, layers, heads, max_len;
 	if (!document_get_string(d, "ul.arch", &arch_name, e) ||
 	    !read_word(d, "ul.arch", arch_names, &arch, e) ||
 	    !read_word(d, "ul.block", block_names, &block, e) ||
+	    !read_word(d, "ul.ffn", ffn_names, &ffn, e) ||
 	    !read_word(d, "ul.positions", position_names, &positions, e) ||
 	    !read_word(d, "ul.times", time_names, &times, e) ||
 	    !read_word(d, "ul.items", item_words, &items, e) ||
@@ -241,6 +245,7 @@ static bool read_shape(const Document *d, EncoderShape *s, Error *e)
 		return false;
 	s->arch = (EncoderArch)arch;
 	s->block = (EncoderBlock)block;
+	s->ffn = (EncoderFfn)ffn;
 	s->positions = (EncoderPositions)positions;
 	s->times = (EncoderTimes)times;
 	s->free_items = items == 1;

@@ -1,9 +1,10 @@
 /* The user encoder of User-LLM (Ning et al. 2024, section 3.1): an event is the
  * embeddings of its item and features, side by side, projected to width d; L
- * pre-norm Transformer blocks (RMSNorm, rotary positions, SwiGLU) follow.  The blocks of `ar` are causal: row
- * t of the output, E [T, d], is the user as of event t, and predicts event t + 1.  Those of `bert4rec` (Sun
- * et al. 2019) see all events; where an event is masked, its row predicts it.  `dual` is `ar` with an item
- * tower beside it: an item is not its own embedding, but what the tower makes of it and of its features. */
+ * pre-norm Transformer blocks (RMSNorm, rotary positions, SwiGLU or GELU) follow.  The blocks of `ar` are
+ * causal: row t of the output, E [T, d], is the user as of event t, and predicts event t + 1.  Those of
+ * `bert4rec` (Sun et al. 2019) see all events; where an event is masked, its row predicts it.  `dual` is `ar`
+ * with an item tower beside it: an item is not its own embedding, but what the tower makes of it and of its
+ * features. */
 #ifndef USER_ENCODER_H
 #define USER_ENCODER_H
 
@@ -14,6 +15,8 @@ typedef enum { ENCODER_AR, ENCODER_BERT4REC, ENCODER_DUAL } EncoderArch;
 
 /* Blocks: attention and feed-forward layers, or HSTU's units (Zhai et al. 2024). */
 typedef enum { BLOCK_TRANSFORMER, BLOCK_HSTU } EncoderBlock;
+/* Of the former: hidden width 8d/3, or 4d without a gate, which is as many weights. */
+typedef enum { FFN_SWIGLU, FFN_GELU } EncoderFfn;
 /* How a row knows where it is: rotary positions, a learned bias for each head and distance, both, none. */
 typedef enum { POSITIONS_ROTARY, POSITIONS_BIAS, POSITIONS_BOTH, POSITIONS_NONE } EncoderPositions;
 /* What it knows of times, as a learned bias for each head and bucket of seconds between a key's event and the
@@ -25,6 +28,7 @@ typedef struct {
 	double dropout;
 	EncoderArch arch;
 	EncoderBlock block;
+	EncoderFfn ffn;
 	EncoderPositions positions;
 	EncoderTimes times; /* of causal encoders alone */
 	/* Cosine logits: items have length 1, rows of E 1 / temperature; 0: products as they are. */

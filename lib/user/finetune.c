@@ -117,8 +117,8 @@ static bool start_epoch(void *context, size_t epoch, size_t *steps, Error *e)
 	Finetuning *f = context;
 	size_t a_step = f->batch / QUESTIONS_A_HISTORY ? f->batch / QUESTIONS_A_HISTORY : 1;
 	f->epoch = epoch;
-	if (!histories_cut(&f->histories, f->data, f->users, f->adapter->encoder->shape.max_len,
-	                   random_key(f->seed, epoch), e))
+	Sequencing how = {.kind = SEQUENCES_CUT, .length = f->adapter->encoder->shape.max_len};
+	if (!histories_make(&f->histories, f->data, f->users, &how, random_key(f->seed, epoch), e))
 		return false;
 	*steps = (f->histories.count + a_step - 1) / a_step;
 	return true;
@@ -135,7 +135,7 @@ static size_t start_step(void *context, size_t step)
 	for (size_t i = 0; i < f->history_count; i++) {
 		Questions *q = &f->questions[i];
 		Random random = {random_key(random_key(f->seed, ~f->epoch), first + i), 0};
-		*q = (Questions){.history = f->histories.items[f->histories.order[first + i]]};
+		*q = (Questions){.history = f->histories.items[f->histories.order[first + i]].inputs};
 		size_t length = q->history.end - q->history.first;
 		q->count = length < QUESTIONS_A_HISTORY ? length : QUESTIONS_A_HISTORY;
 		for (size_t k = 0; k < q->count; k++)

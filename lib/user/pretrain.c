@@ -1,9 +1,7 @@
 #include "user/pretrain.h"
 
 #include "eval/metrics.h"
-#include "user/histories.h"
 #include "user/items.h"
-#include "user/negatives.h"
 #include "user/ranking.h"
 
 #include <math.h>
@@ -22,7 +20,7 @@ struct Pretraining {
 	Translation translation;
 	PretrainingOptions options;
 	uint64_t epoch;
-	Histories cut;      /* of the epoch */
+	Histories made;     /* of the epoch */
 	size_t first;       /* of the step, in the epoch's order */
 	Segment *histories; /* of the step */
 	size_t history_count, targets;
@@ -60,21 +58,10 @@ void pretraining_free(Pretraining *p)
 	translation_free(&p->translation);
 	negatives_free(&p->negatives);
 	memory_free(p->starts);
-	histories_free(&p->cut);
+	histories_free(&p->made);
 	memory_free(p->histories);
 	memory_free(p->shards);
 	memory_free(p);
-}
-
-static bool start_epoch(void *context, size_t epoch, size_t *steps, Error *e)
-{
-	Pretraining *p = context;
-	p->epoch = epoch;
-	if (!histories_cut(&p->cut, p->data, p->users, p->encoder->shape.max_len,
-	                   random_key(p->options.seed, epoch), e))
-		return false;
-	*steps = (p->cut.count + p->options.batch - 1) / p->options.batch;
-	return true;
 }
 
 static bool masks(const Pretraining *p)
@@ -87,35 +74,85 @@ static size_t length_of(Segment s)
 	return s.end - s.first;
 }
 
-/* Whether event k of the step's history i is masked: by chance, and one in any case. */
-static bool is_masked(const Pretraining *p, size_t i, size_t k)
+static uint64_t epoch_key(const Pretraining *p)
 {
-	Random random = {random_key(random_key(p->options.seed, ~p->epoch), p->first + i), 0};
-	size_t one = (size_t)random_below(&random, length_of(p->histories[i]));
-	random.counter += k;
-	return k == one || random_uniform(&random) < p->options.mask_rate;
+	return random_key(p->options.seed, ~p->epoch);
 }
 
-/* The events that the step reads of a history of the epoch, and how many of them, or of those that follow
- * them, are targets. */
+/* Whether what follows an input of a history is a target; the same in all windows that have it. */
+static bool is_recent(const Pretraining *p, const History *h, size_t event)
+{
+	Random random = {random_key(epoch_key(p), UINT64_MAX), event};
+	double age = (double)(h->newest - event - 1);
+	return p->options.recency <= 0 || random_uniform(&random) < exp2(-age / p->options.recency);
+}
+
+static bool any_recent(const Pretraining *p, const History *h)
+{
+	size_t event = h->inputs.first;
+	while (event < h->inputs.end && !is_recent(p, h, event))
+		event++;
+	return event < h->inputs.end;
+}
+
+static bool start_epoch(void *context, size_t epoch, size_t *steps, Error *e)
+{
+	Pretraining *p = context;
+	Histories *h = &p->made;
+	Sequencing how = {p->options.sequences, p->encoder->shape.max_len, p->options.stride};
+	p->epoch = epoch;
+	if (!histories_make(h, p->data, p->users, &how, random_key(p->options.seed, epoch), e))
+		return false;
+	/* Without a target a history teaches nothing. */
+	size_t made = h->count;
+	h->count = 0;
+	for (size_t i = 0; i < made; i++)
+		if (masks(p) || any_recent(p, &h->items[h->order[i]]))
+			h->order[h->count++] = h->order[i];
+	*steps = (h->count + p->options.batch - 1) / p->options.batch;
+	return true;
+}
+
+static const History *history_of(const Pretraining *p, size_t i)
+{
+	return &p->made.items[p->made.order[p->first + i]];
+}
+
+/* Whether event k of the step's history i is masked: by chance, and where masked events are the targets, one
+ * in any case. */
+static bool is_masked(const Pretraining *p, size_t i, size_t k)
+{
+	Random random = {random_key(epoch_key(p), p->first + i), 0};
+	size_t one = (size_t)random_below(&random, length_of(p->histories[i]));
+	random.counter += k;
+	return (masks(p) && k == one) || random_uniform(&random) < p->options.mask_rate;
+}
+
+/* Whether row k of the step's history i predicts. */
+static bool predicts(const Pretraining *p, size_t i, size_t k)
+{
+	return masks(p) ? is_masked(p, i, k) : is_recent(p, history_of(p, i), p->histories[i].first + k);
+}
+
+/* The events that the step reads of a history of the epoch, and how many of their rows predict. */
 static size_t take_history(Pretraining *p, size_t i)
 {
 	Segment *s = &p->histories[i];
 	size_t targets = 0, most = p->encoder->shape.max_len;
-	*s = p->cut.items[p->cut.order[p->first + i]];
-	if (!masks(p))
-		return length_of(*s);
-	s->end++; /* what only follows can be masked, too */
-	s->first += length_of(*s) > most;
+	*s = history_of(p, i)->inputs;
+	if (masks(p)) {
+		s->end++; /* what only follows can be masked, too */
+		s->first += length_of(*s) > most;
+	}
 	for (size_t k = 0; k < length_of(*s); k++)
-		targets += is_masked(p, i, k);
+		targets += predicts(p, i, k);
 	return targets;
 }
 
 static size_t start_step(void *context, size_t step)
 {
 	Pretraining *p = context;
-	size_t batch = p->options.batch, left = p->cut.count - step * batch, all = 0, events = 0;
+	size_t batch = p->options.batch, left = p->made.count - step * batch, all = 0, events = 0;
 	p->first = step * batch;
 	p->history_count = left < batch ? left : batch;
 	p->targets = p->shard_count = 0;
@@ -139,47 +176,34 @@ static size_t start_step(void *context, size_t step)
 	return p->shard_count;
 }
 
-/* Every row predicts the event that follows it. */
-static Tensor *predict_next(const Pretraining *p, Tape *t, const Segment *histories, size_t count,
-                            EventBatch *labels)
+/* The rows of E that predict, and what: the event that follows, or the masked one itself. */
+static Tensor *predict(const Pretraining *p, Tape *t, const Segment *histories, size_t count,
+                       EventBatch *labels)
 {
 	EventBatch inputs;
-	Segment *next = arena_new(&t->arena, count, sizeof *next, &t->error);
-	for (size_t i = 0; next != NULL && i < count; i++)
-		next[i] = (Segment){histories[i].first + 1, histories[i].end + 1, true};
-	if (next == NULL ||
-	    !batch_new(&inputs, &p->translation, p->users, histories, count, &t->arena, &t->error) ||
-	    !batch_targets(labels, &p->translation, p->users, next, count, &t->arena, &t->error))
-		return NULL;
-	return encoder_forward(t, p->encoder, &inputs);
-}
-
-/* The rows of masked events predict them. */
-static Tensor *predict_masked(const Pretraining *p, Tape *t, const Segment *histories, size_t count,
-                              EventBatch *labels)
-{
-	EventBatch inputs;
-	size_t all = 0, row = 0, masked_count = 0, first = (size_t)(histories - p->histories);
+	size_t all = 0, row = 0, targets = 0, first = (size_t)(histories - p->histories), after = !masks(p);
 	for (size_t i = 0; i < count; i++)
 		all += length_of(histories[i]);
 	bool *masked = arena_new(&t->arena, all, sizeof *masked, &t->error);
-	Segment *hidden = arena_new(&t->arena, all, sizeof *hidden, &t->error);
+	Segment *target = arena_new(&t->arena, all, sizeof *target, &t->error);
 	int32_t *rows = arena_new(&t->arena, all, sizeof *rows, &t->error);
-	if (masked == NULL || hidden == NULL || rows == NULL)
+	if (masked == NULL || target == NULL || rows == NULL)
 		return NULL;
 	for (size_t i = 0; i < count; i++)
-		for (size_t event = histories[i].first; event < histories[i].end; event++, row++) {
-			masked[row] = is_masked(p, first + i, event - histories[i].first);
-			if (!masked[row])
+		for (size_t k = 0; k < length_of(histories[i]); k++, row++) {
+			size_t event = histories[i].first + k + after;
+			masked[row] = is_masked(p, first + i, k);
+			if (!predicts(p, first + i, k))
 				continue;
-			rows[masked_count] = (int32_t)row;
-			hidden[masked_count++] = (Segment){event, event + 1, true};
+			rows[targets] = (int32_t)row;
+			target[targets++] = (Segment){event, event + 1, true};
 		}
 	if (!batch_masked(&inputs, &p->translation, p->users, histories, count, masked, &t->arena,
 	                  &t->error) ||
-	    !batch_targets(labels, &p->translation, p->users, hidden, masked_count, &t->arena, &t->error))
+	    !batch_targets(labels, &p->translation, p->users, target, targets, &t->arena, &t->error))
 		return NULL;
-	return tape_rows(t, encoder_forward(t, p->encoder, &inputs), rows, masked_count);
+	Tensor *h = encoder_forward(t, p->encoder, &inputs);
+	return targets < all ? tape_rows(t, h, rows, targets) : h;
 }
 
 /* The loss of items: for a sampled one negatives of the shard's own are drawn. */
@@ -219,7 +243,7 @@ static bool run_shard(void *context, Tape *t, size_t shard, double *loss, size_t
 	ItemLoss items;
 	if (!choose_loss(p, t, shard, &items))
 		return false;
-	Tensor *h = (masks(p) ? predict_masked : predict_next)(p, t, histories, count, &labels);
+	Tensor *h = predict(p, t, histories, count, &labels);
 	for (size_t i = 0; i < count; i++)
 		*events += length_of(histories[i]);
 	return h != NULL &&

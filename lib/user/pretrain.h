@@ -1,9 +1,10 @@
-/* Training of the user encoder.  ar: every event of the training part is a target once an epoch, from the
+/* Training of the user encoder.  ar: the events that follow those of a history are targets, each from the
  * events before it.  bert4rec: a share of the events, chosen anew each epoch, are masked and targets. */
 #ifndef USER_PRETRAIN_H
 #define USER_PRETRAIN_H
 
 #include "nn/trainer.h"
+#include "user/histories.h"
 #include "user/negatives.h"
 
 typedef struct Pretraining Pretraining;
@@ -17,8 +18,13 @@ typedef struct {
 	size_t negatives; /* of sampled losses, drawn for each shard of a step */
 	NegativeSampling sampling;
 	double calibration; /* t of gBCE */
-	double mask_rate;   /* bert4rec */
-	bool keep_seen;     /* validation ranks items that the user has had, too */
+	Sequences sequences;
+	size_t stride;    /* of SEQUENCES_SLIDING */
+	double mask_rate; /* share of events that are masked; of causal encoders targets stay what they are */
+	/* Causal encoders: of a user's k-th target from the newest (k = 0) the share 2^(-k/recency) counts,
+	 * drawn anew each epoch (Petrov and Macdonald 2022); 0: all. */
+	double recency;
+	bool keep_seen; /* validation ranks items that the user has had, too */
 	uint64_t seed;
 } PretrainingOptions;
 

@@ -215,6 +215,9 @@ def attend(q, k, v, width, causal, bias=None, pointwise=False):
 
 def feed_forward(w, name, x, eps):
     n = norm(x, w[name + "norm"], eps)
+    if name + "gate" not in w:
+        z = n @ w[name + "up"].T
+        return z / 2 * (1 + np.tanh(np.sqrt(2 / np.pi) * (z + 0.044715 * z ** 3))) @ w[name + "down"].T
     return (silu(n @ w[name + "gate"].T) * (n @ w[name + "up"].T)) @ w[name + "down"].T
 
 
@@ -228,13 +231,16 @@ def weights_of(tensors):
 class Encoder:
     def __init__(self, path):
         (metadata, tensors), = documents(path)
-        need(metadata["ul.kind"] == "encoder" and metadata["ul.arch"] == "ar", path, "is no encoder")
+        need(metadata["ul.kind"] == "encoder" and metadata["ul.arch"] in ("ar", "dual"), path, "is no encoder")
         self.catalogue = Catalogue(metadata, tensors)
         self.w = weights_of(tensors)
+        gates = [name for name in self.w if name.endswith(".ffn.gate")]
+        gated = metadata["ul.ffn"] == "swiglu" and metadata["ul.block"] == "transformer"
+        need(bool(gates) == gated, path, "has the gates", gates)
         self.layers, self.heads = int(metadata["ul.layers"]), int(metadata["ul.heads"])
         self.dim, self.max_len = int(metadata["ul.dim"]), int(metadata["ul.max_len"])
         self.block, self.positions = metadata["ul.block"], metadata["ul.positions"]
-        self.times = metadata["ul.times"]
+        self.times, self.temperature = metadata["ul.times"], float(metadata["ul.temperature"])
         self.items = {text: i for i, text in enumerate(self.catalogue.items)}
         self.values = {name: {text: i for i, text in enumerate(vocabulary)}
                        for name, vocabulary in self.catalogue.values.items()}
@@ -248,6 +254,20 @@ class Encoder:
             ids = [self.values[name].get(data.values[name][i], 1) for i in data.column(name, user, event)]
             parts.append(table[ids].mean(axis=0) if ids else np.zeros(table.shape[1]))
         return np.concatenate(parts)
+
+    def item_vectors(self):
+        """What E is multiplied with: [items, d]."""
+        vectors = self.w.get("enc.head.item", self.w["enc.embed.item"])
+        if "enc.tower" in self.w:
+            columns = [self.w["enc.embed.item"]]
+            for feature in self.catalogue.features:
+                if feature["of"] != "item":
+                    continue
+                table = self.w["enc.embed." + feature["name"]]
+                columns.append(np.array([table[ids].mean(axis=0) if len(ids) else np.zeros(table.shape[1])
+                                         for ids in self.catalogue.by_item[feature["name"]]]))
+            vectors = np.concatenate(columns, axis=1) @ self.w["enc.tower"].T
+        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True) if self.temperature > 0 else vectors
 
     def bias(self, name, times, query_times):
         """[heads, T, T], what is added to the scores."""
@@ -286,7 +306,10 @@ class Encoder:
                 continue
             x = x + o @ w[name + "o"].T
             x = x + feed_forward(w, f"enc.block.{layer}.ffn.", x, 1e-5)
-        return norm(x, w["enc.norm"], 1e-5)
+        x = norm(x, w["enc.norm"], 1e-5)
+        if self.temperature > 0:
+            x = x / np.linalg.norm(x, axis=1, keepdims=True) / self.temperature
+        return x
 
 
 # --- the LLM ---------------------------------------------------------------------
@@ -554,8 +577,8 @@ def write_lines(path, lines):
 
 
 def make_encoder(path="encoder.safetensors", seed=1, options=()):
-    run("ul-pretrain", *options, "--dim", "16", "--heads", "4", "--max-len", "20", "--steps", "3", "-o", "encoder.ult",
-        "data.ult")
+    run("ul-pretrain", "--dim", "16", "--heads", "4", "--max-len", "20", "--steps", "3", *options, "-o",
+        "encoder.ult", "data.ult")
     (metadata, tensors), = documents("encoder.ult")
     write_document(path, metadata, disturb(tensors, seed))
 

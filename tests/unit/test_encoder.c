@@ -119,11 +119,11 @@ static void test_gradient(void **state)
 
 /* Other blocks, positions and times. */
 static const EncoderShape variants[] = {
-    {8, 2, 2, 6, 0, ENCODER_AR, BLOCK_TRANSFORMER, POSITIONS_BIAS, TIMES_NONE},
-    {8, 2, 2, 6, 0, ENCODER_AR, BLOCK_TRANSFORMER, POSITIONS_NONE, TIMES_HISTORY},
-    {8, 2, 2, 6, 0, ENCODER_AR, BLOCK_TRANSFORMER, POSITIONS_BOTH, TIMES_QUERY},
-    {8, 2, 2, 6, 0, ENCODER_AR, BLOCK_HSTU, POSITIONS_BIAS, TIMES_NONE},
-    {8, 2, 2, 6, 0, ENCODER_AR, BLOCK_HSTU, POSITIONS_BOTH, TIMES_QUERY},
+    {8, 2, 2, 6, 0, ENCODER_AR, BLOCK_TRANSFORMER, FFN_SWIGLU, POSITIONS_BIAS, TIMES_NONE},
+    {8, 2, 2, 6, 0, ENCODER_AR, BLOCK_TRANSFORMER, FFN_SWIGLU, POSITIONS_NONE, TIMES_HISTORY},
+    {8, 2, 2, 6, 0, ENCODER_AR, BLOCK_TRANSFORMER, FFN_SWIGLU, POSITIONS_BOTH, TIMES_QUERY},
+    {8, 2, 2, 6, 0, ENCODER_AR, BLOCK_HSTU, FFN_SWIGLU, POSITIONS_BIAS, TIMES_NONE},
+    {8, 2, 2, 6, 0, ENCODER_AR, BLOCK_HSTU, FFN_SWIGLU, POSITIONS_BOTH, TIMES_QUERY},
     {.dim = 8, .layers = 1, .heads = 2, .max_len = 6, .free_items = true},
     {.dim = 8, .layers = 1, .heads = 2, .max_len = 6, .temperature = 0.2},
     {.dim = 8, .layers = 1, .heads = 2, .max_len = 6, .temperature = 0.2, .free_items = true},
@@ -410,6 +410,8 @@ static void test_refused(void **state)
 	assert_int_equal(refusal("ul.layers", "3", "enc.block.2"), ERROR_MALFORMED);
 	assert_int_equal(refusal("ul.max_len", "x", "ul.max_len"), ERROR_MALFORMED);
 	assert_int_equal(refusal("ul.dropout", "1", "ul.dropout"), ERROR_MALFORMED);
+	assert_int_equal(refusal("ul.ffn", "swiglu", ""), ERROR_NONE);
+	assert_int_equal(refusal("ul.ffn", "relu", "relu"), ERROR_MALFORMED);
 	assert_int_equal(refusal("ul.version", "99.0", "version"), ERROR_MALFORMED);
 }
 
@@ -578,6 +580,156 @@ static void test_masked_pretraining_learns(void **state)
 	setting_free(s);
 }
 
+/* A shard of all the training histories, as an epoch has it; returns its mean loss. */
+static double one_shard(const Trainee *trainee, Tape *t, size_t epoch, size_t *targets)
+{
+	Error e = {0};
+	size_t steps, counted[8] = {0}, events = 0;
+	double loss[8] = {0};
+	assert_true(trainee->epoch(trainee->context, epoch, &steps, &e));
+	assert_true(steps == 1 && trainee->step(trainee->context, 0) == 1);
+	tape_reset(t, true, 1);
+	assert_true(trainee->shard(trainee->context, t, 0, loss, counted, &events));
+	*targets = counted[0];
+	return loss[0] / (double)counted[0];
+}
+
+/* Targets count by their age, the newest always; the gradient is that of the mean over those that count. */
+static void test_recency(void **state)
+{
+	(void)state;
+	Error e = {0};
+	Setting *s = setting_new(0);
+	Tape t = {0};
+	Pretraining *p = pretraining_new(s->encoder, &s->sample.data, &s->sample.users,
+	                                 &(PretrainingOptions){.batch = 8, .recency = 2, .seed = 1}, &e);
+	assert_non_null(p);
+	Trainee trainee = pretraining_trainee(p);
+	const size_t inputs[] = {3, 1, 6};
+	double expected = 0, variance = 0, sum = 0, squares = 0, epochs = 500;
+	size_t targets, fewest = 10, most = 0;
+	for (size_t u = 0; u < 3; u++)
+		for (size_t k = 0; k < inputs[u]; k++) {
+			double chance = exp2(-(double)k / 2);
+			expected += chance;
+			variance += chance * (1 - chance);
+		}
+	for (size_t epoch = 0; epoch < 500; epoch++) {
+		one_shard(&trainee, &t, epoch, &targets);
+		sum += (double)targets;
+		squares += pow((double)targets - expected, 2);
+		fewest = targets < fewest ? targets : fewest;
+		most = targets > most ? targets : most;
+	}
+	assert_true(fewest >= 3 && fewest < most);
+	if (fabs(sum / epochs - expected) > 0.2)
+		fail_msg("%g targets an epoch, not %g", sum / epochs, expected);
+	if (fabs(squares / epochs - variance) > 0.4) /* each for itself */
+		fail_msg("a variance of %g, not %g", squares / epochs, variance);
+	Parameter *g = s->encoder->norm;
+	for (size_t epoch = 0; epoch < 4; epoch++) {
+		float *gradient = parameter_gradient(g, 0, &e), value = g->value[0];
+		gradient[0] = 0;
+		one_shard(&trainee, &t, epoch, &targets);
+		double told = (double)gradient[0], step = 4e-3;
+		g->value[0] = (float)((double)value + step);
+		double high = one_shard(&trainee, &t, epoch, &targets);
+		g->value[0] = (float)((double)value - step);
+		double low = one_shard(&trainee, &t, epoch, &targets);
+		g->value[0] = value;
+		if (fabs((high - low) / (2 * step) - told) > 2e-3)
+			fail_msg("gradient %g, differences give %g", told, (high - low) / (2 * step));
+	}
+	pretraining_free(p);
+	tape_free(&t);
+	setting_free(s);
+}
+
+/* What is older than all that counts is not even read. */
+static void test_recency_leaves_out(void **state)
+{
+	(void)state;
+	Error e = {0};
+	Setting *s = setting_new(0);
+	s->encoder->shape.max_len = 1;
+	Pretraining *p = pretraining_new(s->encoder, &s->sample.data, &s->sample.users,
+	                                 &(PretrainingOptions){.batch = 1, .recency = 1e-3, .seed = 1}, &e);
+	assert_non_null(p);
+	Trainee trainee = pretraining_trainee(p);
+	size_t steps = 0;
+	assert_true(trainee.epoch(trainee.context, 0, &steps, &e));
+	assert_int_equal(steps, 3);
+	pretraining_free(p);
+	setting_free(s);
+}
+
+/* Of ar a masked event says nothing, and what follows it stays a target. */
+static void test_masked_inputs(void **state)
+{
+	(void)state;
+	Error e = {0};
+	const double rates[] = {0, 0.5, 1};
+	for (int i = 0; i < 3; i++) {
+		Setting *s = setting_new(0);
+		Tape t = {0};
+		Pretraining *p =
+		    pretraining_new(s->encoder, &s->sample.data, &s->sample.users,
+		                    &(PretrainingOptions){.batch = 8, .mask_rate = rates[i], .seed = 1}, &e);
+		assert_non_null(p);
+		Trainee trainee = pretraining_trainee(p);
+		size_t targets;
+		one_shard(&trainee, &t, 0, &targets);
+		assert_int_equal(targets, 3 + 1 + 6);
+		Parameter *rating =
+		    s->encoder->tables[1]; /* not in the loss: what it gets comes from inputs */
+		const float *gradient = parameter_gradient(rating, 0, &e);
+		bool moved[2] = {false, false};
+		for (size_t k = 0; k < rating->count; k++)
+			moved[k / rating->cols == ID_MASK] |= gradient[k] != 0;
+		assert_true(moved[0] == (rates[i] < 1) && moved[1] == (rates[i] > 0));
+		pretraining_free(p);
+		tape_free(&t);
+		setting_free(s);
+	}
+}
+
+/* An encoder of some of the features does not ask for the others. */
+static void test_view(void **state)
+{
+	(void)state;
+	Error e = {0};
+	Setting *s = setting_new(0);
+	Dataset view;
+	Translation translation;
+	Tape t = {0};
+	EventBatch b;
+	assert_true(dataset_view(&view, &s->sample.data, "brand,genre,brand", &e));
+	assert_int_equal(view.feature_count, 2);
+	assert_string_equal(view.features[0].name, "genre");
+	assert_string_equal(view.features[1].name, "brand");
+	EncoderShape shape = {8, 1, 2, 6, 0};
+	Encoder *m = encoder_new(&shape, &view, 4, &e);
+	assert_true(m != NULL && m->columns == 3);
+	assert_true(translation_new(&translation, m, &s->sample.data, &e));
+	assert_true(translation.features[1] == 1 && translation.features[2] == 3);
+	assert_true(batch_new(&b, &translation, &s->sample.users, s->histories, 3, &t.arena, &e));
+	assert_non_null(encoder_forward(&t, m, &b));
+	translation_free(&translation);
+	encoder_free(m);
+	memory_free(view.features);
+	for (int all = 0; all < 2; all++) {
+		assert_true(dataset_view(&view, &s->sample.data, all ? "all" : "none", &e));
+		assert_int_equal(view.feature_count, all ? 4 : 0);
+		memory_free(view.features);
+	}
+	assert_false(dataset_view(&view, &s->sample.data, "genre,colour", &e));
+	assert_true(e.code == ERROR_USAGE && strstr(e.text, "'colour'") &&
+	            strstr(e.text, "rating, genre, tags, brand"));
+	memory_free(view.features);
+	tape_free(&t);
+	setting_free(s);
+}
+
 /* A masked row of bert4rec predicts; it knows what is before and after it, and nothing of its own event. */
 static void test_masks(void **state)
 {
@@ -633,6 +785,10 @@ int main(void)
 	    cmocka_unit_test(test_masks),
 	    cmocka_unit_test(test_losses_learn),
 	    cmocka_unit_test(test_masked_pretraining_learns),
+	    cmocka_unit_test(test_recency),
+	    cmocka_unit_test(test_recency_leaves_out),
+	    cmocka_unit_test(test_masked_inputs),
+	    cmocka_unit_test(test_view),
 	};
 	gemm_start();
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,7 +10,7 @@ typedef struct {
 	Parameters set;
 	Parameter *x, *m;
 	AttentionLayer self, cross;
-	FeedForward feed;
+	FeedForward feed, plain;
 	Rotary rotary;
 	bool positions; /* of the memory and of what asks it */
 } Layers;
@@ -24,17 +24,21 @@ static Layers *layers_new(void)
 {
 	Error e = {0};
 	static Layers l;
-	LayerShape self = {C, C, 4, 2, D, 12, 1e-5f}, cross = {C, WIDTH, 2, 2, D, 0, 1e-5f};
+	LayerShape self = {C, C, 4, 2, D, 12, 1e-5f}, cross = {C, WIDTH, 2, 2, D, 0, 1e-5f}, plain = self;
+	plain.plain = true;
 	l = (Layers){0};
 	l.x = graph_parameter(&l.set, "x", N, C, &e);
 	l.m = graph_parameter(&l.set, "m", MEMORY, WIDTH, &e);
 	assert_true(attention_layer_new(&l.self, &l.set, "self", &self, 0.5, 3, &e));
 	assert_true(attention_layer_new(&l.cross, &l.set, "cross", &cross, 1, 3, &e));
 	assert_true(feed_forward_new(&l.feed, &l.set, "feed", &self, 1, 3, &e));
+	assert_true(feed_forward_new(&l.plain, &l.set, "plain", &plain, 1, 3, &e));
+	assert_true(l.feed.gate != NULL && l.plain.gate == NULL);
 	assert_true(rotary_new(&l.rotary, D, 16, 100, 1, NULL, &e));
 	/* Ones would hide what a norm does. */
 	for (size_t i = 0; i < C; i++)
-		l.self.norm->value[i] = l.cross.norm->value[i] = l.feed.norm->value[i] = 0.5f + (float)i / 8;
+		l.self.norm->value[i] = l.cross.norm->value[i] = l.feed.norm->value[i] =
+		    l.plain.norm->value[i] = 0.5f + (float)i / 8;
 	return &l;
 }
 
@@ -75,6 +79,13 @@ static Tensor *build_feed(Tape *t, void *context, double *loss)
 	return feed_forward(t, &l->feed, tape_tile(t, l->x, 1));
 }
 
+static Tensor *build_plain_feed(Tape *t, void *context, double *loss)
+{
+	(void)loss;
+	Layers *l = context;
+	return feed_forward(t, &l->plain, tape_tile(t, l->x, 1));
+}
+
 static void check(GraphBuilder build, bool with_positions)
 {
 	Layers *l = layers_new();
@@ -101,6 +112,7 @@ static void test_feed_gradient(void **state)
 {
 	(void)state;
 	check(build_feed, false);
+	check(build_plain_feed, false);
 }
 
 /* Only distances count: all positions two further on give the same. */

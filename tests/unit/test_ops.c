@@ -84,6 +84,35 @@ static void test_swiglu(void **state)
 	check(&g, build_swiglu);
 }
 
+static Tensor *build_gelu(Tape *t, void *context, double *loss)
+{
+	(void)loss;
+	return tape_gelu(t, input(t, context, 0));
+}
+
+static void test_gelu(void **state)
+{
+	(void)state;
+	Graph g = {0};
+	add(&g, 0, 4, 5);
+	check(&g, build_gelu);
+	for (double x = -12; x < 12; x += 0.01) {
+		float at = (float)x, y;
+		gelu_forward(&at, 1, &y);
+		double z = (double)at,
+		       tanh_form = z / 2 * (1 + tanh(sqrt(2 / M_PI) * (z + 0.044715 * z * z * z)));
+		if (!(fabs((double)y - tanh_form) <= 4e-7 * fabs(z)) ||
+		    !(fabs((double)y - z / 2 * (1 + erf(z / sqrt(2)))) < 5e-4))
+			fail_msg("gelu(%g): %g, not %g", x, (double)y, tanh_form);
+	}
+	const float far[] = {-1e4f, 1e4f}, dy[] = {1, 1};
+	float y[2], dx[] = {0, 0};
+	gelu_forward(far, 2, y);
+	assert_true(fabsf(y[0]) < 1e-20f && y[1] == far[1]);
+	gelu_backward(far, dy, 2, dx);
+	assert_true(fabsf(dx[0]) < 1e-20f && dx[1] == 1);
+}
+
 static Tensor *build_residual(Tape *t, void *context, double *loss)
 {
 	(void)loss;
@@ -362,6 +391,7 @@ int main(void)
 	    cmocka_unit_test(test_linear),
 	    cmocka_unit_test(test_norm),
 	    cmocka_unit_test(test_swiglu),
+	    cmocka_unit_test(test_gelu),
 	    cmocka_unit_test(test_residual),
 	    cmocka_unit_test(test_gate),
 	    cmocka_unit_test(test_closed_gate_changes_no_bit),

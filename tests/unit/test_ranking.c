@@ -1,8 +1,7 @@
-/* Rankings against naive sorts, baselines against a dataset worked by hand, questions, histories. */
+/* Rankings against naive sorts, baselines against a dataset worked by hand, questions. */
 #include "gradient.h"
 
 #include "small_models.h"
-#include "user/histories.h"
 #include "eval/metrics.h"
 #include "user/ranking.h"
 #include "user/task.h"
@@ -204,41 +203,6 @@ static void test_encoder_ranker(void **state)
 	sample_free(&s);
 }
 
-/* Each training event but a user's first is the target of just one input, whatever the key. */
-static void test_histories(void **state)
-{
-	(void)state;
-	Error e = {0};
-	Sample s;
-	Histories h = {0};
-	sample_new(&s, SPLIT_LEAVE_ONE_OUT, 0, (size_t[]){30, 2, 1, 3, 7, 8, 9, 33}, 8, 9);
-	bool starts[93] = {false};
-	for (uint64_t key = 0; key < 50; key++) {
-		int targets[93] = {0};
-		bool ordered[93] = {false};
-		assert_true(histories_cut(&h, &s.data, &s.users, 5, key, &e));
-		for (size_t i = 0; i < h.count; i++) {
-			Segment c = h.items[i];
-			assert_true(c.end > c.first && c.end - c.first <= 5 && c.end < 93);
-			for (size_t event = c.first; event < c.end; event++)
-				targets[event + 1]++;
-			starts[c.first] = true;
-			assert_true(h.order[i] < h.count && !ordered[h.order[i]]);
-			ordered[h.order[i]] = true;
-		}
-		for (size_t user = 0; user < 8; user++) {
-			Segment train = dataset_segment(&s.data, &s.users, user, PART_TRAIN);
-			for (size_t event = (size_t)s.users.offsets[user];
-			     event < (size_t)s.users.offsets[user + 1]; event++)
-				assert_int_equal(targets[event], event > train.first && event < train.end);
-		}
-	}
-	for (size_t event = 0; event < 26; event++)
-		assert_true(starts[event]); /* pieces begin everywhere, sooner or later */
-	histories_free(&h);
-	sample_free(&s);
-}
-
 static void test_names(void **state)
 {
 	(void)state;
@@ -275,7 +239,7 @@ int main(void)
 	    cmocka_unit_test(test_fill),         cmocka_unit_test(test_fill_without_target),
 	    cmocka_unit_test(test_most_popular), cmocka_unit_test(test_co_occurrence),
 	    cmocka_unit_test(test_queries),      cmocka_unit_test(test_encoder_ranker),
-	    cmocka_unit_test(test_histories),    cmocka_unit_test(test_names),
+	    cmocka_unit_test(test_names),
 	};
 	gemm_start();
 	return cmocka_run_group_tests(tests, NULL, NULL);

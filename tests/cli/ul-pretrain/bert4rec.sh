@@ -11,4 +11,3 @@ ul-embed -q -m one.ult --pool none --format csv data.ult >rows.csv
 words="arch ar" usage ul-embed -m one.ult --state users.state -o out data.ult
 ul-pretrain -q --arch lm --dim 16 --layers 1 --heads 2 --vocab 300 --steps 1 -o lm.gguf data.ult
 words="arch ar" usage ul-finetune --llm lm.gguf -m one.ult --steps 1 -o out data.ult
-words=bert4rec usage ul-pretrain --mask-rate 0.3 -o out data.ult

@@ -33,3 +33,14 @@ words=--checkpoint usage ul-pretrain --checkpoint - -o out data.ult
 words=lost usage ul-pretrain --checkpoint data.ult -o out data.ult
 words=checkpoint usage ul-pretrain --checkpoint new -o new data.ult
 words='--checkpoint FILE' usage ul-pretrain --checkpoint-every 1 -o /dev/null data.ult
+# What means nothing where it is given.
+words='--arch ar' usage ul-pretrain --arch bert4rec --recency 5 -o out data.ult
+words='--arch ar' usage ul-pretrain --arch lm --recency 5 -o out data.ult
+words='--sequences sliding' usage ul-pretrain --stride 5 -o out data.ult
+words='--sequences sliding' usage ul-pretrain --sequences last --stride 5 -o out data.ult
+words='at most --max-len, 12' usage ul-pretrain --max-len 12 --sequences sliding --stride 13 -o out data.ult
+for option in --mask-rate=0.1 --sequences=last --features=all --ffn=gelu; do
+	words="${option%=*} goes with --arch ar or bert4rec" usage ul-pretrain --arch lm $option -o out data.ult
+done
+words=--sequences usage ul-pretrain --sequences first -o out data.ult
+words=--ffn usage ul-pretrain --ffn relu -o out data.ult
