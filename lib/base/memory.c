@@ -65,6 +65,29 @@ void memory_free(void *p)
 	free(p);
 }
 
+void *memory_lazy(size_t count, size_t size, Error *e)
+{
+	size_t bytes;
+	if (!memory_product(count, size, &bytes, e))
+		return NULL;
+	void *p = mmap(NULL, bytes ? bytes : 1, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (p == MAP_FAILED) {
+		fail(e, ERROR_FAILURE, "out of memory: no room for %zu bytes", bytes);
+		return NULL;
+	}
+#ifdef MADV_NOHUGEPAGE
+	(void)madvise(p, bytes, MADV_NOHUGEPAGE); /* advice: it may fail */
+#endif
+	return p;
+}
+
+void memory_lazy_free(void *p, size_t count, size_t size)
+{
+	size_t bytes = count * size;
+	if (p != NULL)
+		(void)munmap(p, bytes ? bytes : 1); /* nothing can be done about it */
+}
+
 bool memory_grow(void *array, size_t *capacity, size_t need, size_t size, Error *e)
 {
 	if (need <= *capacity)

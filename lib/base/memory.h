@@ -13,6 +13,10 @@
 void *memory_new(size_t count, size_t size, Error *e);
 void memory_free(void *p);
 
+/* The same, of which a page takes no room before it is written to; freed with the same count and size. */
+void *memory_lazy(size_t count, size_t size, Error *e);
+void memory_lazy_free(void *p, size_t count, size_t size);
+
 /* Makes room for `need` elements in *array of *capacity elements, at least
  * doubling; the old elements stay and the new ones are undefined.  The array may
  * move.  *array must be NULL or come from this function; free with memory_free(). */

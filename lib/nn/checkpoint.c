@@ -17,14 +17,6 @@ static bool add(Document *d, const char *what, const Parameter *p, const float *
 	return document_add(d, name, DTYPE_F32, p->rank, p->shape, values, e);
 }
 
-static bool has_gradient(const Parameter *p)
-{
-	bool has = false;
-	for (size_t lane = 0; lane < LANES; lane++)
-		has = has || p->gradient[lane] != NULL;
-	return has;
-}
-
 bool checkpoint_add(const Parameters *set, const float *best, Document *d, Error *e)
 {
 	bool done = parameters_save(set, d, e);
@@ -32,7 +24,7 @@ bool checkpoint_add(const Parameters *set, const float *best, Document *d, Error
 		const Parameter *p = set->items[i];
 		if (!p->trains)
 			continue;
-		if (p->m != NULL && has_gradient(p))
+		if (p->m != NULL && parameter_moved(p))
 			done = add(d, "m", p, p->m, e) && add(d, "v", p, p->v, e);
 		done = done && (p->average == NULL || add(d, "average", p, p->average, e));
 		if (best != NULL) {
@@ -78,8 +70,10 @@ bool checkpoint_read(Parameters *set, float **best, const Document *d, Error *e)
 			continue;
 		/* A gradient that was there once makes the optimizer move on by its moments alone. */
 		if (has(d, "m", p))
-			done = read_new(d, "m", p, &p->m, e) && read_new(d, "v", p, &p->v, e) &&
-			       parameter_gradient(p, 0, e) != NULL;
+			done = parameter_moments(p, e) && fill(d, "m", p, p->m, e) &&
+			       fill(d, "v", p, p->v, e) && parameter_gradient_row(p, 0, 0, e) != NULL;
+		if (p->rows_of != NULL)
+			row_gradient_clear(&p->rows_of[0]);
 		if (done && has(d, "average", p))
 			done = read_new(d, "average", p, &p->average, e);
 		if (copy != NULL) {

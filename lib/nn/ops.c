@@ -60,12 +60,15 @@ static void embedding_backward(Tape *t, const void *context)
 {
 	const Embedding *m = context;
 	size_t C = m->w->cols;
-	float *dw = gradient_of(t, m->w);
-	for (size_t r = 0; r < m->into->rows && dw != NULL; r++) {
+	for (size_t r = 0; r < m->into->rows; r++) {
 		const float *dy = m->into->gradient + r * m->into->cols + m->column;
 		float share = 1.0f / (float)(m->offsets[r + 1] - m->offsets[r]);
-		for (int64_t i = m->offsets[r]; i < m->offsets[r + 1]; i++)
-			vector_add_scaled(dw + (size_t)m->ids[i] * C, share, dy, C);
+		for (int64_t i = m->offsets[r]; i < m->offsets[r + 1]; i++) {
+			float *dw = parameter_gradient_row(m->w, t->lane, (size_t)m->ids[i], &t->error);
+			if (dw == NULL)
+				return;
+			vector_add_scaled(dw, share, dy, C);
+		}
 	}
 }
 

@@ -3,6 +3,7 @@
 #include "math/vector.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -11,6 +12,13 @@ static void parameter_free(Parameter *p)
 {
 	if (p == NULL)
 		return;
+	if (p->rows_of != NULL) {
+		memory_lazy_free(p->m, p->count, sizeof *p->m);
+		memory_lazy_free(p->v, p->count, sizeof *p->v);
+		for (size_t lane = 0; lane < LANES; lane++)
+			row_gradient_free(&p->rows_of[lane]);
+		memory_free(p->rows_of);
+	}
 	memory_free(p->name);
 	memory_free(p);
 }
@@ -196,7 +204,7 @@ bool parameters_pack(Parameters *set, GemmPrecision precision, bool backward, Po
 	bool done = true;
 	for (size_t i = 0; i < set->count && done; i++) {
 		Parameter *q = set->items[i];
-		done = !q->multiplies ||
+		done = !q->multiplies || (backward && q->rows_of != NULL) ||
 		       (plan_packing(&p, &q->forward, precision, &q->memory->weights, e) &&
 		        (!backward || plan_packing(&p, &q->backward, precision, &q->memory->weights, e)));
 	}
@@ -277,8 +285,53 @@ bool parameters_exchange(Parameters *set, Pool *pool, Error *e)
 	return pack_again(set, pool, e);
 }
 
+bool parameter_sparse(Parameter *p, Error *e)
+{
+	if (p->rank != 2 || p->rows > INT32_MAX - 1)
+		return fail(e, ERROR_FAILURE, "%s cannot be trained by rows", p->name);
+	p->rows_of = memory_new(LANES, sizeof *p->rows_of, e);
+	for (size_t lane = 0; p->rows_of != NULL && lane < LANES; lane++)
+		if (!row_gradient_new(&p->rows_of[lane], p->rows, p->cols, e))
+			return false;
+	return p->rows_of != NULL;
+}
+
+float *parameter_gradient_row(Parameter *p, size_t lane, size_t row, Error *e)
+{
+	if (p->rows_of != NULL)
+		return row_gradient_at(&p->rows_of[lane], row, e);
+	float *g = parameter_gradient(p, lane, e);
+	return g ? g + row * p->cols : NULL;
+}
+
+bool parameter_moments(Parameter *p, Error *e)
+{
+	bool lazy = p->rows_of != NULL;
+	if (p->m == NULL)
+		p->m = lazy ? memory_lazy(p->count, sizeof *p->m, e)
+		            : zeros(&p->memory->weights, p->count, sizeof *p->m, e);
+	if (p->v == NULL)
+		p->v = lazy ? memory_lazy(p->count, sizeof *p->v, e)
+		            : zeros(&p->memory->weights, p->count, sizeof *p->v, e);
+	return p->m != NULL && p->v != NULL;
+}
+
+bool parameter_moved(const Parameter *p)
+{
+	bool moved = false;
+	for (size_t lane = 0; lane < LANES; lane++)
+		moved = moved || p->gradient[lane] != NULL ||
+		        (p->rows_of != NULL && p->rows_of[lane].touched != NULL);
+	return moved;
+}
+
 float *parameter_gradient(Parameter *p, size_t lane, Error *e)
 {
+	if (p->rows_of != NULL) {
+		fail(e, ERROR_FAILURE, "%s is trained by rows: what needs all of it cannot be trained",
+		     p->name);
+		return NULL;
+	}
 	if (p->gradient[lane] == NULL)
 		p->gradient[lane] = zeros(&p->memory->gradients[lane], p->count, sizeof(float), e);
 	return p->gradient[lane];
@@ -287,8 +340,10 @@ float *parameter_gradient(Parameter *p, size_t lane, Error *e)
 /* Work on all training weights is cut into slices of this many. */
 enum { SLICE = 1 << 14 };
 
+/* Numbers [first, first + count) of a parameter, or these among the rows that a step reached. */
 typedef struct {
 	Parameter *p;
+	const int32_t *rows; /* NULL: numbers */
 	size_t first, count;
 	double squares;
 } Slice;
@@ -297,15 +352,34 @@ typedef struct {
 	Slice *slices;
 	AdamW adamw;
 	double decay;
-	float scale; /* of the gradients */
-	float share; /* of the new values in their average; 0: there is none */
+	float scale;   /* of the gradients */
+	float share;   /* of the new values in their average; 0: there is none */
+	int32_t *rows; /* that the step reached, of all sparse parameters one after the other */
 } StepWork;
+
+/* The lanes' gradients of a row, added up into the first that has it; or that sum, where `add` is false. */
+static float *row_sum(const Parameter *p, size_t row, bool add)
+{
+	float *sum = NULL;
+	for (size_t lane = 0; lane < LANES; lane++) {
+		float *g = row_gradient_find(&p->rows_of[lane], row);
+		if (sum != NULL && g != NULL && add)
+			vector_add(sum, g, p->cols);
+		sum = sum ? sum : g;
+	}
+	return sum;
+}
 
 /* Adds the lanes up into the first one that is there, and clears the others. */
 static void sum_slice(void *context, size_t task)
 {
 	Slice *s = &((StepWork *)context)->slices[task];
 	float *sum = NULL;
+	s->squares = 0;
+	for (size_t i = s->first; s->rows != NULL && i < s->first + s->count; i++)
+		s->squares += vector_squares(row_sum(s->p, (size_t)s->rows[i], true), s->p->cols);
+	if (s->rows != NULL)
+		return;
 	for (size_t lane = 0; lane < LANES; lane++) {
 		float *g = s->p->gradient[lane];
 		if (g == NULL)
@@ -328,24 +402,40 @@ static float *summed(const Slice *s)
 	return NULL;
 }
 
+static void update(const StepWork *work, const Parameter *p, float *g, size_t first, size_t count)
+{
+	AdamW adamw = work->adamw;
+	adamw.decay = p->decays ? (float)work->decay : 0;
+	adamw.lr *= p->lr_scale;
+	if (work->scale != 1)
+		vector_scale(g, work->scale, count);
+	adamw_step(&adamw, p->value + first, g, p->m + first, p->v + first, count);
+}
+
 static void update_slice(void *context, size_t task)
 {
 	const StepWork *work = context;
 	const Slice *s = &work->slices[task];
-	float *g = summed(s);
+	for (size_t i = s->first; s->rows != NULL && i < s->first + s->count; i++) {
+		size_t row = (size_t)s->rows[i];
+		update(work, s->p, row_sum(s->p, row, false), row * s->p->cols, s->p->cols);
+	}
+	float *g = s->rows ? NULL : summed(s);
 	if (g == NULL)
 		return;
-	AdamW adamw = work->adamw;
-	adamw.decay = s->p->decays ? (float)work->decay : 0;
-	adamw.lr *= s->p->lr_scale;
-	if (work->scale != 1)
-		vector_scale(g, work->scale, s->count);
-	adamw_step(&adamw, s->p->value + s->first, g, s->p->m + s->first, s->p->v + s->first, s->count);
+	update(work, s->p, g, s->first, s->count);
 	memset(g, 0, s->count * sizeof *g);
-	if (work->share > 0) {
-		vector_scale(s->p->average + s->first, 1 - work->share, s->count);
-		vector_add_scaled(s->p->average + s->first, work->share, s->p->value + s->first, s->count);
-	}
+}
+
+/* Of a sparse parameter rows move on to where they rest, too. */
+static void average_slice(void *context, size_t task)
+{
+	const StepWork *work = context;
+	const Slice *s = &work->slices[task];
+	if (s->rows != NULL || (s->p->rows_of == NULL && summed(s) == NULL))
+		return;
+	vector_scale(s->p->average + s->first, 1 - work->share, s->count);
+	vector_add_scaled(s->p->average + s->first, work->share, s->p->value + s->first, s->count);
 }
 
 /* What no gradient reaches stays as it is, and so does its average. */
@@ -357,36 +447,101 @@ static bool start_average(Parameter *p, Error *e)
 	return p->average != NULL;
 }
 
-static bool slice_all(const Parameters *set, bool average, Slice **slices, size_t *count, Error *e)
+typedef struct {
+	Slice *items;
+	size_t count, capacity;
+} Slices;
+
+/* Cuts `count` numbers, or rows, into slices of at most `most`. */
+static bool cut(Slices *s, Parameter *p, const int32_t *rows, size_t count, size_t most, Error *e)
 {
-	size_t capacity = 0;
+	for (size_t first = 0; first < count; first += most) {
+		if (!memory_grow(&s->items, &s->capacity, s->count + 1, sizeof *s->items, e))
+			return false;
+		size_t left = count - first;
+		s->items[s->count++] = (Slice){p, rows, first, left < most ? left : most, 0};
+	}
+	return true;
+}
+
+static size_t rows_reached(const Parameter *p)
+{
+	size_t count = 0;
+	for (size_t lane = 0; p->rows_of != NULL && lane < LANES; lane++)
+		count += p->rows_of[lane].count;
+	return count;
+}
+
+static int by_number(const void *a, const void *b)
+{
+	int32_t x = *(const int32_t *)a, y = *(const int32_t *)b;
+	return (x > y) - (x < y);
+}
+
+/* All rows that the lanes have, each once, in order; returns how many. */
+static size_t list_rows(const Parameter *p, int32_t *rows)
+{
+	size_t count = 0, kept = 0;
+	for (size_t lane = 0; lane < LANES; lane++) {
+		const RowGradient *g = &p->rows_of[lane];
+		if (g->count > 0)
+			memcpy(rows + count, g->touched, g->count * sizeof *rows);
+		count += g->count;
+	}
+	qsort(rows, count, sizeof *rows, by_number);
+	for (size_t i = 0; i < count; i++)
+		if (kept == 0 || rows[kept - 1] != rows[i])
+			rows[kept++] = rows[i];
+	return kept;
+}
+
+static bool prepare(Parameter *p, bool average, Error *e)
+{
+	return parameter_moments(p, e) && (!average || p->average != NULL || start_average(p, e));
+}
+
+static bool slice_all(const Parameters *set, bool average, StepWork *work, Slices *slices, Error *e)
+{
+	size_t reached = 0, listed = 0;
+	for (size_t i = 0; i < set->count; i++)
+		reached += set->items[i]->trains ? rows_reached(set->items[i]) : 0;
+	if ((work->rows = memory_new(reached, sizeof *work->rows, e)) == NULL)
+		return false;
 	for (size_t i = 0; i < set->count; i++) {
 		Parameter *p = set->items[i];
 		if (!p->trains)
 			continue;
-		if (p->m == NULL && ((p->m = zeros(&p->memory->weights, p->count, sizeof *p->m, e)) == NULL ||
-		                     (p->v = zeros(&p->memory->weights, p->count, sizeof *p->v, e)) == NULL))
+		if (!prepare(p, average, e))
 			return false;
-		if (average && p->average == NULL && !start_average(p, e))
+		if ((p->rows_of == NULL || average) && !cut(slices, p, NULL, p->count, SLICE, e))
 			return false;
-		for (size_t first = 0; first < p->count; first += SLICE) {
-			if (!memory_grow(slices, &capacity, *count + 1, sizeof **slices, e))
-				return false;
-			size_t left = p->count - first;
-			(*slices)[(*count)++] = (Slice){p, first, left < SLICE ? left : SLICE, 0};
-		}
+		if (p->rows_of == NULL)
+			continue;
+		size_t most = SLICE / (p->cols ? p->cols : 1) + 1, count = list_rows(p, work->rows + listed);
+		if (!cut(slices, p, work->rows + listed, count, most, e))
+			return false;
+		listed += count;
 	}
 	return true;
+}
+
+static void clear_rows(const Parameters *set)
+{
+	for (size_t i = 0; i < set->count; i++)
+		for (size_t lane = 0; set->items[i]->rows_of != NULL && lane < LANES; lane++)
+			row_gradient_clear(&set->items[i]->rows_of[lane]);
 }
 
 bool parameters_step(Parameters *set, const OptimizerStep *step, Pool *pool, double *norm, Error *e)
 {
 	StepWork work = {
 	    .adamw = {(float)step->lr, 0.9f, 0.999f, 1e-8f, 0, step->step}, .decay = step->decay, .scale = 1};
-	size_t count = 0;
+	Slices slices = {0};
 	if (step->average > 0)
 		work.share = (float)((1 - step->average) / (1 - pow(step->average, (double)step->step)));
-	bool done = slice_all(set, step->average > 0, &work.slices, &count, e);
+	bool done = slice_all(set, step->average > 0, &work, &slices, e);
+	size_t count = slices.count;
+	work.slices = slices.items;
 	if (done) {
 		double squares = 0;
 		pool_run(pool, count, sum_slice, &work);
@@ -397,9 +552,13 @@ bool parameters_step(Parameters *set, const OptimizerStep *step, Pool *pool, dou
 			work.scale = (float)(step->clip / *norm);
 		if (isfinite(*norm)) {
 			pool_run(pool, count, update_slice, &work);
+			if (work.share > 0)
+				pool_run(pool, count, average_slice, &work);
 			done = pack_again(set, pool, e);
 		}
 	}
-	memory_free(work.slices);
+	clear_rows(set);
+	memory_free(slices.items);
+	memory_free(work.rows);
 	return done;
 }

@@ -5,6 +5,7 @@
 #include "base/pool.h"
 #include "base/random.h"
 #include "math/gemm.h"
+#include "nn/rows.h"
 #include "stream/document.h"
 
 /* Work on a batch is cut into shards, and shards are dealt to this many lanes,
@@ -26,6 +27,7 @@ typedef struct {
 	size_t count;
 	float *value;
 	float *gradient[LANES]; /* NULL until a lane needs it */
+	RowGradient *rows_of;   /* [LANES], in its place where it is sparse; else NULL */
 	float *m, *v;           /* AdamW's moments; NULL until the first step */
 	float *average;         /* moving, of the values; NULL where none is asked for */
 	bool trains, decays;
@@ -88,8 +90,21 @@ void parameters_restore(Parameters *set, const float *copy);
 /* Values and moving averages change places, in all that has these; and back again. */
 bool parameters_exchange(Parameters *set, Pool *pool, Error *e);
 
-/* The gradient of a lane, allocated and zeroed where it is new. */
+/* Makes a table sparse, before it trains: a step's gradient has the rows that it reached, and the optimizer
+ * moves these alone; the others' moments rest (as in Keras' LazyAdam and PyTorch's SparseAdam), and decay
+ * does, too.  Memory of gradients and moments goes by the rows that are reached.  The table is not laid out
+ * for products while it trains. */
+bool parameter_sparse(Parameter *p, Error *e);
+
+/* The gradient of a lane, allocated and zeroed where it is new.  There is none of a sparse one: an error. */
 float *parameter_gradient(Parameter *p, size_t lane, Error *e);
+/* A row of it, of dense and sparse ones; until the next call. */
+float *parameter_gradient_row(Parameter *p, size_t lane, size_t row, Error *e);
+
+/* AdamW's moments, allocated and zeroed where they are new. */
+bool parameter_moments(Parameter *p, Error *e);
+/* Whether a gradient has ever come by. */
+bool parameter_moved(const Parameter *p);
 
 /* One AdamW step: adds up the lanes in order, clips the gradients to a norm of at
  * most `clip` (0: no clipping), updates all that trains, and zeroes the gradients.

@@ -156,6 +156,14 @@ Encoder *encoder_new(const EncoderShape *shape, const Dataset *catalogue, uint64
 	return NULL;
 }
 
+bool encoder_sparse(Encoder *m, Error *e)
+{
+	for (size_t c = 0; c < m->columns; c++)
+		if (m->heads[c] == NULL && !parameter_sparse(m->tables[c], e))
+			return false;
+	return m->output == m->tables[0] || parameter_sparse(m->output, e);
+}
+
 void encoder_free(Encoder *m)
 {
 	if (m == NULL)

@@ -62,6 +62,9 @@ typedef struct {
 Encoder *encoder_new(const EncoderShape *shape, const Dataset *catalogue, uint64_t seed, Error *e);
 void encoder_free(Encoder *m);
 
+/* For training with sampled losses: tables of which a step reaches few rows become sparse. */
+bool encoder_sparse(Encoder *m, Error *e);
+
 /* encoder.ult.  *hash (may be NULL) is the stream's. */
 bool encoder_save(const Encoder *m, const char *path, const Provenance *p, Error *e);
 Encoder *encoder_load(const char *path, uint64_t *hash, Error *e);

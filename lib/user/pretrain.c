@@ -42,7 +42,8 @@ Pretraining *pretraining_new(Encoder *m, const Dataset *data, const Users *users
 	*p = (Pretraining){.encoder = m, .data = data, .users = users, .options = *options};
 	if (translation_new(&p->translation, m, data, e) &&
 	    (options->loss == ITEM_LOSS_FULL ||
-	     negatives_new(&p->negatives, options->sampling, &p->translation, users, e)) &&
+	     (encoder_sparse(m, e) &&
+	      negatives_new(&p->negatives, options->sampling, &p->translation, users, e))) &&
 	    (p->histories = memory_new(options->batch, sizeof *p->histories, e)) != NULL &&
 	    (p->shards = memory_new(options->batch + 1, sizeof *p->shards, e)) != NULL &&
 	    (p->starts = memory_new(options->batch + 1, sizeof *p->starts, e)) != NULL)
