@@ -47,9 +47,16 @@ static bool fill(const Document *d, const char *what, const Parameter *p, float 
 	char name[NAME_MAX_BYTES];
 	tensor_name(name, what, p);
 	const DocumentTensor *t = document_need(d, name, DTYPE_F32, p->rank, p->shape, e);
-	if (t != NULL)
-		memcpy(values, t->data, t->bytes);
-	return t != NULL;
+	if (t == NULL)
+		return false;
+	/* What is zero anyway is not written, so that memory of moments goes by the rows that were reached.
+	 */
+	const float *from = (const float *)t->data;
+	size_t cols = p->cols ? p->cols : 1;
+	for (size_t first = 0; first < p->count; first += cols)
+		if (memcmp(values + first, from + first, cols * sizeof *values) != 0)
+			memcpy(values + first, from + first, cols * sizeof *values);
+	return true;
 }
 
 static bool read_new(const Document *d, const char *what, Parameter *p, float **values, Error *e)

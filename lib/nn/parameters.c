@@ -287,8 +287,8 @@ bool parameters_exchange(Parameters *set, Pool *pool, Error *e)
 
 bool parameter_sparse(Parameter *p, Error *e)
 {
-	if (p->rank != 2 || p->rows > INT32_MAX - 1)
-		return fail(e, ERROR_FAILURE, "%s cannot be trained by rows", p->name);
+	if (p->rank != 2 || p->rows > INT32_MAX - 1 || p->rows_of != NULL || p->m != NULL)
+		return fail(e, ERROR_FAILURE, "%s cannot be trained by rows, or is trained already", p->name);
 	p->rows_of = memory_new(LANES, sizeof *p->rows_of, e);
 	for (size_t lane = 0; p->rows_of != NULL && lane < LANES; lane++)
 		if (!row_gradient_new(&p->rows_of[lane], p->rows, p->cols, e))

@@ -91,9 +91,9 @@ void parameters_restore(Parameters *set, const float *copy);
 bool parameters_exchange(Parameters *set, Pool *pool, Error *e);
 
 /* Makes a table sparse, before it trains: a step's gradient has the rows that it reached, and the optimizer
- * moves these alone; the others' moments rest (as in Keras' LazyAdam and PyTorch's SparseAdam), and decay
- * does, too.  Memory of gradients and moments goes by the rows that are reached.  The table is not laid out
- * for products while it trains. */
+ * moves these alone, with the bias correction of the step's number; the others' moments rest (as in
+ * PyTorch's SparseAdam), and decay does, too.  Memory of gradients and moments goes by the rows that are
+ * reached.  The table is not laid out for products while it trains. */
 bool parameter_sparse(Parameter *p, Error *e);
 
 /* The gradient of a lane, allocated and zeroed where it is new.  There is none of a sparse one: an error. */

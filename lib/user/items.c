@@ -104,9 +104,25 @@ static void fill_lane(void *context, size_t lane)
 	tape_free(&t);
 }
 
+static void lay_out_part(void *context, size_t task)
+{
+	packed_fill(context, task);
+}
+
+static bool lay_out(ItemVectors *v, GemmPrecision precision, Pool *pool, Error *e)
+{
+	size_t tasks;
+	v->packed = (PackedOperand){
+	    .k = v->dim, .n = v->rows - ID_FIRST, .source = {v->values + ID_FIRST * v->dim, v->dim, true}};
+	if (!packed_begin(&v->packed, precision, &v->panels, &tasks, e))
+		return false;
+	pool_run(pool, tasks, lay_out_part, &v->packed);
+	return true;
+}
+
 static bool fill_all(ItemVectors *v, const Encoder *m, GemmPrecision precision, Pool *pool, Error *e)
 {
-	size_t count, tasks;
+	size_t count;
 	Filling f = {.encoder = m, .vectors = v, .precision = precision};
 	if (!memory_product(v->rows, v->dim, &count, e) ||
 	    (v->own = memory_new(count, sizeof *v->own, e)) == NULL)
@@ -118,13 +134,7 @@ static bool fill_all(ItemVectors *v, const Encoder *m, GemmPrecision precision, 
 			return false;
 		}
 	v->values = v->own;
-	v->packed = (PackedOperand){
-	    .k = v->dim, .n = v->rows - ID_FIRST, .source = {v->own + ID_FIRST * v->dim, v->dim, true}};
-	if (!packed_begin(&v->packed, precision, &v->panels, &tasks, e))
-		return false;
-	for (size_t i = 0; i < tasks; i++)
-		packed_fill(&v->packed, i);
-	return true;
+	return lay_out(v, precision, pool, e);
 }
 
 bool item_vectors_new(ItemVectors *v, const Encoder *m, GemmPrecision precision, Pool *pool, Error *e)
@@ -134,7 +144,8 @@ bool item_vectors_new(ItemVectors *v, const Encoder *m, GemmPrecision precision,
 		return fill_all(v, m, precision, pool, e);
 	v->values = m->output->value;
 	v->packed = m->output->forward;
-	return true;
+	/* A table that is trained by rows is laid out for its evaluations alone. */
+	return v->packed.laid_out || lay_out(v, precision, pool, e);
 }
 
 void item_vectors_free(ItemVectors *v)
