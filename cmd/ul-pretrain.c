@@ -73,7 +73,7 @@ static void set_defaults(Settings *s)
 {
 	bool lm = strcmp(s->arch, "lm") == 0;
 	s->dim = s->dim ? s->dim : (lm ? 128 : 64);
-	s->layers = s->layers >= 0 ? s->layers : (lm ? 4 : 2);
+	s->layers = s->layers >= 0 ? s->layers : (lm ? 4 : 3);
 	s->heads = s->heads ? s->heads : (lm ? 4 : 2);
 	s->kv_heads = s->kv_heads ? s->kv_heads : (lm && s->heads % 2 == 0 ? s->heads / 2 : s->heads);
 	s->max_len = s->max_len ? s->max_len : (lm ? 256 : 200);
@@ -88,7 +88,7 @@ static void set_defaults(Settings *s)
 	if (s->mask_rate < 0)
 		s->mask_rate = strcmp(s->arch, "bert4rec") == 0 ? 0.2 : 0;
 	s->batch = s->batch ? s->batch : (lm ? 64 : 32);
-	s->training.lr = s->training.lr > 0 ? s->training.lr : (lm ? 0.003 : 0.001);
+	s->training.lr = s->training.lr > 0 ? s->training.lr : 0.003;
 	s->training.epochs = s->training.epochs > 0 ? s->training.epochs : (lm ? 40 : 60);
 }
 
@@ -275,7 +275,7 @@ int main(int argc, char **argv)
 	     "or "
 	     "language model"},
 	    {"dim", 0, OPTION_INTEGER, &s.dim, "N", "width (default 64; lm: 128)", 2, 65536},
-	    {"layers", 0, OPTION_INTEGER, &s.layers, "N", "Transformer blocks (default 2; lm: 4)", 0, 1024},
+	    {"layers", 0, OPTION_INTEGER, &s.layers, "N", "Transformer blocks (default 3; lm: 4)", 0, 1024},
 	    {"heads", 0, OPTION_INTEGER, &s.heads, "N", "attention heads (default 2; lm: 4)", 1, 1024},
 	    {"block", 0, OPTION_CHOICE, &s.block, "transformer|hstu",
 	     "encoders: what the blocks are made of (default transformer)"},

@@ -5,7 +5,7 @@ resume() {
 	ul-pretrain -q --resume saved -o new "$@"
 }
 words='--dim was 8' usage resume --dim 16 data.ult
-words='--lr was 0.001' usage resume --lr 0.1 data.ult
+words='--lr was 0.003' usage resume --lr 0.1 data.ult
 words='--epochs' usage resume --epochs 5 data.ult
 words='--minutes was not given' usage resume --minutes 5 data.ult
 words='--keep-seen was not given' usage resume --keep-seen data.ult
