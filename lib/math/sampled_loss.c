@@ -4,7 +4,11 @@
 
 #include <math.h>
 
-enum { CHUNK = 1 << 18, LEAST_ROWS = 16 }; /* scores that are held, if that makes LEAST_ROWS or more rows */
+enum {
+	CHUNK = 1 << 18, /* scores that are held, if that makes LEAST_ROWS or more rows */
+	LEAST_ROWS = 16,
+	MOST = 88 /* vector_exp() takes no more for more */
+};
 
 double gbce_beta(size_t negatives, size_t items, double t)
 {
@@ -28,21 +32,22 @@ static double softmax_row(const SampledLoss *s, float *row, float *z)
 static double gbce_row(const SampledLoss *s, float *row, float *z)
 {
 	size_t n = s->terms.negatives;
-	float share = s->weight / (float)(n + 1);
 	double loss = 0, product = 1, beta = s->terms.beta, own = exp(-(double)*z);
+	for (size_t j = 0; j < n; j++)
+		loss += row[j] > MOST ? (double)row[j] - MOST : 0; /* what e^z there cuts off */
 	vector_exp(row, 1, 0, n);
 	/* Σ log(1 + e^z), a logarithm for eight: e^88, the most there is, stays in range. */
 	for (size_t j = 0; j < n; j++) {
 		product *= 1 + (double)row[j];
-		row[j] *= share / (1 + row[j]);
+		row[j] *= s->weight / (1 + row[j]);
 		if (j % 8 != 7 && j + 1 < n)
 			continue;
 		loss += log(product);
 		product = 1;
 	}
 	loss += beta * (isinf(own) ? -(double)*z : log1p(own));
-	*z = (float)(-(double)share * beta * (isinf(own) ? 1 : own / (1 + own)));
-	return loss / (double)(n + 1);
+	*z = (float)(-(double)s->weight * beta * (isinf(own) ? 1 : own / (1 + own)));
+	return loss;
 }
 
 /* What is drawn often counts less, and a row's own positive not at all. */

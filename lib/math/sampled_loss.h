@@ -10,8 +10,8 @@ typedef enum {
 	 * negatives that were drawn from q, the sum estimates, without bias, that of the full softmax (the
 	 * logQ correction of Bengio and Senécal 2008, and of Yi et al. 2019). */
 	LOSS_SAMPLED_SOFTMAX,
-	/* (-beta log σ(z+) - Σ log(1 - σ(z_j))) / (negatives + 1) (gBCE, Petrov and Macdonald 2023, section
-	   5) */
+	/* -beta log σ(z+) - Σ log(1 - σ(z_j)) (gBCE, Petrov and Macdonald 2023, section 5, as a sum: divided
+	 * by the number of negatives, as there, gradients would come near the eps of AdamW) */
 	LOSS_GBCE
 } SampledLossKind;
 
