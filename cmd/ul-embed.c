@@ -303,8 +303,6 @@ static bool check_data(const Settings *s, const Translation *t, Error *e)
 		return fail(e, ERROR_USAGE,
 		            "--state needs an encoder of --arch ar or dual: with bert4rec a new event "
 		            "changes all rows");
-	if (s->state != NULL && t->encoder->shape.times != TIMES_NONE)
-		return fail(e, ERROR_USAGE, "--state does not keep times, which this encoder reads");
 	if (s->state == NULL)
 		return tool_check_data(&tool, t, s->common.quiet, e);
 	if (!s->common.quiet)

@@ -146,14 +146,26 @@ static bool fill(EventBatch *b, const Translation *t, const Users *users, const 
 	return true;
 }
 
-/* From `row` on. */
-static void fill_times(EventBatch *b, const Users *users, Segment s, size_t row)
+static bool fill_times(EventBatch *b, const Translation *t, const Users *users, const Segment *histories,
+                       size_t count, Role role, Arena *arena, Error *e)
 {
-	for (size_t event = s.first; event < s.end; event++, row++) {
-		bool known = event + 1 < s.end || s.has_target;
-		b->times[row] = users->times[event];
-		b->query_times[row] = users->times[event + known];
+	bool ahead = t->encoder->shape.times == TIMES_QUERY;
+	int64_t *own = arena_new(arena, b->rows, sizeof *own, e),
+	        *asked = arena_new(arena, b->rows, sizeof *own, e);
+	size_t row = 0;
+	if (own == NULL || asked == NULL)
+		return false;
+	for (size_t i = 0; i < count; i++) {
+		Segment s = newest(t, histories[i], role);
+		for (size_t event = s.first; event < s.end; event++, row++) {
+			bool known = ahead && (event + 1 < s.end || s.has_target);
+			own[row] = users->times[event];
+			asked[row] = users->times[event + known];
+		}
 	}
+	b->key_times = own;
+	b->query_times = asked;
+	return true;
 }
 
 static bool new_batch(EventBatch *b, const Translation *t, const Users *users, const Segment *histories,
@@ -163,8 +175,7 @@ static bool new_batch(EventBatch *b, const Translation *t, const Users *users, c
 	if (!fill(b, t, users, histories, count, role, masked, arena, e))
 		return false;
 	if (t->encoder->shape.times != TIMES_NONE &&
-	    ((b->times = arena_new(arena, b->rows, sizeof *b->times, e)) == NULL ||
-	     (b->query_times = arena_new(arena, b->rows, sizeof *b->query_times, e)) == NULL))
+	    !fill_times(b, t, users, histories, count, role, arena, e))
 		return false;
 	b->positions = arena_new(arena, b->rows, sizeof *b->positions, e);
 	b->segments = arena_new(arena, count, sizeof *b->segments, e);
@@ -175,8 +186,6 @@ static bool new_batch(EventBatch *b, const Translation *t, const Users *users, c
 		Segment s = newest(t, histories[i], role);
 		size_t length = s.end - s.first + masks_after(t, role);
 		b->segments[i] = (AttentionSegment){row, length, row, length, causal};
-		if (b->times != NULL)
-			fill_times(b, users, s, row);
 		for (size_t k = 0; k < length; k++)
 			b->positions[row++] = (int32_t)k;
 	}

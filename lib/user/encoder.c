@@ -307,8 +307,8 @@ Tensor *encoder_forward(Tape *t, const Encoder *m, const EventBatch *b)
 	              .rotary = &m->rotary,
 	              .segments = b->segments,
 	              .segment_count = b->segment_count,
-	              .query_times = m->shape.times == TIMES_QUERY ? b->query_times : b->times,
-	              .key_times = b->times,
+	              .query_times = b->query_times,
+	              .key_times = b->key_times,
 	              .cache = b->cache,
 	              .slots = b->slots};
 	for (size_t i = 0; i < m->shape.layers; i++) {

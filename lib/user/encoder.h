@@ -92,8 +92,10 @@ typedef struct {
 	int64_t **offsets;
 	int32_t **ids;
 	int32_t *positions;
-	int64_t *times, *query_times; /* NULL where the encoder reads none */
-	AttentionSegment *segments;   /* one a history */
+	/* Of rows, and of those that they ask (of the cache, where there is one); NULL: the encoder reads
+	 * none. */
+	const int64_t *query_times, *key_times;
+	AttentionSegment *segments; /* one a history */
 	size_t segment_count;
 	/* Of histories that go on, instead of keys in the batch (see Sequence); NULL: none. */
 	KeyValueCache *cache;
@@ -101,8 +103,8 @@ typedef struct {
 } EventBatch;
 
 /* The events [first, end) of each history; what is longer than max_len loses its
- * beginning.  A row's query time is that of the event after it; of the last row, where the history has no
- * target, its own.  In the arena. */
+ * beginning.  With TIMES_QUERY a row's time is that of the event after it; of the last row, where the history
+ * has no target, its own.  In the arena. */
 bool batch_new(EventBatch *b, const Translation *t, const Users *users, const Segment *histories,
                size_t count, Arena *arena, Error *e);
 /* The same, to ask for the event after each history: its last row is to predict that.  For bert4rec this is a

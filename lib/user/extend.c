@@ -22,7 +22,9 @@ static Window window_of(const Encoder *m, const Extension *x)
 	w.count = all < most ? all : most;
 	w.skipped = all - w.count;
 	w.kept = x->keep_keys && w.count < most;
-	if (w.skipped == 0 && cached == w.old && x->events->rows > 0 && !x->all_rows)
+	/* Where the last row comes to know when the next event is, it is another, and so are its keys. */
+	if (w.skipped == 0 && cached == w.old && x->events->rows > 0 && !x->all_rows &&
+	    m->shape.times != TIMES_QUERY)
 		w.reused = w.old;
 	return w;
 }
@@ -64,6 +66,21 @@ static bool join_column(const Extension *x, const Window *w, size_t c, Arena *ar
 	return true;
 }
 
+static bool join_times(const Extension *x, const Window *w, Arena *arena, StateChunk *after, Error *e)
+{
+	size_t kept = w->old - w->skipped;
+	int64_t *times = arena_new(arena, w->count, sizeof *times, e);
+	if (times == NULL)
+		return false;
+	if (kept > 0)
+		memcpy(times, x->before->times + x->before->event_offsets[x->place] + w->skipped,
+		       kept * sizeof *times);
+	if (x->events->rows > 0)
+		memcpy(times + kept, x->events->key_times, x->events->rows * sizeof *times);
+	after->times = times;
+	return true;
+}
+
 static const int64_t *one_user(size_t count, Arena *arena, Error *e)
 {
 	int64_t *offsets = arena_new(arena, 2, sizeof *offsets, e);
@@ -98,7 +115,21 @@ static bool start_after(const Encoder *m, const Extension *x, const Window *w, A
 	for (size_t c = 0; c < columns; c++)
 		if (!join_column(x, w, c, arena, after, e))
 			return false;
-	return true;
+	return m->shape.times == TIMES_NONE || join_times(x, w, arena, after, e);
+}
+
+static bool set_times(const Encoder *m, const StateChunk *after, const Window *w, Arena *arena, EventBatch *b,
+                      Error *e)
+{
+	if (m->shape.times == TIMES_NONE)
+		return true;
+	int64_t *asked = arena_new(arena, b->rows, sizeof *asked, e);
+	bool ahead = m->shape.times == TIMES_QUERY;
+	for (size_t i = 0; asked != NULL && i < b->rows; i++)
+		asked[i] = after->times[w->reused + i + (ahead && i + 1 < b->rows)];
+	b->key_times = after->times;
+	b->query_times = asked;
+	return asked != NULL;
 }
 
 /* The rows of the window that are to be computed, behind those in the cache. */
@@ -121,6 +152,8 @@ static bool start_batch(const Encoder *m, const StateChunk *after, const Window 
 		b->offsets[c] = (int64_t *)after->value_offsets[c] + w->reused;
 		b->ids[c] = (int32_t *)after->values[c];
 	}
+	if (!set_times(m, after, w, arena, b, e))
+		return false;
 	for (size_t i = 0; i < rows; i++)
 		positions[i] = (int32_t)(w->reused + i);
 	b->segments[0] = (AttentionSegment){0, rows, 0, w->count, true};

@@ -123,6 +123,18 @@ bool rank_users(const Ranker *ranker, const Dataset *data, const Users *users, P
 	return true;
 }
 
+/* Of the one history of a batch the last row asks. */
+static bool ask_at(EventBatch *b, int64_t time, Arena *arena, Error *e)
+{
+	int64_t *times = arena_new(arena, b->rows, sizeof *times, e);
+	if (times == NULL || b->rows == 0 || b->query_times == NULL)
+		return times != NULL;
+	memcpy(times, b->query_times, b->rows * sizeof *times);
+	times[b->rows - 1] = time;
+	b->query_times = times;
+	return true;
+}
+
 /* One history a pass: an answer must not depend on who else asks. */
 static bool rank_by_encoder(void *context, Tape *t, const Query *queries, size_t count, size_t K,
                             Ranking *answers, Error *e)
@@ -142,8 +154,8 @@ static bool rank_by_encoder(void *context, Tape *t, const Query *queries, size_t
 		if (scores == NULL || seen == NULL ||
 		    !batch_questions(&batch, r->translation, q->users, &q->history, 1, &t->arena, e))
 			return false;
-		if (r->asked_at != NULL && batch.query_times != NULL && batch.rows > 0)
-			batch.query_times[batch.rows - 1] = *r->asked_at;
+		if (r->asked_at != NULL && !ask_at(&batch, *r->asked_at, &t->arena, e))
+			return false;
 		const Tensor *h = encoder_forward(t, m, &batch);
 		if (h == NULL) {
 			*e = t->error;

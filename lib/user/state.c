@@ -191,6 +191,12 @@ static bool get_chunk(StateReader *r, StateChunk *c, Error *e)
 	for (size_t column = 0; column < m->columns; column++)
 		if (!get_column(d, m, column, events, c, e))
 			return false;
+	if (m->shape.times != TIMES_NONE) {
+		const DocumentTensor *times = document_need_vector(d, "event.time", DTYPE_I64, events, e);
+		if (times == NULL)
+			return false;
+		c->times = times->data;
+	}
 	const DocumentTensor *sums =
 	    document_need(d, "sum", DTYPE_F64, 2, (size_t[]){c->users, m->shape.dim}, e);
 	c->sums = sums ? sums->data : NULL;
@@ -213,7 +219,7 @@ bool state_next(StateReader *r, StateChunk *chunk, Error *e)
 typedef struct {
 	Strings ids;
 	size_t events, rows, bytes;
-	Buffer event_offsets, row_offsets, sums;
+	Buffer event_offsets, row_offsets, sums, times;
 	Buffer *value_offsets, *values; /* by column */
 	Buffer *k, *v;                  /* by layer */
 } Pending;
@@ -242,6 +248,7 @@ static void each_buffer(Pending *p, const Encoder *m, void (*act)(Buffer *b))
 	act(&p->event_offsets);
 	act(&p->row_offsets);
 	act(&p->sums);
+	act(&p->times);
 	for (size_t c = 0; c < m->columns; c++) {
 		if (p->value_offsets != NULL)
 			act(&p->value_offsets[c]);
@@ -327,13 +334,15 @@ static bool fill_document(void *context, size_t index, Document *d, Arena *arena
 	const Pending *p = &w->pending[index];
 	const Strings *ids = &p->ids;
 	*users = ids->count;
-	bool done = document_set(d, "ul.kind", "state-chunk", e) &&
-	            document_add_vector(d, "user.bytes", DTYPE_U8, (size_t)ids->offsets[ids->count],
-	                                ids->bytes ? (const void *)ids->bytes : "", e) &&
-	            document_add_vector(d, "user.offsets", DTYPE_I64, ids->count + 1, ids->offsets, e) &&
-	            add_offsets(d, arena, &p->event_offsets, "event.offsets", e) &&
-	            add_offsets(d, arena, &p->row_offsets, "cache.offsets", e) &&
-	            add_matrix(d, DTYPE_F64, ids->count, m->shape.dim, &p->sums, "sum", e);
+	bool done =
+	    document_set(d, "ul.kind", "state-chunk", e) &&
+	    document_add_vector(d, "user.bytes", DTYPE_U8, (size_t)ids->offsets[ids->count],
+	                        ids->bytes ? (const void *)ids->bytes : "", e) &&
+	    document_add_vector(d, "user.offsets", DTYPE_I64, ids->count + 1, ids->offsets, e) &&
+	    add_offsets(d, arena, &p->event_offsets, "event.offsets", e) &&
+	    add_offsets(d, arena, &p->row_offsets, "cache.offsets", e) &&
+	    add_matrix(d, DTYPE_F64, ids->count, m->shape.dim, &p->sums, "sum", e) &&
+	    (m->shape.times == TIMES_NONE || add(d, DTYPE_I64, sizeof(int64_t), &p->times, "event.time", e));
 	for (size_t c = 0; done && c < m->columns; c++)
 		done = add_column(d, arena, m, p, c, e);
 	for (size_t i = 0; done && i < m->shape.layers; i++)
@@ -438,6 +447,9 @@ static bool append_user(Pending *p, const Encoder *m, const StateChunk *c, size_
 	    !buffer_append(&p->row_offsets, &rows_behind, sizeof rows_behind, e) ||
 	    !buffer_append(&p->sums, c->sums + user * dim, dim * sizeof *c->sums, e))
 		return false;
+	if (c->times != NULL &&
+	    !buffer_append(&p->times, c->times + first, (end - first) * sizeof *c->times, e))
+		return false;
 	if (rows == 0) /* nobody will add to it */
 		memset(p->sums.data + p->sums.size - dim * sizeof *c->sums, 0, dim * sizeof *c->sums);
 	for (size_t column = 0; column < m->columns; column++)
@@ -458,6 +470,7 @@ static size_t user_bytes(const Encoder *m, const StateChunk *c, size_t user)
 	size_t bytes = state_user(c, user).size + 3 * sizeof(int64_t) + dim * sizeof(double) +
 	               (size_t)(c->row_offsets[user + 1] - c->row_offsets[user]) * m->shape.layers * 2 * dim *
 	                   sizeof(float);
+	bytes += c->times ? (end - first) * sizeof *c->times : 0;
 	for (size_t column = 0; column < m->columns; column++) {
 		const int64_t *offsets = c->value_offsets[column];
 		bytes += (end - first) * sizeof(int64_t) +

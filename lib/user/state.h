@@ -14,6 +14,7 @@ typedef struct {
 	const int64_t *event_offsets;  /* users + 1; a user has max_len events at most, the last ones */
 	const int64_t **value_offsets; /* by column of the encoder: events + 1 */
 	const int32_t **values;        /* by column: ids of the encoder */
+	const int64_t *times;          /* of events, in seconds; NULL where the encoder reads none */
 	/* users + 1: a row an event, or none: always where the window is full, since the next event moves it,
 	 * and with it the keys of all that stay. */
 	const int64_t *row_offsets;
