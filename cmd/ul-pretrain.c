@@ -80,7 +80,7 @@ static void set_defaults(Settings *s)
 	bool dual = strcmp(s->arch, "dual") == 0;
 	s->loss = s->loss ? s->loss : (dual ? "sampled" : "full");
 	s->sampling = s->sampling ? s->sampling : (dual ? "batch" : "uniform");
-	s->negatives = s->negatives ? s->negatives : (dual ? 512 : 256);
+	s->negatives = s->negatives ? s->negatives : 512;
 	s->temperature = s->temperature >= 0 ? s->temperature : (dual ? 0.05 : 0);
 	s->feature_weight = dual ? 0 : s->feature_weight;
 	s->positions = s->positions ? s->positions : (strcmp(s->block, "hstu") == 0 ? "bias" : "rotary");
@@ -301,7 +301,7 @@ int main(int argc, char **argv)
 	    {"loss", 0, OPTION_CHOICE, &s.loss, "full|sampled|gbce",
 	     "encoders: softmax over all items (default) or over sampled ones (default of dual), or gBCE"},
 	    {"negatives", 0, OPTION_INTEGER, &s.negatives, "N",
-	     "sampled losses: negatives that some hundred targets share (default 256; dual: 512)", 1, 1e6},
+	     "sampled losses: negatives that some hundred targets share (default 512)", 1, 1e6},
 	    {"sampling", 0, OPTION_CHOICE, &s.sampling, "uniform|log-uniform|batch",
 	     "what is drawn as negatives (default uniform; dual: batch, targets of the step)"},
 	    {"calibration", 0, OPTION_REAL, &s.calibration, "T",

@@ -129,7 +129,7 @@ Tensor *tape_normalize(Tape *t, Tensor *x, float length)
 		return NULL;
 	for (size_t i = 0; i < x->cols; i++)
 		g[i] = length / sqrtf((float)x->cols);
-	return norm(t, x, g, NULL, 1e-20f);
+	return norm(t, x, g, NULL, 1e-12f);
 }
 
 typedef struct {
