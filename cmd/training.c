@@ -81,8 +81,7 @@ void training_options(Option *table, TrainingOptions *o)
 	     "budget by the clock, instead (how far it gets, and so the "
 	     "result, depends on the machine)",
 	     1e-4, 1e6},
-	    {"lr", 0, OPTION_REAL, &o->lr, "X",
-	     "highest learning rate, after the warm-up (default 0.003)",
+	    {"lr", 0, OPTION_REAL, &o->lr, "X", "highest learning rate, after the warm-up (default 0.003)",
 	     1e-9, 10},
 	    {"weight-decay", 0, OPTION_REAL, &o->decay, "X", "AdamW's decay of matrices (default 0.01)", 0,
 	     10},

@@ -36,6 +36,7 @@ map(select(.results | length > 0)) as $lines
 | (.[0] | numbers) as $base
 | "Test part, the full catalogue ranked, items that a user has had left out; means over seeds (HR@10: lowest–highest).",
 "League: whether a system is told when the target happens (with query time); nothing else of it is known to any.",
+"Minutes are those of training, by the clock, on a machine that had other work at times; MiB the peak of its memory.",
 "",
 (["system", "options of ul-pretrain", "league", "HR@1", "HR@10", "NDCG@10", "minutes", "MiB", "seeds"]
 	+ if $differences then ["ΔNDCG@10", "× time"] else [] end

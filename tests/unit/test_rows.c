@@ -137,7 +137,9 @@ static size_t resident(void)
 {
 	unsigned long pages = 0;
 	FILE *f = fopen("/proc/self/statm", "r");
-	assert_true(f != NULL && fscanf(f, "%*u %lu", &pages) == 1 && fclose(f) == 0);
+	assert_non_null(f);
+	int found = fscanf(f, "%*u %lu", &pages), closed = fclose(f);
+	assert_true(found == 1 && closed == 0);
 	return pages * (size_t)sysconf(_SC_PAGESIZE);
 }
 
