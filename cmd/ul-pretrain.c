@@ -30,10 +30,8 @@ typedef struct {
 /* What was given and means nothing to the architecture, or is too much for it. */
 static bool check_given(const Settings *s, const Option *table, size_t count, Error *e)
 {
-	if (strcmp(s->arch, "ar") != 0 && !options_refuse(table, count, "recency", "--arch ar", e))
-		return false;
-	if (strcmp(s->arch, "bert4rec") == 0 &&
-	    !options_refuse(table, count, "time-bias query-time", "--arch ar", e))
+	bool causal = strcmp(s->arch, "ar") == 0 || strcmp(s->arch, "dual") == 0;
+	if (!causal && !options_refuse(table, count, "recency time-bias query-time", "--arch ar or dual", e))
 		return false;
 	if (strcmp(s->arch, "dual") == 0 &&
 	    !options_refuse(table, count, "free-items feature-weight", "--arch ar or bert4rec", e))
@@ -60,12 +58,11 @@ static bool check_given(const Settings *s, const Option *table, size_t count, Er
 		return options_refuse(table, count, "kv-heads vocab query holdout", "--arch lm", e);
 	if (s->max_len > LLM_POSITIONS)
 		return fail(e, ERROR_USAGE, "--max-len of a language model is at most %d", LLM_POSITIONS);
-	return options_refuse(
-	    table, count,
-	    "dropout features feature-weight label-smoothing keep-seen block ffn positions "
-	    "time-bias query-time loss negatives sampling calibration temperature free-items "
-	    "mask-rate sequences",
-	    "--arch ar, dual or bert4rec", e);
+	return options_refuse(table, count,
+	                      "dropout features feature-weight label-smoothing keep-seen block ffn positions "
+	                      "loss negatives sampling calibration temperature free-items "
+	                      "mask-rate sequences",
+	                      "--arch ar, dual or bert4rec", e);
 }
 
 /* Defaults that differ between the architectures: what was not given is 0. */
@@ -282,9 +279,9 @@ int main(int argc, char **argv)
 	    {"positions", 0, OPTION_CHOICE, &s.positions, "rotary|bias|both|none",
 	     "encoders: how they know places (default rotary; hstu: bias)"},
 	    {"time-bias", 0, OPTION_FLAG, &s.time_bias, NULL,
-	     "ar: attention learns what the times between events mean"},
+	     "ar, dual: attention learns what the times between events mean"},
 	    {"query-time", 0, OPTION_FLAG, &s.query_time, NULL,
-	     "ar: the same, and the time of the event to be predicted is known: a league of its own"},
+	     "ar, dual: the same, and the time of the event to be predicted is known: a league of its own"},
 	    {"max-len", 0, OPTION_INTEGER, &s.max_len, "N",
 	     "events of a history that are read, the last ones (default 200); lm: context in tokens (256)", 1,
 	     ENCODER_MAX_LEN},
@@ -320,7 +317,8 @@ int main(int argc, char **argv)
 	    {"stride", 0, OPTION_INTEGER, &s.stride, "N",
 	     "events from window to window (default: half of --max-len)", 1, ENCODER_MAX_LEN},
 	    {"recency", 0, OPTION_REAL, &s.recency, "N",
-	     "ar: the chance of a target to count halves with every N events of age (default 0: all count)",
+	     "ar, dual: the chance of a target to count halves with every N events of age (default 0: all "
+	     "count)",
 	     0, 1e9},
 	    {"keep-seen", 0, OPTION_FLAG, &s.keep_seen, NULL,
 	     "encoders: validation also ranks items that the user has had, for data with repeats"},

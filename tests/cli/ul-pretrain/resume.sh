@@ -16,6 +16,8 @@ try() {
 }
 try --dim 16 --layers 1 --heads 2 --batch 40 --lr 0.02 --evaluate-every 7 --steps 40
 try --dim 16 --layers 1 --heads 2 --batch 20 --lr 0.02 --epochs 5 --dropout 0.4 --ema 0.9 --seed 3 --keep-seen
+# Tables by rows.
+try --arch dual --dim 16 --layers 1 --heads 2 --batch 40 --lr 0.02 --negatives 50 --ema 0.9 --steps 30
 try --arch lm --dim 16 --layers 1 --heads 2 --vocab 300 --steps 30 --holdout 0.1 --query "What's next?"
 # Averages are others than the last weights.
 ul-pretrain -q --dim 8 --heads 1 --steps 20 -o plain data.ult

@@ -40,7 +40,7 @@ words='--sequences sliding' usage ul-pretrain --stride 5 -o out data.ult
 words='--sequences sliding' usage ul-pretrain --sequences last --stride 5 -o out data.ult
 words='at most --max-len, 12' usage ul-pretrain --max-len 12 --sequences sliding --stride 13 -o out data.ult
 for option in --mask-rate=0.1 --sequences=last --features=all --ffn=gelu; do
-	words="${option%=*} goes with --arch ar or bert4rec" usage ul-pretrain --arch lm $option -o out data.ult
+	words="${option%=*} goes with --arch ar, dual or bert4rec" usage ul-pretrain --arch lm $option -o out data.ult
 done
 words=--sequences usage ul-pretrain --sequences first -o out data.ult
 words=--ffn usage ul-pretrain --ffn relu -o out data.ult
