@@ -214,6 +214,12 @@ static bool write_line(Parts *p, json_t *object, Error *e)
 	return done;
 }
 
+/* Whoever knows the target's time plays in a league of its own. */
+static bool knows_time(const Parts *p)
+{
+	return p->encoder != NULL && p->encoder->shape.times == TIMES_QUERY;
+}
+
 static json_t *ranking_json(const Parts *p, const Dataset *data, const Dataset *catalogue, const Query *q,
                             const Ranking *r)
 {
@@ -225,9 +231,8 @@ static json_t *ranking_json(const Parts *p, const Dataset *data, const Dataset *
 		json_array_append_new(scores, json_real((double)r->scores[i]));
 	}
 	bool target = q->target >= ID_FIRST;
-	/* Whoever knows the target's time plays in a league of its own, and ul-eval keeps tasks apart. */
-	bool knows_time = p->encoder != NULL && p->encoder->shape.times == TIMES_QUERY;
-	const char *task = knows_time ? "next-item (query time)" : "next-item";
+	/* ul-eval keeps tasks apart. */
+	const char *task = knows_time(p) ? "next-item (query time)" : "next-item";
 	return json_pack("{s:o, s:s, s:o, s:o, s:o, s:o, s:o}", "user",
 	                 json_text(strings_at(&q->users->ids, q->user)), "task", task, "target",
 	                 target ? json_text(strings_at(&data->items.strings, (size_t)q->target))
@@ -268,7 +273,8 @@ static bool write_paragraph(const Settings *s, Parts *p, const Query *q, const R
 	const char *asked =
 	    s->query ? s->query : (p->adapter ? p->adapter->query : (p->llm ? TASK_QUERY : "(ranks alone)"));
 	bool done =
-	    print_history(s, q, &p->own, &b, e) && buffer_print(&b, e, "\n  asked: %s\n  said:", asked);
+	    print_history(s, q, &p->own, &b, e) &&
+	    buffer_print(&b, e, "\n  asked: %s%s\n  said:", asked, knows_time(p) ? " (query time)" : "");
 	for (size_t i = 0; done && i < r->count; i++) {
 		done = print_name(&b, i ? " | " : " ", strings_at(&p->names, (size_t)r->items[i]), e);
 	}

@@ -11,8 +11,9 @@
 static const Tool tool = {
     .name = "ul-pretrain",
     .synopsis = "[OPTION]... [DATA]",
-    .summary = "Trains a user encoder on the histories of a dataset (--arch ar or bert4rec), or a small\n"
-               "language model on its texts (--arch lm, written as GGUF).",
+    .summary =
+        "Trains a user encoder on the histories of a dataset (--arch ar, dual or bert4rec), or a small\n"
+        "language model on its texts (--arch lm, written as GGUF).",
     .examples = "  ul-prep --preset ml-1m ml-1m/ratings.dat | ul-pretrain --minutes 30 -o encoder.ult\n"
                 "  ul-pretrain --arch lm --epochs 30 -o lm.gguf data.ult\n",
 };
@@ -36,6 +37,13 @@ static bool check_given(const Settings *s, const Option *table, size_t count, Er
 	if (strcmp(s->arch, "dual") == 0 &&
 	    !options_refuse(table, count, "free-items feature-weight", "--arch ar or bert4rec", e))
 		return false;
+	if (strcmp(s->block, "hstu") == 0 && !options_refuse(table, count, "ffn", "--block transformer", e))
+		return false;
+	if (strcmp(s->features, "none") == 0 &&
+	    !options_refuse(table, count, "feature-weight", "--features that there are", e))
+		return false;
+	if (s->temperature > 0 && s->temperature < 1e-3)
+		return fail(e, ERROR_USAGE, "--temperature is 0, or at least 0.001");
 	if (strcmp(s->loss, "full") == 0 &&
 	    !options_refuse(table, count, "negatives sampling", "--loss sampled or gbce", e))
 		return false;

@@ -61,7 +61,7 @@ static Adapter *new_adapter(const AdapterShape *shape, Encoder *encoder, Llm *ll
 	if (encoder->shape.arch == ENCODER_BERT4REC) {
 		fail(e, ERROR_USAGE,
 		     "each row of a bert4rec encoder knows the events after it: an adapter needs one that "
-		     "was trained with --arch ar");
+		     "was trained with --arch ar or dual");
 		return NULL;
 	}
 	Adapter *a = memory_new(1, sizeof *a, e);

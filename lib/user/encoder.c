@@ -326,7 +326,7 @@ bool encoder_loss(Tape *t, const Encoder *m, Tensor *h, const EventBatch *target
 	if (!item_loss(t, m, h, targets, items, (float)(1 / (double)total), &loss[0], &counted[0]))
 		return false;
 	double weight = feature_weight / (double)total;
-	for (size_t c = 1; weight > 0 && c < m->columns; c++) {
+	for (size_t c = 1; weight > 0 && c < m->columns && m->heads[c] != NULL; c++) {
 		LossTargets columns = {targets->offsets[c], targets->ids[c], 0};
 		if (!tape_cross_entropy(t, tape_linear(t, h, m->heads[c]), m->tables[c], columns,
 		                        (float)weight, &loss[c], &counted[c]))

@@ -21,7 +21,7 @@ static Window window_of(const Encoder *m, const Extension *x)
 	size_t all = w.old + x->events->rows, most = m->shape.max_len;
 	w.count = all < most ? all : most;
 	w.skipped = all - w.count;
-	w.kept = x->keep_keys && w.count < most;
+	w.kept = x->keep_keys && w.count < most && m->shape.times != TIMES_QUERY;
 	/* Where the last row comes to know when the next event is, it is another, and so are its keys. */
 	if (w.skipped == 0 && cached == w.old && x->events->rows > 0 && !x->all_rows &&
 	    m->shape.times != TIMES_QUERY)

@@ -333,7 +333,8 @@ static bool evaluate(void *context, GemmPrecision precision, Pool *pool, double 
 	if (count == 0)
 		snprintf(words, size, "validation=none (no user has three events)");
 	else
-		snprintf(words, size, "nll=%.4f users=%zu", -*score, count);
+		snprintf(words, size, "nll=%.4f users=%zu%s", -*score, count,
+		         f->adapter->encoder->shape.times == TIMES_QUERY ? " league=query-time" : "");
 	return true;
 }
 

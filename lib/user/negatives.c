@@ -2,6 +2,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 typedef struct {
 	uint64_t count;
@@ -38,21 +39,30 @@ bool negatives_new(Negatives *n, NegativeSampling sampling, const Translation *t
 	                 .by_popularity = memory_new(items, sizeof *n->by_popularity, e),
 	                 .share = memory_new(items + ID_FIRST, sizeof *n->share, e)};
 	bool done = order != NULL && n->by_popularity != NULL && n->share != NULL;
-	double all = 0;
 	for (size_t i = 0; done && i < items; i++)
 		order[i].id = (int32_t)i + ID_FIRST;
 	if (done)
 		count_events(t, users, order);
-	for (size_t i = 0; done && i < items; i++)
-		all += (double)order[i].count;
-	for (size_t i = 0; done && i < items; i++)
-		n->share[i + ID_FIRST] = (double)order[i].count / (all > 0 ? all : 1);
 	if (done)
 		qsort(order, items, sizeof *order, by_count);
 	for (size_t i = 0; done && i < items; i++)
 		n->by_popularity[i] = order[i].id;
 	memory_free(order);
 	return done;
+}
+
+void negatives_count(Negatives *n, const Translation *t, const Users *users, const Segment *targets,
+                     size_t count)
+{
+	double all = 0;
+	memset(n->share, 0, (n->items + ID_FIRST) * sizeof *n->share);
+	for (size_t i = 0; i < count; i++)
+		for (size_t event = targets[i].first; event < targets[i].end; event++) {
+			n->share[t->ids[0][users->items[event]]]++;
+			all++;
+		}
+	for (size_t id = 0; id < n->items + ID_FIRST; id++)
+		n->share[id] /= all > 0 ? all : 1;
 }
 
 void negatives_free(Negatives *n)

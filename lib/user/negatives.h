@@ -9,7 +9,7 @@ typedef enum {
 	NEGATIVES_UNIFORM,
 	/* By rank r of popularity in training, from 0: P(r) = log((r + 2) / (r + 1)) / log(items + 1). */
 	NEGATIVES_LOG_UNIFORM,
-	/* Targets of the step, whosever: an item is drawn as often as it is a target in training. */
+	/* Targets of the step, whosever: an item is drawn as often as it is a target in the epoch. */
 	NEGATIVES_BATCH
 } NegativeSampling;
 
@@ -17,13 +17,17 @@ typedef struct {
 	NegativeSampling sampling;
 	size_t items;           /* of the encoder's catalogue, the first ID_FIRST left out */
 	int32_t *by_popularity; /* [items]: ids, the most popular first */
-	double *share;          /* by id: of the training events */
+	double *share;          /* by id: of the targets that negatives_count() was told of */
 } Negatives;
 
-/* Counts the training part; ids are the encoder's. */
+/* Counts the training part, for popularity; ids are the encoder's. */
 bool negatives_new(Negatives *n, NegativeSampling sampling, const Translation *t, const Users *users,
                    Error *e);
 void negatives_free(Negatives *n);
+
+/* For NEGATIVES_BATCH, anew each epoch: all that there will be to draw from, histories [0, count). */
+void negatives_count(Negatives *n, const Translation *t, const Users *users, const Segment *targets,
+                     size_t count);
 
 /* What NEGATIVES_BATCH draws from: the events `ahead` of those of the histories. */
 typedef struct {

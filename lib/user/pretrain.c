@@ -96,6 +96,33 @@ static bool any_recent(const Pretraining *p, const History *h)
 	return event < h->inputs.end;
 }
 
+/* The events that are read of a history. */
+static Segment read_of(const Pretraining *p, const History *h)
+{
+	Segment s = h->inputs;
+	if (masks(p)) {
+		s.end++; /* what only follows can be masked, too */
+		s.first += length_of(s) > p->encoder->shape.max_len;
+	}
+	return s;
+}
+
+/* How often each item will be a target, for what is drawn from these. */
+static bool count_targets(Pretraining *p, Error *e)
+{
+	const Histories *h = &p->made;
+	Segment *targets = memory_new(h->count, sizeof *targets, e);
+	for (size_t i = 0; targets != NULL && i < h->count; i++) {
+		targets[i] = read_of(p, &h->items[h->order[i]]);
+		targets[i].first += !masks(p);
+		targets[i].end += !masks(p);
+	}
+	if (targets != NULL)
+		negatives_count(&p->negatives, &p->translation, p->users, targets, h->count);
+	memory_free(targets);
+	return targets != NULL;
+}
+
 static bool start_epoch(void *context, size_t epoch, size_t *steps, Error *e)
 {
 	Pretraining *p = context;
@@ -111,7 +138,8 @@ static bool start_epoch(void *context, size_t epoch, size_t *steps, Error *e)
 		if (masks(p) || any_recent(p, &h->items[h->order[i]]))
 			h->order[h->count++] = h->order[i];
 	*steps = (h->count + p->options.batch - 1) / p->options.batch;
-	return true;
+	return p->options.loss == ITEM_LOSS_FULL || p->options.sampling != NEGATIVES_BATCH ||
+	       count_targets(p, e);
 }
 
 static const History *history_of(const Pretraining *p, size_t i)
@@ -139,12 +167,8 @@ static bool predicts(const Pretraining *p, size_t i, size_t k)
 static size_t take_history(Pretraining *p, size_t i)
 {
 	Segment *s = &p->histories[i];
-	size_t targets = 0, most = p->encoder->shape.max_len;
-	*s = history_of(p, i)->inputs;
-	if (masks(p)) {
-		s->end++; /* what only follows can be masked, too */
-		s->first += length_of(*s) > most;
-	}
+	size_t targets = 0;
+	*s = read_of(p, history_of(p, i));
 	for (size_t k = 0; k < length_of(*s); k++)
 		targets += predicts(p, i, k);
 	return targets;

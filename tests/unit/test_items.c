@@ -213,8 +213,16 @@ static void test_draws(void **state)
 			histories[u] = dataset_segment(&s.data, &s.users, u, PART_TRAIN);
 			starts[u + 1] = starts[u] + histories[u].end - histories[u].first;
 		}
-		StepTargets step = {&translation, &s.users, histories, starts, 3, 0};
+		StepTargets step = {&translation, &s.users, histories, starts, 3, 1};
 		assert_true(negatives_new(&n, (NegativeSampling)sampling, &translation, &s.users, &e));
+		/* The first event of each is no target. */
+		Segment targets[3];
+		for (size_t u = 0; u < 3; u++) {
+			targets[u] = (Segment){histories[u].first + 1, histories[u].end, true};
+			histories[u].end--;
+			starts[u + 1] = starts[u] + histories[u].end - histories[u].first;
+		}
+		negatives_count(&n, &translation, &s.users, targets, 3);
 		negatives_draw(&n, &random, DRAWS, &step, drawn, expected);
 		for (size_t i = 0; i < DRAWS; i++) {
 			assert_true(drawn[i] >= ID_FIRST && drawn[i] < ITEMS + ID_FIRST);

@@ -3,8 +3,8 @@ prep <"$TESTDATA/events.csv" >data.ult
 options="--arch bert4rec --dim 16 --layers 1 --heads 2 --epochs 3 --batch 40 --lr 0.01 --mask-rate 0.3 -q"
 ul-pretrain $options -T1 -o one.ult data.ult
 ul-pretrain $options -T2 -o two.ult data.ult
-ul-cat --to safetensors one.ult | tail -c 2000 >one
-ul-cat --to safetensors two.ult | tail -c 2000 | cmp - one
+numbers one.ult >one
+numbers two.ult | cmp - one
 ul-gen -q -m one.ult --rank 10 data.ult | ul-eval -q --k 10 --require "hr@10>=0.05"
 ul-embed -q -m one.ult --pool none --format csv data.ult >rows.csv
 [ "$(wc -l <rows.csv)" -gt 1 ]

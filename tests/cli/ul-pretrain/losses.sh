@@ -8,8 +8,8 @@ for options in "--arch dual --negatives 64" "--loss sampled --sampling log-unifo
 	k=$((k + 1))
 	ul-pretrain $small $options -T1 -o $k.ult data.ult
 	ul-pretrain $small $options -T3 -o other.ult data.ult
-	ul-cat --to safetensors $k.ult | tail -c 2000 >one
-	ul-cat --to safetensors other.ult | tail -c 2000 | cmp - one
+	numbers $k.ult >one
+	numbers other.ult | cmp - one
 	ul-gen -q -m $k.ult --rank 5 --split all data.ult >answers.jsonl
 	ul-embed -q -m $k.ult --pool last --format csv data.ult >users.csv
 	ul-embed -q -m $k.ult --items --format csv -o items.csv
@@ -40,3 +40,5 @@ words='loss sampled' usage ul-pretrain --negatives 5 -o out data.ult
 words='loss gbce' usage ul-pretrain --loss sampled --calibration 1 -o out data.ult
 words='loss full' usage ul-pretrain --loss gbce --label-smoothing 0.1 -o out data.ult
 words='arch ar' usage ul-pretrain --arch dual --feature-weight 1 -o out data.ult
+words='block transformer' usage ul-pretrain --block hstu --ffn gelu -o out data.ult
+words='0.001' usage ul-pretrain --temperature 1e-9 -o out data.ult
