@@ -14,7 +14,7 @@
 # those with 'query-time' or 'query time' in their line.  '#:' begins a line that heads the table, '#seeds:' has the
 # seeds where SEEDS does not, and '#' begins a comment.
 #
-# What has been run with the same options, data and version is kept in BUILD/experiments/SET and not run again; a
+# What has been run with the same options, data and programs is kept in BUILD/experiments/SET and not run again; a
 # line of the table that is not yet whole says how many seeds it has.
 set -eu -o pipefail
 [ $# = 1 ] || { echo 'usage: experiments/run.sh SET, or make experiment SET=ml-1m' >&2; exit 2; }
@@ -47,7 +47,8 @@ if [ ! -s "$room/data.ult" ] || [ "$set_name.data" -nt "$room/data.ult" ]; then
 	bash -eu -o pipefail "./$set_name.data" >"$room/data.new"
 	mv "$room/data.new" "$room/data.ult"
 fi
-stamp=$({ ul-pretrain --version; cat "$room/data.ult"; } | sha256sum)
+# A change of the programs makes results old, whatever their version says.
+stamp=$(cat "$BUILD"/bin/ul-{pretrain,gen,eval} "$room/data.ult" | sha256sum)
 base=$(systems | awk -F '\t' '!/^= / && !lines++ { print $2 }')
 
 # The options as they are given to ul-pretrain.
