@@ -106,30 +106,13 @@ static void set_input(Provenance *p, DatasetReader *reader, const char **name, u
 	p->input_count = 1;
 }
 
-static EncoderPositions positions_of(const char *word)
-{
-	return strcmp(word, "bias") == 0   ? POSITIONS_BIAS
-	       : strcmp(word, "both") == 0 ? POSITIONS_BOTH
-	       : strcmp(word, "none") == 0 ? POSITIONS_NONE
-	                                   : POSITIONS_ROTARY;
-}
-
-static Sequences sequences_of(const char *name)
-{
-	if (strcmp(name, "last") == 0)
-		return SEQUENCES_LAST;
-	return strcmp(name, "sliding") == 0 ? SEQUENCES_SLIDING : SEQUENCES_CUT;
-}
-
 static bool pretrain_encoder(const Settings *s, DatasetReader *reader, const Users *users,
                              const Provenance *provenance, Error *e)
 {
 	const Dataset *data = dataset_of(reader);
 	uint64_t seed = (uint64_t)s->common.seed;
 	EncoderShape shape = {
-	    .arch = strcmp(s->arch, "bert4rec") == 0 ? ENCODER_BERT4REC
-	            : strcmp(s->arch, "dual") == 0   ? ENCODER_DUAL
-	                                             : ENCODER_AR,
+	    .arch = (EncoderArch)word_number(ENCODER_ARCHS, s->arch),
 	    .temperature = s->temperature,
 	    .free_items = s->free_items,
 	    .dim = (size_t)s->dim,
@@ -137,10 +120,10 @@ static bool pretrain_encoder(const Settings *s, DatasetReader *reader, const Use
 	    .heads = (size_t)s->heads,
 	    .max_len = (size_t)s->max_len,
 	    .dropout = s->dropout,
-	    .block = strcmp(s->block, "hstu") == 0 ? BLOCK_HSTU : BLOCK_TRANSFORMER,
-	    .positions = positions_of(s->positions),
+	    .block = (EncoderBlock)word_number(ENCODER_BLOCKS, s->block),
+	    .positions = (EncoderPositions)word_number(ENCODER_POSITIONS, s->positions),
 	    .times = s->query_time ? TIMES_QUERY : (s->time_bias ? TIMES_HISTORY : TIMES_NONE),
-	    .ffn = strcmp(s->ffn, "gelu") == 0 ? FFN_GELU : FFN_SWIGLU,
+	    .ffn = (EncoderFfn)word_number(ENCODER_FFNS, s->ffn),
 	};
 	Dataset catalogue;
 	Encoder *encoder =
@@ -149,16 +132,12 @@ static bool pretrain_encoder(const Settings *s, DatasetReader *reader, const Use
 	    .batch = (size_t)s->batch,
 	    .feature_weight = s->feature_weight,
 	    .label_smoothing = s->label_smoothing,
-	    .sequences = sequences_of(s->sequences),
+	    .sequences = (Sequences)word_number(SEQUENCES, s->sequences),
 	    .stride = (size_t)s->stride,
 	    .mask_rate = s->mask_rate,
-	    .loss = strcmp(s->loss, "gbce") == 0      ? ITEM_LOSS_GBCE
-	            : strcmp(s->loss, "sampled") == 0 ? ITEM_LOSS_SAMPLED
-	                                              : ITEM_LOSS_FULL,
+	    .loss = (ItemLossKind)word_number(ITEM_LOSSES, s->loss),
 	    .negatives = (size_t)s->negatives,
-	    .sampling = strcmp(s->sampling, "batch") == 0         ? NEGATIVES_BATCH
-	                : strcmp(s->sampling, "log-uniform") == 0 ? NEGATIVES_LOG_UNIFORM
-	                                                          : NEGATIVES_UNIFORM,
+	    .sampling = (NegativeSampling)word_number(NEGATIVE_SAMPLINGS, s->sampling),
 	    .calibration = s->calibration,
 	    .recency = s->recency,
 	    .keep_seen = s->keep_seen,
@@ -275,16 +254,16 @@ int main(int argc, char **argv)
 	Option table[COMMON_OPTIONS + OWN + TRAINING_OPTIONS] = {
 	    [COMMON_OPTIONS] = {"output", 'o', OPTION_STRING, &s.output, "FILE", "write the model to FILE",
 	                        .incidental = true},
-	    {"arch", 0, OPTION_CHOICE, &s.arch, "ar|dual|bert4rec|lm",
+	    {"arch", 0, OPTION_CHOICE, &s.arch, ENCODER_ARCHS "|lm",
 	     "user encoder that predicts the next event (default), with a tower for items, or masked events; "
 	     "or "
 	     "language model"},
 	    {"dim", 0, OPTION_INTEGER, &s.dim, "N", "width (default 64; lm: 128)", 2, 65536},
 	    {"layers", 0, OPTION_INTEGER, &s.layers, "N", "Transformer blocks (default 3; lm: 4)", 0, 1024},
 	    {"heads", 0, OPTION_INTEGER, &s.heads, "N", "attention heads (default 2; lm: 4)", 1, 1024},
-	    {"block", 0, OPTION_CHOICE, &s.block, "transformer|hstu",
+	    {"block", 0, OPTION_CHOICE, &s.block, ENCODER_BLOCKS,
 	     "encoders: what the blocks are made of (default transformer)"},
-	    {"positions", 0, OPTION_CHOICE, &s.positions, "rotary|bias|both|none",
+	    {"positions", 0, OPTION_CHOICE, &s.positions, ENCODER_POSITIONS,
 	     "encoders: how they know places (default rotary; hstu: bias)"},
 	    {"time-bias", 0, OPTION_FLAG, &s.time_bias, NULL,
 	     "ar, dual: attention learns what the times between events mean"},
@@ -295,7 +274,7 @@ int main(int argc, char **argv)
 	     ENCODER_MAX_LEN},
 	    {"batch", 0, OPTION_INTEGER, &s.batch, "N", "histories a step (default 32); lm: texts (64)", 1,
 	     1e6},
-	    {"ffn", 0, OPTION_CHOICE, &s.ffn, "swiglu|gelu",
+	    {"ffn", 0, OPTION_CHOICE, &s.ffn, ENCODER_FFNS,
 	     "encoders: feed-forward layers, with a gate (default) or without one"},
 	    {"dropout", 0, OPTION_REAL, &s.dropout, "X",
 	     "encoders: share of activations dropped (default 0.2)", 0, 0.9},
@@ -303,11 +282,11 @@ int main(int argc, char **argv)
 	     "encoders: features of the dataset to read and to predict (default all)"},
 	    {"feature-weight", 0, OPTION_REAL, &s.feature_weight, "X",
 	     "encoders: weight of each feature's loss beside the item's 1 (default 0.1)", 0, 100},
-	    {"loss", 0, OPTION_CHOICE, &s.loss, "full|sampled|gbce",
+	    {"loss", 0, OPTION_CHOICE, &s.loss, ITEM_LOSSES,
 	     "encoders: softmax over all items (default) or over sampled ones (default of dual), or gBCE"},
 	    {"negatives", 0, OPTION_INTEGER, &s.negatives, "N",
 	     "sampled losses: negatives that some hundred targets share (default 512)", 1, 1e6},
-	    {"sampling", 0, OPTION_CHOICE, &s.sampling, "uniform|log-uniform|batch",
+	    {"sampling", 0, OPTION_CHOICE, &s.sampling, NEGATIVE_SAMPLINGS,
 	     "what is drawn as negatives (default uniform; dual: batch, targets of the step)"},
 	    {"calibration", 0, OPTION_REAL, &s.calibration, "T",
 	     "gbce: 0 as BCE, 1 as the full softmax (default 0.75)", 0, 1},
@@ -319,7 +298,7 @@ int main(int argc, char **argv)
 	     "encoders: share of each target that is spread over all items (default 0)", 0, 0.9},
 	    {"mask-rate", 0, OPTION_REAL, &s.mask_rate, "X",
 	     "encoders: share of events masked in training (default 0; bert4rec: 0.2)", 0, 1},
-	    {"sequences", 0, OPTION_CHOICE, &s.sequences, "cut|last|sliding",
+	    {"sequences", 0, OPTION_CHOICE, &s.sequences, SEQUENCES,
 	     "encoders: histories longer than --max-len are cut into pieces (default), are the last events "
 	     "alone, or windows"},
 	    {"stride", 0, OPTION_INTEGER, &s.stride, "N",

@@ -50,7 +50,7 @@ static bool store(Option *o, const char *text, Error *e)
 	case OPTION_LIST:
 		return list_append(o->value, text, e);
 	case OPTION_CHOICE:
-		if (!word_among(text, o->argument))
+		if (word_number(o->argument, text) == SIZE_MAX)
 			return fail(e, ERROR_USAGE, "--%s is one of %s, not '%s'", o->name, o->argument,
 			            text);
 		*(const char **)o->value = text;

@@ -101,13 +101,22 @@ bool text_is_utf8(Text t)
 	return true;
 }
 
-bool word_among(const char *word, const char *words)
+Text word_at(const char *words, size_t number)
 {
-	size_t length = strchr(word, '|') ? 0 : strlen(word); /* "a|b" is no word */
-	for (const char *p = words; p != NULL && length > 0; p = strchr(p, '|') ? strchr(p, '|') + 1 : NULL)
-		if (strncmp(p, word, length) == 0 && (p[length] == '|' || p[length] == '\0'))
-			return true;
-	return false;
+	for (; number > 0 && *words != '\0'; number--) {
+		words += strcspn(words, "|");
+		words += *words == '|';
+	}
+	return (Text){words, strcspn(words, "|")};
+}
+
+size_t word_number(const char *words, const char *word)
+{
+	Text given = text_of(word), own;
+	for (size_t number = 0; (own = word_at(words, number)).size > 0; number++)
+		if (text_equal(own, given))
+			return number;
+	return SIZE_MAX;
 }
 
 /* The slot where `text` is, or the free one where it would go. */

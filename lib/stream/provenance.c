@@ -83,7 +83,7 @@ bool document_check_kind(const Document *d, const char *kinds, Error *e)
 	char *end = NULL;
 	if (kind == NULL)
 		return fail(e, ERROR_MALFORMED, "the metadata has no 'ul.kind' where %s is needed", kinds);
-	if (!word_among(kind, kinds))
+	if (word_number(kinds, kind) == SIZE_MAX)
 		return fail(e, ERROR_MALFORMED, "this is of kind '%.100s' where %s is needed", kind, kinds);
 	if (version == NULL && is_chunk(kind))
 		return true;

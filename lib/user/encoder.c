@@ -178,35 +178,27 @@ void encoder_free(Encoder *m)
 	memory_free(m);
 }
 
-/* The words of the metadata, by number; NULL ends a list. */
-static const char *const arch_names[] = {
-    [ENCODER_AR] = "ar", [ENCODER_BERT4REC] = "bert4rec", [ENCODER_DUAL] = "dual", NULL};
-static const char *const block_names[] = {[BLOCK_TRANSFORMER] = "transformer", [BLOCK_HSTU] = "hstu", NULL};
-static const char *const ffn_names[] = {[FFN_SWIGLU] = "swiglu", [FFN_GELU] = "gelu", NULL};
-static const char *const position_names[] = {[POSITIONS_ROTARY] = "rotary",
-                                             [POSITIONS_BIAS] = "bias",
-                                             [POSITIONS_BOTH] = "both",
-                                             [POSITIONS_NONE] = "none",
-                                             NULL};
-static const char *const time_names[] = {
-    [TIMES_NONE] = "none", [TIMES_HISTORY] = "history", [TIMES_QUERY] = "query", NULL};
-static const char *const item_words[] = {"tied", "free", NULL};
+static bool write_word(Document *d, const char *key, const char *words, size_t number, Error *e)
+{
+	Text word = word_at(words, number);
+	return document_set_format(d, key, e, "%.*s", (int)word.size, (const char *)word.data);
+}
 
 static bool describe(const Encoder *m, Document *d, Arena *arena, const Provenance *p, Error *e)
 {
 	const EncoderShape *s = &m->shape;
-	return document_stamp(d, "encoder", p, e) && document_set(d, "ul.arch", arch_names[s->arch], e) &&
+	return document_stamp(d, "encoder", p, e) && write_word(d, "ul.arch", ENCODER_ARCHS, s->arch, e) &&
 	       document_set_format(d, "ul.dim", e, "%zu", s->dim) &&
 	       document_set_format(d, "ul.layers", e, "%zu", s->layers) &&
 	       document_set_format(d, "ul.heads", e, "%zu", s->heads) &&
 	       document_set_format(d, "ul.max_len", e, "%zu", s->max_len) &&
 	       document_set_format(d, "ul.dropout", e, "%.17g", s->dropout) &&
-	       document_set(d, "ul.block", block_names[s->block], e) &&
-	       document_set(d, "ul.ffn", ffn_names[s->ffn], e) &&
-	       document_set(d, "ul.positions", position_names[s->positions], e) &&
-	       document_set(d, "ul.times", time_names[s->times], e) &&
+	       write_word(d, "ul.block", ENCODER_BLOCKS, s->block, e) &&
+	       write_word(d, "ul.ffn", ENCODER_FFNS, s->ffn, e) &&
+	       write_word(d, "ul.positions", ENCODER_POSITIONS, s->positions, e) &&
+	       write_word(d, "ul.times", ENCODER_TIMES, s->times, e) &&
 	       document_set_format(d, "ul.temperature", e, "%.17g", s->temperature) &&
-	       document_set(d, "ul.items", item_words[s->free_items], e) &&
+	       write_word(d, "ul.items", "tied|free", s->free_items, e) &&
 	       catalogue_add(d, arena, m->catalogue, e) && parameters_save(&m->parameters, d, e);
 }
 
@@ -221,14 +213,13 @@ bool encoder_save(const Encoder *m, const char *path, const Provenance *p, Error
 }
 
 /* The number of the word that the document has there; where it has none, 0. */
-static bool read_word(const Document *d, const char *key, const char *const *words, size_t *number, Error *e)
+static bool read_word(const Document *d, const char *key, const char *words, size_t *number, Error *e)
 {
 	const char *given = document_get(d, key);
-	for (*number = 0; given != NULL && words[*number] != NULL; ++*number)
-		if (strcmp(given, words[*number]) == 0)
-			return true;
-	return given == NULL || fail(e, ERROR_MALFORMED,
-	                             "an encoder with %s '%s', which this version does not know", key, given);
+	*number = given ? word_number(words, given) : 0;
+	return *number != SIZE_MAX ||
+	       fail(e, ERROR_MALFORMED, "an encoder with %s '%s', which this version does not know", key,
+	            given);
 }
 
 static bool read_shape(const Document *d, EncoderShape *s, Error *e)
@@ -237,12 +228,12 @@ static bool read_shape(const Document *d, EncoderShape *s, Error *e)
 	size_t arch, block, ffn, positions, times, items;
 	int64_t dim, layers, heads, max_len;
 	if (!document_get_string(d, "ul.arch", &arch_name, e) ||
-	    !read_word(d, "ul.arch", arch_names, &arch, e) ||
-	    !read_word(d, "ul.block", block_names, &block, e) ||
-	    !read_word(d, "ul.ffn", ffn_names, &ffn, e) ||
-	    !read_word(d, "ul.positions", position_names, &positions, e) ||
-	    !read_word(d, "ul.times", time_names, &times, e) ||
-	    !read_word(d, "ul.items", item_words, &items, e) ||
+	    !read_word(d, "ul.arch", ENCODER_ARCHS, &arch, e) ||
+	    !read_word(d, "ul.block", ENCODER_BLOCKS, &block, e) ||
+	    !read_word(d, "ul.ffn", ENCODER_FFNS, &ffn, e) ||
+	    !read_word(d, "ul.positions", ENCODER_POSITIONS, &positions, e) ||
+	    !read_word(d, "ul.times", ENCODER_TIMES, &times, e) ||
+	    !read_word(d, "ul.items", "tied|free", &items, e) ||
 	    (document_get(d, "ul.temperature") != NULL &&
 	     !document_get_real(d, "ul.temperature", 0, 1000, &s->temperature, e)) ||
 	    !document_get_integer(d, "ul.dim", 2, 1 << 16, &dim, e) ||

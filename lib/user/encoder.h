@@ -11,17 +11,23 @@
 #include "data/dataset.h"
 #include "nn/layers.h"
 
-typedef enum { ENCODER_AR, ENCODER_BERT4REC, ENCODER_DUAL } EncoderArch;
+/* Kinds of encoders, with their words for options and metadata in the same order. */
+typedef enum { ENCODER_AR, ENCODER_DUAL, ENCODER_BERT4REC } EncoderArch;
+#define ENCODER_ARCHS "ar|dual|bert4rec"
 
 /* Blocks: attention and feed-forward layers, or HSTU's units (Zhai et al. 2024). */
 typedef enum { BLOCK_TRANSFORMER, BLOCK_HSTU } EncoderBlock;
+#define ENCODER_BLOCKS "transformer|hstu"
 /* Of the former: hidden width 8d/3, or 4d without a gate, which is as many weights. */
 typedef enum { FFN_SWIGLU, FFN_GELU } EncoderFfn;
+#define ENCODER_FFNS "swiglu|gelu"
 /* How a row knows where it is: rotary positions, a learned bias for each head and distance, both, none. */
 typedef enum { POSITIONS_ROTARY, POSITIONS_BIAS, POSITIONS_BOTH, POSITIONS_NONE } EncoderPositions;
+#define ENCODER_POSITIONS "rotary|bias|both|none"
 /* What it knows of times, as a learned bias for each head and bucket of seconds between a key's event and the
  * row's own event; or, TIMES_QUERY, and the event that the row is to predict: a league of its own. */
 typedef enum { TIMES_NONE, TIMES_HISTORY, TIMES_QUERY } EncoderTimes;
+#define ENCODER_TIMES "none|history|query"
 
 typedef struct {
 	size_t dim, layers, heads, max_len; /* max_len: events of a history that are read, the last ones */
@@ -33,7 +39,7 @@ typedef struct {
 	EncoderTimes times; /* of causal encoders alone */
 	/* Cosine logits: items have length 1, rows of E 1 / temperature; 0: products as they are. */
 	double temperature;
-	bool free_items; /* items have another table as outputs than as inputs */
+	bool free_items; /* items have another table as outputs than as inputs ("tied|free") */
 } EncoderShape;
 
 enum { ENCODER_MAX_LEN = 1 << 16 }; /* of a history */

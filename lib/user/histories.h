@@ -15,6 +15,7 @@ typedef enum {
 	   where there is no more; what several of them have is in each. */
 	SEQUENCES_SLIDING
 } Sequences;
+#define SEQUENCES "cut|last|sliding"
 
 typedef struct {
 	Sequences kind;

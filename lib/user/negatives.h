@@ -12,6 +12,7 @@ typedef enum {
 	/* Targets of the step, whosever: an item is drawn as often as it is a target in the epoch. */
 	NEGATIVES_BATCH
 } NegativeSampling;
+#define NEGATIVE_SAMPLINGS "uniform|log-uniform|batch"
 
 typedef struct {
 	NegativeSampling sampling;

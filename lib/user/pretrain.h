@@ -10,6 +10,7 @@
 typedef struct Pretraining Pretraining;
 
 typedef enum { ITEM_LOSS_FULL, ITEM_LOSS_SAMPLED, ITEM_LOSS_GBCE } ItemLossKind;
+#define ITEM_LOSSES "full|sampled|gbce"
 
 typedef struct {
 	size_t batch;                           /* histories a step */

@@ -362,14 +362,16 @@ static void test_utf8(void **state)
 	assert_false(text_is_utf8((Text){"a\0b", 3}));
 }
 
-static void test_word_among(void **state)
+static void test_words(void **state)
 {
 	(void)state;
 	static const char *const good[] = {"a", "bc", "d-e"}, *const bad[] = {"", "b", "c", "e", "a|bc", "|"};
 	for (size_t i = 0; i < sizeof good / sizeof *good; i++)
-		assert_true(word_among(good[i], "a|bc|d-e"));
+		assert_true(word_number("a|bc|d-e", good[i]) == i &&
+		            text_equal(word_at("a|bc|d-e", i), text_of(good[i])));
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-		assert_false(word_among(bad[i], "a|bc|d-e"));
+		assert_true(word_number("a|bc|d-e", bad[i]) == SIZE_MAX);
+	assert_int_equal(word_at("a|bc|d-e", 3).size, 0);
 }
 
 typedef struct {
@@ -458,7 +460,7 @@ int main(void)
 	    cmocka_unit_test(test_option_split),   cmocka_unit_test(test_errors),
 	    cmocka_unit_test(test_memory),         cmocka_unit_test(test_buffer),
 	    cmocka_unit_test(test_arena),          cmocka_unit_test(test_strings),
-	    cmocka_unit_test(test_utf8),           cmocka_unit_test(test_word_among),
+	    cmocka_unit_test(test_utf8),           cmocka_unit_test(test_words),
 	    cmocka_unit_test(test_pool),           cmocka_unit_test(test_random),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
