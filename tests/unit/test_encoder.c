@@ -392,6 +392,42 @@ static int refusal(const char *key, const char *value, const char *words)
 	return e.code;
 }
 
+/* An encoder of a time when there was but one kind of block, position and item. */
+static void test_older_file(void **state)
+{
+	(void)state;
+	static const char newer[] = "ul.block|ul.ffn|ul.positions|ul.times|ul.temperature|ul.items";
+	Error e = {0};
+	char path[64];
+	const char *key, *value;
+	size_t left_out = 0;
+	Setting *s = setting_new(0.3);
+	small_path(path);
+	assert_true(encoder_save(s->encoder, path, SMALL_PROVENANCE, &e));
+	Document *d = stream_read_one(path, "encoder", NULL, &e), *older = document_new(&e);
+	for (size_t i = 0; i < document_metadata_count(d); i++) {
+		document_metadata_at(d, i, &key, &value);
+		bool leave = word_number(newer, key) != SIZE_MAX;
+		left_out += leave;
+		assert_true(leave || document_set(older, key, value, &e));
+	}
+	assert_int_equal(left_out, 6);
+	for (size_t i = 0; i < document_count(d); i++) {
+		const DocumentTensor *t = document_at(d, i);
+		assert_true(document_add(older, t->name, t->dtype, t->rank, t->shape, t->data, &e));
+	}
+	assert_true(stream_write_one(path, older, &e));
+	Encoder *m = encoder_load(path, NULL, &e);
+	assert_non_null(m);
+	assert_memory_equal(&m->shape, &s->encoder->shape, sizeof m->shape);
+	assert_int_equal(small_hash(&m->parameters), small_hash(&s->encoder->parameters));
+	encoder_free(m);
+	document_free(older);
+	document_free(d);
+	unlink(path);
+	setting_free(s);
+}
+
 static void test_refused(void **state)
 {
 	(void)state;
@@ -783,6 +819,7 @@ int main(void)
 	    cmocka_unit_test(test_translation),
 	    cmocka_unit_test(test_pretraining_learns),
 	    cmocka_unit_test(test_masks),
+	    cmocka_unit_test(test_older_file),
 	    cmocka_unit_test(test_losses_learn),
 	    cmocka_unit_test(test_masked_pretraining_learns),
 	    cmocka_unit_test(test_recency),
