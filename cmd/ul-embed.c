@@ -127,11 +127,8 @@ static void run_task(void *context, size_t task)
 static bool run_group(Work *w, Error *e)
 {
 	pool_run(w->threads, 1 + LANES, run_task, w);
-	for (size_t task = 0; task <= LANES; task++)
-		if (w->errors[task].code != ERROR_NONE) {
-			*e = w->errors[task];
-			return false;
-		}
+	if (!fail_first(w->errors, 1 + LANES, e))
+		return false;
 	Group *next = w->written;
 	w->written = w->computed;
 	w->computed = next;

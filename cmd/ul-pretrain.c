@@ -28,70 +28,75 @@ typedef struct {
 	TrainingOptions training;
 } Settings;
 
-/* What was given and means nothing to the architecture, or is too much for it. */
+static bool is(const char *word, const char *other)
+{
+	return strcmp(word, other) == 0;
+}
+
+/* Options that mean nothing beside what else was chosen. */
+static bool check_meaning(const Settings *s, const Option *table, size_t count, Error *e)
+{
+	bool lm = is(s->arch, "lm"), causal = is(s->arch, "ar") || is(s->arch, "dual");
+	const struct {
+		bool refused;
+		const char *options, *instead;
+	} rules[] = {
+	    {!causal, "recency time-bias query-time", "--arch ar or dual"},
+	    {is(s->arch, "dual"), "free-items feature-weight", "--arch ar or bert4rec"},
+	    {is(s->block, "hstu"), "ffn", "--block transformer"},
+	    {is(s->features, "none"), "feature-weight", "--features that there are"},
+	    {is(s->loss, "full"), "negatives sampling", "--loss sampled or gbce"},
+	    {!is(s->loss, "full"), "label-smoothing", "--loss full"},
+	    {!is(s->loss, "gbce"), "calibration", "--loss gbce"},
+	    {!is(s->sequences, "sliding"), "stride", "--sequences sliding"},
+	    {!lm, "kv-heads vocab query holdout", "--arch lm"},
+	    {lm,
+	     "dropout features feature-weight label-smoothing keep-seen block ffn positions loss negatives "
+	     "sampling calibration temperature free-items mask-rate sequences",
+	     "--arch ar, dual or bert4rec"},
+	};
+	for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
+		if (rules[i].refused && !options_refuse(table, count, rules[i].options, rules[i].instead, e))
+			return false;
+	return true;
+}
+
+/* And numbers that are too much, or too little, for it. */
 static bool check_given(const Settings *s, const Option *table, size_t count, Error *e)
 {
-	bool causal = strcmp(s->arch, "ar") == 0 || strcmp(s->arch, "dual") == 0;
-	if (!causal && !options_refuse(table, count, "recency time-bias query-time", "--arch ar or dual", e))
-		return false;
-	if (strcmp(s->arch, "dual") == 0 &&
-	    !options_refuse(table, count, "free-items feature-weight", "--arch ar or bert4rec", e))
-		return false;
-	if (strcmp(s->block, "hstu") == 0 && !options_refuse(table, count, "ffn", "--block transformer", e))
-		return false;
-	if (strcmp(s->features, "none") == 0 &&
-	    !options_refuse(table, count, "feature-weight", "--features that there are", e))
+	if (!check_meaning(s, table, count, e))
 		return false;
 	if (s->temperature > 0 && s->temperature < 1e-3)
 		return fail(e, ERROR_USAGE, "--temperature is 0, or at least 0.001");
-	if (strcmp(s->loss, "full") == 0 &&
-	    !options_refuse(table, count, "negatives sampling", "--loss sampled or gbce", e))
-		return false;
-	if (strcmp(s->loss, "full") != 0 &&
-	    !options_refuse(table, count, "label-smoothing", "--loss full", e))
-		return false;
-	if (strcmp(s->loss, "gbce") != 0 && !options_refuse(table, count, "calibration", "--loss gbce", e))
-		return false;
-	if (strcmp(s->sequences, "sliding") != 0 &&
-	    !options_refuse(table, count, "stride", "--sequences sliding", e))
-		return false;
 	if (s->stride > s->max_len)
 		return fail(e, ERROR_USAGE,
 		            "--stride is at most --max-len, %lld: events between would be lost",
 		            (long long)s->max_len);
-	if (strcmp(s->arch, "bert4rec") == 0 && s->max_len == 1)
+	if (is(s->arch, "bert4rec") && s->max_len == 1)
 		return fail(e, ERROR_USAGE,
 		            "--max-len of bert4rec is at least 2: an event, and a mask after it");
-	if (strcmp(s->arch, "lm") != 0)
-		return options_refuse(table, count, "kv-heads vocab query holdout", "--arch lm", e);
-	if (s->max_len > LLM_POSITIONS)
-		return fail(e, ERROR_USAGE, "--max-len of a language model is at most %d", LLM_POSITIONS);
-	return options_refuse(table, count,
-	                      "dropout features feature-weight label-smoothing keep-seen block ffn positions "
-	                      "loss negatives sampling calibration temperature free-items "
-	                      "mask-rate sequences",
-	                      "--arch ar, dual or bert4rec", e);
+	return !is(s->arch, "lm") || s->max_len <= LLM_POSITIONS ||
+	       fail(e, ERROR_USAGE, "--max-len of a language model is at most %d", LLM_POSITIONS);
 }
 
 /* Defaults that differ between the architectures: what was not given is 0. */
 static void set_defaults(Settings *s)
 {
-	bool lm = strcmp(s->arch, "lm") == 0;
+	bool lm = is(s->arch, "lm"), dual = is(s->arch, "dual");
 	s->dim = s->dim ? s->dim : (lm ? 128 : 64);
 	s->layers = s->layers >= 0 ? s->layers : (lm ? 4 : 3);
 	s->heads = s->heads ? s->heads : (lm ? 4 : 2);
 	s->kv_heads = s->kv_heads ? s->kv_heads : (lm && s->heads % 2 == 0 ? s->heads / 2 : s->heads);
 	s->max_len = s->max_len ? s->max_len : (lm ? 256 : 200);
-	bool dual = strcmp(s->arch, "dual") == 0;
 	s->loss = s->loss ? s->loss : (dual ? "sampled" : "full");
 	s->sampling = s->sampling ? s->sampling : (dual ? "batch" : "uniform");
 	s->negatives = s->negatives ? s->negatives : 512;
 	s->temperature = s->temperature >= 0 ? s->temperature : (dual ? 0.05 : 0);
 	s->feature_weight = dual ? 0 : s->feature_weight;
-	s->positions = s->positions ? s->positions : (strcmp(s->block, "hstu") == 0 ? "bias" : "rotary");
+	s->positions = s->positions ? s->positions : (is(s->block, "hstu") ? "bias" : "rotary");
 	s->stride = s->stride ? s->stride : (s->max_len + 1) / 2;
 	if (s->mask_rate < 0)
-		s->mask_rate = strcmp(s->arch, "bert4rec") == 0 ? 0.2 : 0;
+		s->mask_rate = is(s->arch, "bert4rec") ? 0.2 : 0;
 	s->batch = s->batch ? s->batch : (lm ? 64 : 32);
 	s->training.lr = s->training.lr > 0 ? s->training.lr : 0.003;
 	s->training.epochs = s->training.epochs > 0 ? s->training.epochs : (lm ? 40 : 60);
@@ -113,17 +118,17 @@ static bool pretrain_encoder(const Settings *s, DatasetReader *reader, const Use
 	uint64_t seed = (uint64_t)s->common.seed;
 	EncoderShape shape = {
 	    .arch = (EncoderArch)word_number(ENCODER_ARCHS, s->arch),
-	    .temperature = s->temperature,
-	    .free_items = s->free_items,
 	    .dim = (size_t)s->dim,
 	    .layers = (size_t)s->layers,
 	    .heads = (size_t)s->heads,
 	    .max_len = (size_t)s->max_len,
 	    .dropout = s->dropout,
 	    .block = (EncoderBlock)word_number(ENCODER_BLOCKS, s->block),
+	    .ffn = (EncoderFfn)word_number(ENCODER_FFNS, s->ffn),
 	    .positions = (EncoderPositions)word_number(ENCODER_POSITIONS, s->positions),
 	    .times = s->query_time ? TIMES_QUERY : (s->time_bias ? TIMES_HISTORY : TIMES_NONE),
-	    .ffn = (EncoderFfn)word_number(ENCODER_FFNS, s->ffn),
+	    .temperature = s->temperature,
+	    .free_items = s->free_items,
 	};
 	Dataset catalogue;
 	Encoder *encoder =
@@ -224,8 +229,8 @@ static bool pretrain(const Settings *s, const char *path, Provenance *provenance
 	bool done = reader != NULL && dataset_all(reader, &users, e);
 	if (done) {
 		set_input(provenance, reader, &name, &hash);
-		done = strcmp(s->arch, "lm") == 0 ? pretrain_lm(s, reader, users, e)
-		                                  : pretrain_encoder(s, reader, users, provenance, e);
+		done = is(s->arch, "lm") ? pretrain_lm(s, reader, users, e)
+		                         : pretrain_encoder(s, reader, users, provenance, e);
 	}
 	if (users != NULL)
 		users_free(users);
@@ -255,9 +260,9 @@ int main(int argc, char **argv)
 	    [COMMON_OPTIONS] = {"output", 'o', OPTION_STRING, &s.output, "FILE", "write the model to FILE",
 	                        .incidental = true},
 	    {"arch", 0, OPTION_CHOICE, &s.arch, ENCODER_ARCHS "|lm",
-	     "user encoder that predicts the next event (default), with a tower for items, or masked events; "
-	     "or "
-	     "language model"},
+	     "user encoder that predicts the next event (default), the same with a tower for items, or "
+	     "masked "
+	     "events; or language model"},
 	    {"dim", 0, OPTION_INTEGER, &s.dim, "N", "width (default 64; lm: 128)", 2, 65536},
 	    {"layers", 0, OPTION_INTEGER, &s.layers, "N", "Transformer blocks (default 3; lm: 4)", 0, 1024},
 	    {"heads", 0, OPTION_INTEGER, &s.heads, "N", "attention heads (default 2; lm: 4)", 1, 1024},

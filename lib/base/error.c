@@ -49,3 +49,13 @@ bool fail_in(Error *e, const char *format, ...)
 	snprintf(e->text + used, sizeof e->text - used, ": %.*s", (int)(sizeof e->text / 2), inner.text);
 	return false;
 }
+
+bool fail_first(const Error *errors, size_t count, Error *e)
+{
+	for (size_t i = 0; i < count; i++)
+		if (errors[i].code != ERROR_NONE) {
+			*e = errors[i];
+			return false;
+		}
+	return true;
+}

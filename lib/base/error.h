@@ -6,6 +6,7 @@
 #define BASE_ERROR_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 enum {
 	ERROR_NONE = 0,
@@ -30,5 +31,8 @@ bool fail_errno(Error *e, const char *format, ...) __attribute__((format(printf,
 /* Puts "where: " before the text that is there: called on the way up by whoever
  * knows the file, the line or the record.  Returns false. */
 bool fail_in(Error *e, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* The first error of tasks that ran side by side: copied to *e.  False where there is one. */
+bool fail_first(const Error *errors, size_t count, Error *e);
 
 #endif

@@ -174,11 +174,9 @@ static bool sort_events(Preparation *p, const Users *u, Error *e)
 	if (s.errors == NULL)
 		return false;
 	pool_run(p->options->pool, tasks, sort_task, &s);
-	for (size_t i = 0; i < tasks; i++)
-		if (s.errors[i].code != ERROR_NONE)
-			*e = s.errors[i];
+	bool done = fail_first(s.errors, tasks, e);
 	memory_free(s.errors);
-	return e->code == ERROR_NONE;
+	return done;
 }
 
 bool order_events(Preparation *p, Users *u, Error *e)

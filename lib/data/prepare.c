@@ -204,14 +204,12 @@ static bool gather_events(Preparation *p, Dataset *d, Users *u, Error *e)
 	if (g.errors == NULL)
 		return false;
 	pool_run(p->options->pool, tasks, gather_task, &g);
-	for (size_t i = tasks; i-- > 0;)
-		if (g.errors[i].code != ERROR_NONE)
-			*e = g.errors[i];
+	bool done = fail_first(g.errors, tasks, e);
 	memory_free(g.errors);
 	p->report->lone_items = met - p->items.strings.count - p->report->rare_items;
 	d->items = p->items;
 	p->items = (Vocabulary){0};
-	return e->code == ERROR_NONE;
+	return done;
 }
 
 static char *copy_name(Text name, Error *e)

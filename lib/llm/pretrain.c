@@ -216,11 +216,9 @@ static bool evaluate(void *context, GemmPrecision precision, Pool *pool, double 
 	pool_run(pool, LANES, evaluate_lane, &v);
 	double loss = 0;
 	size_t targets = 0;
+	if (!fail_first(v.errors, LANES, e))
+		return false;
 	for (size_t lane = 0; lane < LANES; lane++) {
-		if (v.errors[lane].code != ERROR_NONE) {
-			*e = v.errors[lane];
-			return false;
-		}
 		loss += v.loss[lane];
 		targets += v.targets[lane];
 	}

@@ -217,6 +217,16 @@ void packed_drop(PackedOperand *p)
 	p->laid_out = false;
 }
 
+bool packed_lay_out(PackedOperand *p, GemmPrecision precision, Arena *arena, Error *e)
+{
+	size_t tasks;
+	if (!packed_begin(p, precision, arena, &tasks, e))
+		return false;
+	for (size_t i = 0; i < tasks; i++)
+		packed_fill(p, i);
+	return true;
+}
+
 bool gemm_precision(const char *name, GemmPrecision *precision, Error *e)
 {
 	*precision = strcmp(name, "f32") != 0 && cpu_has_bf16() ? GEMM_BF16 : GEMM_F32;

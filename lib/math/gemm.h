@@ -43,6 +43,8 @@ typedef struct {
 bool packed_begin(PackedOperand *p, GemmPrecision precision, Arena *arena, size_t *tasks, Error *e);
 void packed_fill(PackedOperand *p, size_t task);
 void packed_drop(PackedOperand *p);
+/* The two in one, on the calling thread. */
+bool packed_lay_out(PackedOperand *p, GemmPrecision precision, Arena *arena, Error *e);
 
 /* A part of B: rows [k0, k0 + k), columns [n0, n0 + n); both begin at multiples of PACKED_UNIT. */
 enum { PACKED_UNIT = 32 };

@@ -109,15 +109,11 @@ static void backward_block(const Chunk *k, size_t b)
 
 static bool lay_out_rows(Chunk *k, Arena *scratch, Error *e)
 {
-	size_t C = k->c->forward->k, tasks;
+	size_t C = k->c->forward->k;
 	k->h.k = k->rows;
 	k->h.n = C;
 	k->h.source = (Operand){k->c->h + k->first * C, C, false};
-	if (!packed_begin(&k->h, k->c->precision, scratch, &tasks, e))
-		return false;
-	for (size_t i = 0; i < tasks; i++)
-		packed_fill(&k->h, i);
-	return true;
+	return packed_lay_out(&k->h, k->c->precision, scratch, e);
 }
 
 static double chunk_loss(const Chunk *k, size_t *counted)

@@ -49,7 +49,7 @@ static bool fill(const Document *d, const char *what, const Parameter *p, float 
 	const DocumentTensor *t = document_need(d, name, DTYPE_F32, p->rank, p->shape, e);
 	if (t == NULL)
 		return false;
-	if (p->rows_of == NULL || values == p->average) {
+	if (p->row_gradients == NULL || values == p->average) {
 		memcpy(values, t->data, t->bytes);
 		return true;
 	}
@@ -83,8 +83,8 @@ bool checkpoint_read(Parameters *set, float **best, const Document *d, Error *e)
 		if (has(d, "m", p))
 			done = parameter_moments(p, e) && fill(d, "m", p, p->m, e) &&
 			       fill(d, "v", p, p->v, e) && parameter_gradient_row(p, 0, 0, e) != NULL;
-		if (p->rows_of != NULL)
-			row_gradient_clear(&p->rows_of[0]);
+		if (p->row_gradients != NULL)
+			row_gradient_clear(&p->row_gradients[0]);
 		if (done && has(d, "average", p))
 			done = read_new(d, "average", p, &p->average, e);
 		if (copy != NULL) {

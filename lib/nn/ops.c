@@ -477,16 +477,6 @@ bool tape_cross_entropy(Tape *t, Tensor *h, Parameter *w, LossTargets targets, f
 	return t->error.code == ERROR_NONE && cross_entropy(&c, loss, rows, &t->scratch, &t->error);
 }
 
-static bool lay_out(PackedOperand *p, GemmPrecision precision, Arena *arena, Error *e)
-{
-	size_t tasks;
-	if (!packed_begin(p, precision, arena, &tasks, e))
-		return false;
-	for (size_t i = 0; i < tasks; i++)
-		packed_fill(p, i);
-	return true;
-}
-
 bool tape_cross_entropy_of(Tape *t, Tensor *h, Tensor *y, LossTargets targets, float weight, double *loss,
                            size_t *rows)
 {
@@ -504,8 +494,9 @@ bool tape_cross_entropy_of(Tape *t, Tensor *h, Tensor *y, LossTargets targets, f
 	                  .weight = weight,
 	                  .dh = tape_gradient(t, h, NULL),
 	                  .dw = tape_gradient(t, y, NULL)};
-	bool done = t->error.code == ERROR_NONE && lay_out(&forward, t->precision, &t->scratch, &t->error) &&
-	            lay_out(&backward, t->precision, &t->scratch, &t->error) &&
+	bool done = t->error.code == ERROR_NONE &&
+	            packed_lay_out(&forward, t->precision, &t->scratch, &t->error) &&
+	            packed_lay_out(&backward, t->precision, &t->scratch, &t->error) &&
 	            cross_entropy(&c, loss, rows, &t->scratch, &t->error);
 	arena_rewind(&t->scratch, mark);
 	return done;

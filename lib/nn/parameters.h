@@ -26,10 +26,10 @@ typedef struct {
 	size_t rows, cols; /* as a matrix: shape[0] × the rest; a vector is 1 × n */
 	size_t count;
 	float *value;
-	float *gradient[LANES]; /* NULL until a lane needs it */
-	RowGradient *rows_of;   /* [LANES], in its place where it is sparse; else NULL */
-	float *m, *v;           /* AdamW's moments; NULL until the first step */
-	float *average;         /* moving, of the values; NULL where none is asked for */
+	float *gradient[LANES];     /* NULL until a lane needs it */
+	RowGradient *row_gradients; /* [LANES], in its place where it is sparse; else NULL */
+	float *m, *v;               /* AdamW's moments; NULL until the first step */
+	float *average;             /* moving, of the values; NULL where none is asked for */
 	bool trains, decays;
 	float lr_scale; /* its learning rate, times the optimizer's: 1 unless somebody knows better */
 	/* A matrix that is a factor of products, see parameter_multiplies(): */
@@ -78,10 +78,13 @@ bool parameters_load(Parameters *set, const Document *d, Error *e);
 /* The matrix W [rows, cols] is used as y = x Wᵀ: from first_row on, where the first rows are ids that
  * nothing predicts. */
 void parameter_multiplies(Parameter *p, size_t first_row);
-/* Lays the matrices out for products, the backward ones where `backward`; parameters_step() keeps
- * what trains up to date.  Whoever else writes values calls parameters_unpack(): it is about speed only. */
+/* Lays the matrices out for products, the backward ones where `backward`; parameters_step() (nn/optimizer.h)
+ * keeps what trains up to date.  Whoever else writes values calls parameters_unpack(): it is about speed
+ * only. */
 bool parameters_pack(Parameters *set, GemmPrecision precision, bool backward, Pool *pool, Error *e);
 void parameters_unpack(Parameters *set);
+/* Lays out again what was, and trains: after its values have changed. */
+bool parameters_pack_again(Parameters *set, Pool *pool, Error *e);
 
 /* The values of all that trains, copied away and put back (best weights). */
 bool parameters_keep(const Parameters *set, float **copy, Error *e);
@@ -105,17 +108,5 @@ float *parameter_gradient_row(Parameter *p, size_t lane, size_t row, Error *e);
 bool parameter_moments(Parameter *p, Error *e);
 /* Whether a gradient has ever come by. */
 bool parameter_moved(const Parameter *p);
-
-/* One AdamW step: adds up the lanes in order, clips the gradients to a norm of at
- * most `clip` (0: no clipping), updates all that trains, and zeroes the gradients.
- * *norm is the norm before clipping; if it is not finite nothing is updated.
- * With average = X > 0, of the values so far an average is kept, in which each step
- * counts X times as much as the next: Σ X^(step-i) w_i / Σ X^(step-i), i = 1 … step. */
-typedef struct {
-	double lr, decay, clip;
-	uint64_t step; /* from 1 */
-	double average;
-} OptimizerStep;
-bool parameters_step(Parameters *set, const OptimizerStep *step, Pool *pool, double *norm, Error *e);
 
 #endif

@@ -1,6 +1,7 @@
 #include "nn/trainer.h"
 
 #include "nn/checkpoint.h"
+#include "nn/optimizer.h"
 
 #include <float.h>
 #include <math.h>
@@ -121,13 +122,10 @@ static bool train_step(Trainer *r, size_t step, double lr, Error *e)
 	r->shards = r->trainee->step(r->trainee->context, step);
 	r->step++;
 	pool_run(r->pool, LANES, lane_run, r);
-	for (size_t lane = 0; lane < LANES; lane++) {
-		if (r->errors[lane].code != ERROR_NONE) {
-			*e = r->errors[lane];
-			return false;
-		}
+	if (!fail_first(r->errors, LANES, e))
+		return false;
+	for (size_t lane = 0; lane < LANES; lane++)
 		add_sums(r, &r->lanes[lane]);
-	}
 	double norm;
 	OptimizerStep optimizer = {lr, r->budget->decay, r->budget->clip, r->step, r->budget->average};
 	if (!parameters_step(r->trainee->parameters, &optimizer, r->pool, &norm, e))

@@ -1,7 +1,5 @@
 #include "user/encoder.h"
 
-#include "user/items.h"
-
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -309,19 +307,4 @@ Tensor *encoder_forward(Tape *t, const Encoder *m, const EventBatch *b)
 	}
 	x = tape_rmsnorm(t, x, m->norm, 1e-5f);
 	return m->shape.temperature > 0 ? tape_normalize(t, x, (float)(1 / m->shape.temperature)) : x;
-}
-
-bool encoder_loss(Tape *t, const Encoder *m, Tensor *h, const EventBatch *targets, size_t total,
-                  double feature_weight, const ItemLoss *items, double *loss, size_t *counted)
-{
-	if (!item_loss(t, m, h, targets, items, (float)(1 / (double)total), &loss[0], &counted[0]))
-		return false;
-	double weight = feature_weight / (double)total;
-	for (size_t c = 1; weight > 0 && c < m->columns && m->heads[c] != NULL; c++) {
-		LossTargets columns = {targets->offsets[c], targets->ids[c], 0};
-		if (!tape_cross_entropy(t, tape_linear(t, h, m->heads[c]), m->tables[c], columns,
-		                        (float)weight, &loss[c], &counted[c]))
-			return false;
-	}
-	return true;
 }

@@ -321,11 +321,9 @@ static bool evaluate(void *context, GemmPrecision precision, Pool *pool, double 
 	double loss = 0;
 	size_t count = 0;
 	pool_run(pool, LANES, evaluate_lane, &v);
+	if (!fail_first(v.errors, LANES, e))
+		return false;
 	for (size_t lane = 0; lane < LANES; lane++) {
-		if (v.errors[lane].code != ERROR_NONE) {
-			*e = v.errors[lane];
-			return false;
-		}
 		loss += v.loss[lane];
 		count += v.count[lane];
 	}

@@ -62,18 +62,17 @@ Tensor *encoder_items(Tape *t, const Encoder *m, const int32_t *ids, size_t n)
 	return m->shape.temperature > 0 ? tape_normalize(t, y, 1) : y;
 }
 
-/* A table that is multiplied with as it is. */
-static bool is_table(const Encoder *m)
+bool items_are_a_table(const Encoder *m)
 {
 	return m->tower == NULL && m->shape.temperature == 0;
 }
 
-static const int32_t *all_ids(Tape *t, size_t first, size_t n)
+Tensor *encoder_item_range(Tape *t, const Encoder *m, size_t first, size_t n)
 {
 	int32_t *ids = arena_new(&t->arena, n, sizeof *ids, &t->error);
 	for (size_t i = 0; ids != NULL && i < n; i++)
 		ids[i] = (int32_t)(first + i);
-	return ids;
+	return ids ? encoder_items(t, m, ids, n) : NULL;
 }
 
 enum { GROUP = 1024 };
@@ -93,8 +92,7 @@ static void fill_lane(void *context, size_t lane)
 	for (size_t first = lane * GROUP; first < v->rows; first += LANES * GROUP) {
 		size_t n = v->rows - first < GROUP ? v->rows - first : GROUP;
 		tape_reset(&t, false, 0);
-		const int32_t *ids = all_ids(&t, first, n);
-		const Tensor *y = ids ? encoder_items(&t, f->encoder, ids, n) : NULL;
+		const Tensor *y = encoder_item_range(&t, f->encoder, first, n);
 		if (y == NULL) {
 			f->errors[lane] = t.error;
 			break;
@@ -102,22 +100,6 @@ static void fill_lane(void *context, size_t lane)
 		memcpy(v->own + first * v->dim, y->value, n * v->dim * sizeof *v->own);
 	}
 	tape_free(&t);
-}
-
-static void lay_out_part(void *context, size_t task)
-{
-	packed_fill(context, task);
-}
-
-static bool lay_out(ItemVectors *v, GemmPrecision precision, Pool *pool, Error *e)
-{
-	size_t tasks;
-	v->packed = (PackedOperand){
-	    .k = v->dim, .n = v->rows - ID_FIRST, .source = {v->values + ID_FIRST * v->dim, v->dim, true}};
-	if (!packed_begin(&v->packed, precision, &v->panels, &tasks, e))
-		return false;
-	pool_run(pool, tasks, lay_out_part, &v->packed);
-	return true;
 }
 
 static bool fill_all(ItemVectors *v, const Encoder *m, GemmPrecision precision, Pool *pool, Error *e)
@@ -128,24 +110,25 @@ static bool fill_all(ItemVectors *v, const Encoder *m, GemmPrecision precision, 
 	    (v->own = memory_new(count, sizeof *v->own, e)) == NULL)
 		return false;
 	pool_run(pool, LANES, fill_lane, &f);
-	for (size_t lane = 0; lane < LANES; lane++)
-		if (f.errors[lane].code != ERROR_NONE) {
-			*e = f.errors[lane];
-			return false;
-		}
 	v->values = v->own;
-	return lay_out(v, precision, pool, e);
+	return fail_first(f.errors, LANES, e);
 }
 
 bool item_vectors_new(ItemVectors *v, const Encoder *m, GemmPrecision precision, Pool *pool, Error *e)
 {
-	*v = (ItemVectors){.rows = m->tables[0]->rows, .dim = m->shape.dim};
-	if (!is_table(m))
-		return fill_all(v, m, precision, pool, e);
-	v->values = m->output->value;
-	v->packed = m->output->forward;
-	/* A table that is trained by rows is laid out for its evaluations alone. */
-	return v->packed.laid_out || lay_out(v, precision, pool, e);
+	*v = (ItemVectors){.rows = m->output->rows, .dim = m->shape.dim, .values = m->output->value};
+	if (!items_are_a_table(m) && !fill_all(v, m, precision, pool, e))
+		return false;
+	v->packed = (PackedOperand){
+	    .k = v->dim, .n = v->rows - ID_FIRST, .source = {v->values + ID_FIRST * v->dim, v->dim, true}};
+	if (items_are_a_table(m) && m->output->forward.laid_out)
+		v->packed = m->output->forward;
+	return true;
+}
+
+bool item_vectors_lay_out(ItemVectors *v, GemmPrecision precision, Error *e)
+{
+	return v->packed.laid_out || packed_lay_out(&v->packed, precision, &v->panels, e);
 }
 
 void item_vectors_free(ItemVectors *v)
@@ -162,40 +145,4 @@ void item_scores(const ItemVectors *v, GemmPrecision precision, const float *h, 
 	for (size_t i = 0; i < N; i++)
 		for (size_t id = 0; id < (size_t)ID_FIRST; id++)
 			scores[i * v->rows + id] = -INFINITY;
-}
-
-static bool sampled(Tape *t, const Encoder *m, Tensor *h, const EventBatch *targets,
-                    const SampledTerms *given, float weight, double *loss, size_t *counted)
-{
-	SampledTerms terms = *given;
-	size_t used = terms.negatives, most = used + (h ? h->rows : 0);
-	int32_t *ids = arena_new(&t->arena, most, sizeof *ids, &t->error),
-	        *positive = arena_new(&t->arena, most, sizeof *positive, &t->error);
-	if (h == NULL || ids == NULL || positive == NULL)
-		return false;
-	if (used > 0)
-		memcpy(ids, terms.ids, used * sizeof *ids);
-	for (size_t r = 0; r < h->rows; r++) {
-		int64_t at = targets->offsets[0][r];
-		positive[r] = targets->offsets[0][r + 1] > at ? (int32_t)used : -1;
-		if (positive[r] >= 0)
-			ids[used++] = targets->ids[0][at] + ID_FIRST;
-	}
-	terms.ids = ids;
-	return tape_sampled_loss(t, h, encoder_items(t, m, ids, used), &terms, positive, weight, loss,
-	                         counted);
-}
-
-bool item_loss(Tape *t, const Encoder *m, Tensor *h, const EventBatch *targets, const ItemLoss *what,
-               float weight, double *loss, size_t *counted)
-{
-	if (what->sampled)
-		return sampled(t, m, h, targets, &what->terms, weight, loss, counted);
-	LossTargets items = {targets->offsets[0], targets->ids[0], what->smoothing};
-	if (is_table(m))
-		return tape_cross_entropy(t, h, m->output, items, weight, loss, counted);
-	size_t n = m->tables[0]->rows - ID_FIRST;
-	const int32_t *ids = all_ids(t, ID_FIRST, n);
-	return ids != NULL &&
-	       tape_cross_entropy_of(t, h, encoder_items(t, m, ids, n), items, weight, loss, counted);
 }

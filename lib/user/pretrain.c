@@ -1,7 +1,7 @@
 #include "user/pretrain.h"
 
 #include "eval/metrics.h"
-#include "user/items.h"
+#include "user/loss.h"
 #include "user/ranking.h"
 
 #include <math.h>

@@ -114,13 +114,10 @@ bool rank_users(const Ranker *ranker, const Dataset *data, const Users *users, P
 		}
 	Walk walk = {.ranker = ranker, .out = out, .K = K};
 	pool_run(pool, LANES, walk_lane, &walk);
-	for (size_t lane = 0; lane < LANES; lane++)
-		if (walk.errors[lane].code != ERROR_NONE) {
-			*e = walk.errors[lane];
-			rankings_free(out);
-			return false;
-		}
-	return true;
+	if (fail_first(walk.errors, LANES, e))
+		return true;
+	rankings_free(out);
+	return false;
 }
 
 /* Of the one history of a batch the last row asks. */
@@ -174,7 +171,8 @@ static bool rank_by_encoder(void *context, Tape *t, const Query *queries, size_t
 
 bool encoder_ranker_start(EncoderRanker *r, Pool *pool, Error *e)
 {
-	return item_vectors_new(&r->items, r->encoder, r->precision, pool, e);
+	return item_vectors_new(&r->items, r->encoder, r->precision, pool, e) &&
+	       item_vectors_lay_out(&r->items, r->precision, e);
 }
 
 void encoder_ranker_free(EncoderRanker *r)

@@ -81,12 +81,7 @@ static bool compute_group(Work *w, Error *e)
 	for (size_t lane = 0; lane < LANES; lane++)
 		arena_reset(&w->arenas[lane]);
 	pool_run(w->u->threads, LANES, run_lane, w);
-	for (size_t lane = 0; lane < LANES; lane++)
-		if (w->errors[lane].code != ERROR_NONE) {
-			*e = w->errors[lane];
-			return false;
-		}
-	return true;
+	return fail_first(w->errors, LANES, e);
 }
 
 /* The user of a chunk's place, if there are new events; -1 if not, -2 on error. */

@@ -3,6 +3,7 @@
 #include "gradient.h"
 
 #include "llm/decode.h"
+#include "nn/optimizer.h"
 #include "small_models.h"
 #include "user/answer.h"
 #include "user/finetune.h"

@@ -1,8 +1,10 @@
 /* The user encoder: its loss and its way back, what a row may know, packing, its file, translation. */
 #include "gradient.h"
 
+#include "nn/optimizer.h"
 #include "small_models.h"
 #include "user/items.h"
+#include "user/loss.h"
 #include "user/pretrain.h"
 
 typedef struct {

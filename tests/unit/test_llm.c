@@ -3,6 +3,7 @@
 
 #include "llm/pretrain.h"
 #include "llm/vocabulary.h"
+#include "nn/optimizer.h"
 #include "small_models.h"
 
 static const int32_t tokens[] = {5, 9, 120, 5, 31, 70, 200, 9, 4};

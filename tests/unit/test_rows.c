@@ -4,6 +4,7 @@
 
 #include "base/pool.h"
 #include "nn/checkpoint.h"
+#include "nn/optimizer.h"
 
 #include <unistd.h>
 
@@ -181,9 +182,10 @@ static void test_embedding_by_rows(void **state)
 		assert_true(tape_backward(&t));
 		tape_free(&t);
 	}
-	assert_int_equal(sparse.table->rows_of[3].count, 4);
+	assert_int_equal(sparse.table->row_gradients[3].count, 4);
 	for (size_t row = 0; row < ROWS; row++) {
-		const float *found = row_gradient_find(&sparse.table->rows_of[3], row), zeros[COLS] = {0};
+		const float *found = row_gradient_find(&sparse.table->row_gradients[3], row),
+		            zeros[COLS] = {0};
 		assert_memory_equal(found ? found : zeros, parameter_gradient_row(dense.table, 3, row, &e),
 		                    sizeof zeros);
 	}

@@ -3,6 +3,7 @@
 #include "gradient.h"
 
 #include "nn/checkpoint.h"
+#include "nn/optimizer.h"
 #include "nn/trainer.h"
 
 enum { WEIGHTS = 5, REPORTS = 4096 };
