@@ -32,10 +32,11 @@ static double softmax_row(const SampledLoss *s, float *row, float *z)
 static double gbce_row(const SampledLoss *s, float *row, float *z)
 {
 	size_t n = s->terms.negatives;
-	double loss = 0, product = 1, beta = s->terms.beta, own = exp(-(double)*z);
+	double loss = 0, product = 1, beta = s->terms.beta, prior = s->terms.prior;
+	double score = (double)*z + prior, own = exp(-score);
 	for (size_t j = 0; j < n; j++)
-		loss += row[j] > MOST ? (double)row[j] - MOST : 0; /* what e^z there cuts off */
-	vector_exp(row, 1, 0, n);
+		loss += fmax((double)row[j] + prior - MOST, 0); /* what e^z there cuts off */
+	vector_exp(row, 1, (float)-prior, n);
 	/* Σ log(1 + e^z), a logarithm for eight: e^88, the most there is, stays in range. */
 	for (size_t j = 0; j < n; j++) {
 		product *= 1 + (double)row[j];
@@ -45,7 +46,7 @@ static double gbce_row(const SampledLoss *s, float *row, float *z)
 		loss += log(product);
 		product = 1;
 	}
-	loss += beta * (isinf(own) ? -(double)*z : log1p(own));
+	loss += beta * (isinf(own) ? -score : log1p(own));
 	*z = (float)(-(double)s->weight * beta * (isinf(own) ? 1 : own / (1 + own)));
 	return loss;
 }

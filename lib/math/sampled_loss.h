@@ -10,8 +10,10 @@ typedef enum {
 	 * negatives that were drawn from q, the sum estimates, without bias, that of the full softmax (the
 	 * logQ correction of Bengio and Senécal 2008, and of Yi et al. 2019). */
 	LOSS_SAMPLED_SOFTMAX,
-	/* -beta log σ(z+) - Σ log(1 - σ(z_j)) (gBCE, Petrov and Macdonald 2023, section 5, as a sum: divided
-	 * by the number of negatives, as there, gradients would come near the eps of AdamW) */
+	/* -beta log σ(z+ + prior) - Σ log(1 - σ(z_j + prior)) (gBCE, Petrov and Macdonald 2023, section 5, as
+	 * a sum: divided by the number of negatives, as there, gradients would come near the eps of AdamW).
+	 * The prior is the logit of a chance, so that learning does not begin with pushing all scores down
+	 * (Lin et al. 2017, section 3.3); it is the same for all, and so no part of the scores. */
 	LOSS_GBCE
 } SampledLossKind;
 
@@ -22,7 +24,7 @@ typedef struct {
 	 */
 	const int32_t *ids;
 	const float *log_expected; /* [negatives]; LOSS_SAMPLED_SOFTMAX */
-	double beta;               /* LOSS_GBCE */
+	double beta, prior;        /* LOSS_GBCE */
 } SampledTerms;
 
 typedef struct {

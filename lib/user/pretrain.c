@@ -255,7 +255,8 @@ static bool choose_loss(const Pretraining *p, Tape *t, size_t shard, ItemLoss *l
 	                             .negatives = o->negatives,
 	                             .ids = ids,
 	                             .log_expected = log_expected,
-	                             .beta = gbce_beta(o->negatives, p->negatives.items, o->calibration)};
+	                             .beta = gbce_beta(o->negatives, p->negatives.items, o->calibration),
+	                             .prior = -log((double)p->negatives.items)};
 	return true;
 }
 

@@ -28,7 +28,8 @@ static Setting setting_new(SampledLossKind kind)
 	                       .negatives = NEGATIVE_COUNT,
 	                       .ids = ids,
 	                       .log_expected = log_expected,
-	                       .beta = 0.4}};
+	                       .beta = 0.4,
+	                       .prior = -1.5}};
 	s.h = graph_parameter(&s.set, "h", ROWS, WIDTH, &e);
 	s.y = graph_parameter(&s.set, "y", CANDIDATES, WIDTH, &e);
 	return s;
@@ -65,10 +66,10 @@ static double by_hand(const Setting *s)
 			if (ids[j] == ids[positive[r]])
 				continue;
 			sum += exp(score(s, r, j) - (double)log_expected[j]);
-			others -= log(1 - 1 / (1 + exp(-score(s, r, j))));
+			others -= log(1 - 1 / (1 + exp(1.5 - score(s, r, j))));
 		}
 		if (s->terms.kind == LOSS_GBCE)
-			loss += others - 0.4 * log(1 / (1 + exp(-z)));
+			loss += others - 0.4 * log(1 / (1 + exp(1.5 - z)));
 		else
 			loss += log(sum) - z;
 	}
