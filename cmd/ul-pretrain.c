@@ -174,23 +174,25 @@ static Llm *new_lm(const Settings *s, const Strings *texts, Error *e)
 	if (tokenizer == NULL)
 		return NULL;
 	size_t C = (size_t)s->dim, heads = (size_t)s->heads;
-	LlmShape shape = {.C = C,
+	LlmShape shape = {.architecture = llm_architecture("llama"),
+	                  .layer = {.C = C,
+	                            .heads = heads,
+	                            .kv_heads = (size_t)s->kv_heads,
+	                            .D = C / heads,
+	                            .F = (8 * C / 3 + 31) / 32 * 32,
+	                            .eps = 1e-5f},
+	                  .turned = C / heads,
 	                  .layers = (size_t)s->layers,
-	                  .heads = heads,
-	                  .kv_heads = (size_t)s->kv_heads,
-	                  .D = C / heads,
-	                  .F = (8 * C / 3 + 31) / 32 * 32,
 	                  .V = tokenizer_size(tokenizer),
 	                  .context = (size_t)s->max_len,
-	                  .eps = 1e-5f,
 	                  .rope_base = 10000,
 	                  .rope_scaling = 1,
 	                  .tied = true};
-	if (C % heads != 0 || shape.D % 2 != 0 || heads % shape.kv_heads != 0) {
+	if (C % heads != 0 || shape.layer.D % 2 != 0 || heads % shape.layer.kv_heads != 0) {
 		tokenizer_free(tokenizer);
 		fail(e, ERROR_USAGE,
 		     "a width of %zu cannot be cut into %zu heads of even width over %zu key heads", C, heads,
-		     shape.kv_heads);
+		     shape.layer.kv_heads);
 		return NULL;
 	}
 	return llm_new(&shape, tokenizer, (uint64_t)s->common.seed, e);

@@ -7,7 +7,7 @@
 bool decoder_new(Decoder *d, const Llm *llm, Error *e)
 {
 	*d = (Decoder){.llm = llm};
-	return cache_new(&d->cache, llm->shape.layers, llm->shape.kv_heads * llm->shape.D, e);
+	return cache_new(&d->cache, llm->shape.layers, llm->shape.layer.kv_heads * llm->shape.layer.D, e);
 }
 
 void decoder_free(Decoder *d)
@@ -191,8 +191,8 @@ static bool search_trie(Search *s, Error *e)
 	for (size_t i = 0; i < N; i++)
 		s->path[i] = (int32_t)i;
 	const Tensor *h = run_prompt(s->decoder, search->prompt, N, s->path, e);
-	bool done = h != NULL &&
-	            llm_log_probabilities(llm, h->value + (N - 1) * llm->shape.C, 1, s->log_probabilities, e);
+	bool done = h != NULL && llm_log_probabilities(llm, h->value + (N - 1) * llm->shape.layer.C, 1,
+	                                               s->log_probabilities, e);
 	beam[0] = (Prefix){0, 0, 0};
 	for (size_t depth = 1; done && count > 0; depth++) {
 		done = expand(s, beam, count, e);
@@ -271,7 +271,7 @@ static bool sample_all(Decoder *d, const int32_t *prompt, size_t N, const Sampli
 	Random random = {random_key(s->seed, 0x5a3), 0};
 	const Tensor *h = run_prompt(d, prompt, N, identity, e);
 	for (size_t i = 0; h != NULL && i < s->most; i++) {
-		if (!llm_log_probabilities(llm, h->value + (h->rows - 1) * llm->shape.C, 1, row, e))
+		if (!llm_log_probabilities(llm, h->value + (h->rows - 1) * llm->shape.layer.C, 1, row, e))
 			return false;
 		int32_t token = sample_token(s, row, llm->shape.V, candidates, &random);
 		if (token == tokenizer_model(llm->tokenizer)->eos)
@@ -282,7 +282,7 @@ static bool sample_all(Decoder *d, const int32_t *prompt, size_t N, const Sampli
 		int32_t position = (int32_t)(N + i);
 		const int32_t *seen[] = {identity};
 		size_t seen_count[] = {N + i + 1};
-		if (N + i >= llm->rotary.positions)
+		if (N + i >= llm->most_positions)
 			return true; /* the context is full */
 		if (i + 1 < s->most)
 			h = run(d, &token, 1, &position, seen, seen_count, e);

@@ -547,3 +547,15 @@ void gguf_expand(const GgufTensor *t, float *out)
 	const QuantType *type = quant_type((uint32_t)t->type);
 	type->expand(t->data, t->count / type->elements, out);
 }
+
+GgufTensor gguf_rows(const GgufTensor *t, size_t first, size_t count)
+{
+	GgufTensor part = *t;
+	size_t all = t->shape[t->rank - 1], row_bytes = t->bytes / all;
+	part.shape[t->rank - 1] = count;
+	part.count = t->count / all * count;
+	part.bytes = row_bytes * count;
+	part.offset += row_bytes * first;
+	part.data = (const uint8_t *)t->data + row_bytes * first;
+	return part;
+}

@@ -64,6 +64,8 @@ bool gguf_reals(const Gguf *g, const char *key, float **out, size_t *count, Erro
 size_t gguf_tensor_count(const Gguf *g);
 const GgufTensor *gguf_tensor_at(const Gguf *g, size_t index);
 const GgufTensor *gguf_tensor(const Gguf *g, const char *name); /* NULL: not there */
+/* Rows [first, first + count) of a matrix (or numbers of a vector of F32). */
+GgufTensor gguf_rows(const GgufTensor *t, size_t first, size_t count);
 /* All elements as F32, in file order. */
 void gguf_expand(const GgufTensor *t, float *out);
 

@@ -5,10 +5,15 @@
 #include <math.h>
 #include <stdio.h>
 
+static bool has_window(const LlmShape *s, size_t layer)
+{
+	size_t period = s->architecture->window_period;
+	return s->window > 0 && (period == 0 || layer % period < period - 1);
+}
+
 static bool add_blocks(Llm *m, uint64_t seed, Error *e)
 {
 	const LlmShape *s = &m->shape;
-	LayerShape shape = {s->C, s->C, s->heads, s->kv_heads, s->D, s->F, s->eps};
 	double out_scale = 1 / sqrt(2 * (double)(s->layers ? s->layers : 1));
 	m->attention = memory_new(s->layers, sizeof *m->attention, e);
 	m->feed = memory_new(s->layers, sizeof *m->feed, e);
@@ -16,6 +21,8 @@ static bool add_blocks(Llm *m, uint64_t seed, Error *e)
 		return false;
 	for (size_t i = 0; i < s->layers; i++) {
 		char name[64];
+		LayerShape shape = s->layer;
+		shape.window = has_window(s, i) ? s->window : 0;
 		snprintf(name, sizeof name, "llm.blk.%zu.attn", i);
 		if (!attention_layer_new(&m->attention[i], &m->parameters, name, &shape, out_scale, seed, e))
 			return false;
@@ -26,26 +33,58 @@ static bool add_blocks(Llm *m, uint64_t seed, Error *e)
 	return true;
 }
 
+/* A table of `rows` vectors, or NULL where it is not `wanted`. */
+static bool add_table(bool wanted, Parameter **p, Llm *m, const char *name, size_t rows, uint64_t seed,
+                      Error *e)
+{
+	size_t C = m->shape.layer.C;
+	if (wanted)
+		*p = parameters_add(&m->parameters, name, 2, (size_t[]){rows, C}, INIT_NORMAL,
+		                    1 / sqrt((double)C), seed, e);
+	return !wanted || *p != NULL;
+}
+
+static bool add_norm(Llm *m, uint64_t seed, Error *e)
+{
+	const LayerShape *s = &m->shape.layer;
+	m->norm = parameters_add(&m->parameters, "llm.norm", 1, &s->C, INIT_ONE, 0, seed, e);
+	if (m->norm != NULL && s->centred)
+		m->norm_bias =
+		    parameters_add(&m->parameters, "llm.norm_bias", 1, &s->C, INIT_ZERO, 0, seed, e);
+	return m->norm != NULL && (m->norm_bias != NULL || !s->centred);
+}
+
 static bool build(Llm *m, uint64_t seed, Error *e)
 {
 	const LlmShape *s = &m->shape;
-	Parameters *set = &m->parameters;
-	double deviation = 1 / sqrt((double)s->C);
-	m->embedding =
-	    parameters_add(set, "llm.embed", 2, (size_t[]){s->V, s->C}, INIT_NORMAL, deviation, seed, e);
-	m->norm = parameters_add(set, "llm.norm", 1, &s->C, INIT_ONE, 0, seed, e);
-	if (m->embedding == NULL || m->norm == NULL)
+	if (!add_table(true, &m->embedding, m, "llm.embed", s->V, seed, e) ||
+	    !add_table(s->architecture->learned, &m->positions, m, "llm.positions", s->context, seed, e) ||
+	    !add_norm(m, seed, e) || !add_table(!s->tied, &m->output, m, "llm.output", s->V, seed, e))
 		return false;
-	m->output = s->tied ? m->embedding
-	                    : parameters_add(set, "llm.output", 2, (size_t[]){s->V, s->C}, INIT_NORMAL,
-	                                     deviation, seed, e);
-	if (m->output != NULL)
-		parameter_multiplies(m->output, 0);
-	return m->output != NULL && add_blocks(m, seed, e);
+	if (s->tied)
+		m->output = m->embedding;
+	parameter_multiplies(m->output, 0);
+	return add_blocks(m, seed, e);
 }
 
-static Llm *new_llm(const LlmShape *shape, Tokenizer *tokenizer, const ParameterSource *source, uint64_t seed,
-                    Error *e)
+static bool turn(Llm *m, const float *divisors, Error *e)
+{
+	const LlmShape *s = &m->shape;
+	RotaryShape shape = {s->layer.D,   s->turned,       s->architecture->halves,
+	                     s->rope_base, s->rope_scaling, divisors};
+	if (s->architecture->learned)
+		return true;
+	if (!rotary_new(&m->rotary, &shape, m->most_positions, e))
+		return false;
+	if (s->window == 0 || s->architecture->window_rope_base == 0)
+		return true;
+	shape.base = s->architecture->window_rope_base;
+	shape.scaling = 1;
+	return rotary_new(&m->window_rotary, &shape, m->most_positions, e);
+}
+
+static Llm *new_llm(const LlmShape *shape, Tokenizer *tokenizer, const ParameterSource *source,
+                    const float *divisors, uint64_t seed, Error *e)
 {
 	Llm *m = memory_new(1, sizeof *m, e);
 	if (m == NULL) {
@@ -53,9 +92,9 @@ static Llm *new_llm(const LlmShape *shape, Tokenizer *tokenizer, const Parameter
 		return NULL;
 	}
 	*m = (Llm){.shape = *shape, .tokenizer = tokenizer, .parameters.source = source};
-	size_t positions = shape->context < LLM_POSITIONS ? shape->context : LLM_POSITIONS;
-	bool done = build(m, seed, e) && rotary_new(&m->rotary, shape->D, positions, shape->rope_base,
-	                                            shape->rope_scaling, NULL, e);
+	m->shape.layer.memory = shape->layer.C;
+	m->most_positions = shape->context < LLM_POSITIONS ? shape->context : LLM_POSITIONS;
+	bool done = build(m, seed, e) && turn(m, divisors, e);
 	m->parameters.source = NULL;
 	if (done)
 		return m;
@@ -65,12 +104,13 @@ static Llm *new_llm(const LlmShape *shape, Tokenizer *tokenizer, const Parameter
 
 Llm *llm_new(const LlmShape *shape, Tokenizer *tokenizer, uint64_t seed, Error *e)
 {
-	return new_llm(shape, tokenizer, NULL, seed, e);
+	return new_llm(shape, tokenizer, NULL, NULL, seed, e);
 }
 
-Llm *llm_from(const LlmShape *shape, Tokenizer *tokenizer, const ParameterSource *source, Error *e)
+Llm *llm_from(const LlmShape *shape, Tokenizer *tokenizer, const ParameterSource *source,
+              const float *divisors, Error *e)
 {
-	return new_llm(shape, tokenizer, source, 0, e);
+	return new_llm(shape, tokenizer, source, divisors, 0, e);
 }
 
 void llm_free(Llm *m)
@@ -79,49 +119,77 @@ void llm_free(Llm *m)
 		return;
 	parameters_free(&m->parameters);
 	rotary_free(&m->rotary);
+	rotary_free(&m->window_rotary);
 	tokenizer_free(m->tokenizer);
 	memory_free(m->attention);
 	memory_free(m->feed);
 	memory_free(m);
 }
 
-/* The embedding of each token, as lists of one. */
-static Tensor *embed(Tape *t, const Llm *m, const int32_t *tokens, size_t N)
+/* Row i of the table for each id, as lists of one. */
+static Tensor *look_up(Tape *t, Parameter *table, const int32_t *ids, size_t N)
 {
 	int64_t *offsets = arena_new(&t->arena, N + 1, sizeof *offsets, &t->error);
 	if (offsets == NULL)
 		return NULL;
 	for (size_t i = 0; i <= N; i++)
 		offsets[i] = (int64_t)i;
-	Tensor *x = tape_tensor(t, N, m->shape.C, m->embedding->trains);
-	return tape_embedding(t, x, 0, m->embedding, offsets, tokens);
+	Tensor *x = tape_tensor(t, N, table->cols, table->trains);
+	return tape_embedding(t, x, 0, table, offsets, ids);
+}
+
+static Tensor *embed(Tape *t, const Llm *m, const int32_t *tokens, size_t N, const int32_t *positions)
+{
+	Tensor *x = look_up(t, m->embedding, tokens, N);
+	if (m->shape.architecture->scaled)
+		x = tape_scale(t, x, sqrtf((float)m->shape.layer.C));
+	return m->positions ? tape_residual(t, x, look_up(t, m->positions, positions, N), 0) : x;
+}
+
+/* Attention, what is injected, feed-forward. */
+static Tensor *block(Tape *t, const Llm *m, size_t i, Tensor *x, const Sequence *s,
+                     const Injection *injection)
+{
+	Tensor *before = x;
+	x = tape_residual(t, x, attention_layer_self(t, &m->attention[i], x, s, i), 0);
+	if (injection != NULL && x != NULL)
+		x = injection->inject(injection->context, t, i, x);
+	return tape_residual(t, x, feed_forward(t, &m->feed[i], m->shape.parallel ? before : x), 0);
 }
 
 Tensor *llm_forward(Tape *t, const Llm *m, const int32_t *tokens, size_t N, const Sequence *s,
                     const Injection *injection)
 {
 	Sequence sequence = *s;
-	sequence.rotary = &m->rotary;
+	float eps = m->shape.layer.eps;
 	for (size_t i = 0; i < N; i++)
-		if ((size_t)s->positions[i] >= m->rotary.positions) {
+		if ((size_t)s->positions[i] >= m->most_positions) {
 			fail(&t->error, ERROR_USAGE,
-			     "the text is longer than the LLM's context of %zu tokens", m->rotary.positions);
+			     "the text is longer than the LLM's context of %zu tokens", m->most_positions);
 			return NULL;
 		}
-	Tensor *x = embed(t, m, tokens, N);
+	Tensor *x = embed(t, m, tokens, N, s->positions);
 	for (size_t i = 0; i < m->shape.layers; i++) {
-		x = tape_residual(t, x, attention_layer_self(t, &m->attention[i], x, &sequence, i), 0);
-		if (injection != NULL && x != NULL)
-			x = injection->inject(injection->context, t, i, x);
-		x = tape_residual(t, x, feed_forward(t, &m->feed[i], x), 0);
+		bool window = m->attention[i].shape.window > 0 && m->window_rotary.D > 0;
+		sequence.rotary = m->positions ? NULL : window ? &m->window_rotary : &m->rotary;
+		x = block(t, m, i, x, &sequence, injection);
 	}
-	return tape_rmsnorm(t, x, m->norm, m->shape.eps);
+	return m->norm_bias ? tape_layernorm(t, x, m->norm, m->norm_bias, eps)
+	                    : tape_rmsnorm(t, x, m->norm, eps);
+}
+
+void llm_logits(const Llm *m, const float *h, size_t N, float *out)
+{
+	size_t V = m->shape.V, C = m->shape.layer.C;
+	gemm_packed(GEMM_F32, N, (Operand){h, C, false}, packed_whole(&m->output->forward), false, out, V);
+	if (m->shape.logit_cap > 0)
+		softcap_forward(out, 1, m->shape.logit_cap, N * V);
 }
 
 bool llm_log_probabilities(const Llm *m, const float *h, size_t N, float *out, Error *e)
 {
-	size_t V = m->shape.V, C = m->shape.C;
-	gemm_packed(GEMM_F32, N, (Operand){h, C, false}, packed_whole(&m->output->forward), false, out, V);
+	size_t V = m->shape.V;
+	llm_logits(m, h, N, out);
 	for (size_t i = 0; i < N; i++) {
 		float *row = out + i * V, sum = vector_logsumexp(row, V);
 		if (!isfinite(sum))

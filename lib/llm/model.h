@@ -1,17 +1,24 @@
-/* A decoder-only LLM of the Llama family (Touvron et al. 2023): token embeddings, blocks
- * of RMSNorm, rotary grouped-query attention and SwiGLU, a norm, and logits. */
+/* A decoder-only LLM: token embeddings, blocks of attention and feed-forward layers with norms before them,
+ * a norm, and logits.  Llama (Touvron et al. 2023) is the plain case; llm/architecture.h has what others do
+ * differently. */
 #ifndef LLM_MODEL_H
 #define LLM_MODEL_H
 
+#include "llm/architecture.h"
 #include "nn/layers.h"
 #include "stream/output.h"
 #include "text/tokenizer.h"
 
 typedef struct {
-	size_t C, layers, heads, kv_heads, D, F, V;
-	size_t context; /* positions */
-	float eps;
+	const LlmArchitecture *architecture;
+	LayerShape layer; /* of every block; memory and the window are set by llm_new() */
+	size_t layers, V;
+	size_t context;                 /* positions */
+	size_t turned;                  /* numbers of a head that rotary positions turn */
 	double rope_base, rope_scaling; /* position / rope_scaling */
+	size_t window;                  /* of the layers that have one; 0: none has */
+	bool parallel;                  /* x + attention(x) + feed(x), not one after the other */
+	float logit_cap;                /* logits become cap · tanh(logit / cap); 0: they stay */
 	bool tied;                      /* logits by the embedding table */
 } LlmShape;
 
@@ -19,21 +26,26 @@ typedef struct {
 	LlmShape shape;
 	Parameters parameters; /* "llm.embed", "llm.blk.0.attn.q", …, "llm.norm", "llm.output" */
 	Parameter *embedding, *norm, *output; /* output is the embedding where they are tied */
+	Parameter *positions, *norm_bias;     /* NULL: there are none */
 	AttentionLayer *attention;            /* by layer */
 	FeedForward *feed;
-	Rotary rotary;
+	Rotary rotary, window_rotary; /* the second of layers with a window */
+	size_t most_positions;        /* of a text: the context, or LLM_POSITIONS where that is less */
 	Tokenizer *tokenizer;
 	uint64_t hash; /* of the file it came from */
 } Llm;
 
 /* Random weights; takes over the tokenizer, on error too. */
 Llm *llm_new(const LlmShape *shape, Tokenizer *tokenizer, uint64_t seed, Error *e);
-/* The same with the weights of a source. */
-Llm *llm_from(const LlmShape *shape, Tokenizer *tokenizer, const ParameterSource *source, Error *e);
+/* The same with the weights of a source; divisors [turned/2] of the frequencies of rotary positions may be
+ * NULL: all 1. */
+Llm *llm_from(const LlmShape *shape, Tokenizer *tokenizer, const ParameterSource *source,
+              const float *divisors, Error *e);
 void llm_free(Llm *m);
 
-/* GGUF, architecture llama, weights of the types that gguf_expand() knows, expanded to F32.  What the file
- * asks for and this code does not do is refused by name.  At most LLM_POSITIONS positions are prepared. */
+/* GGUF of the architectures of llm/architecture.h, weights of the types that gguf_expand() knows, expanded
+ * to F32.  What the file asks for and this code does not do is refused by name.  At most LLM_POSITIONS
+ * positions are prepared. */
 enum { LLM_POSITIONS = 8192 };
 Llm *llm_load(const char *path, Error *e);
 /* As GGUF, F32. */
@@ -46,10 +58,12 @@ typedef struct {
 	Tensor *(*inject)(void *context, Tape *t, size_t layer, Tensor *x);
 } Injection;
 
-/* The normed last hidden states h [N, C] of N tokens; logits are h · output'. */
+/* The normed last hidden states h [N, C] of N tokens; llm_logits() makes logits of them. */
 Tensor *llm_forward(Tape *t, const Llm *m, const int32_t *tokens, size_t N, const Sequence *s,
                     const Injection *injection);
 
+/* out [N, V]: h · outputᵀ, through the cap where there is one. */
+void llm_logits(const Llm *m, const float *h, size_t N, float *out);
 /* Log-probabilities of all tokens after each of N hidden states: out [N, V].  False: they are no numbers. */
 bool llm_log_probabilities(const Llm *m, const float *h, size_t N, float *out, Error *e);
 

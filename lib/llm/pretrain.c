@@ -167,7 +167,7 @@ static bool pieces_loss(const Llm *m, Tape *t, const Pieces *p, const uint32_t *
 	}
 	offsets[N] = (int64_t)N;
 	Sequence s = {.positions = positions, .segments = segments, .segment_count = count};
-	return tape_cross_entropy(t, llm_forward(t, m, tokens, N, &s, NULL), m->output,
+	return tape_cross_entropy(t, llm_forward(t, m, tokens, N, &s, NULL), m->output, m->shape.logit_cap,
 	                          (LossTargets){offsets, next}, (float)weight, loss, targets);
 }
 

@@ -7,10 +7,11 @@
 
 enum { TILE = 64 }; /* queries that are worked on together */
 
-/* A tile of queries of one head: the rows, and the keys that its last row sees. */
+/* A tile of queries of one head: the rows, and the keys that any of them sees. */
 typedef struct {
 	size_t rows, keys; /* in this tile */
 	size_t first;      /* of the rows, in the segment */
+	size_t start;      /* of the keys, in the segment */
 	size_t row, key;   /* of the first of each, in Q and K */
 	size_t head, kv_head;
 	const AttentionSegment *segment;
@@ -25,23 +26,50 @@ static size_t keys_seen(const AttentionSegment *s, size_t query)
 	return seen > s->queries ? seen - s->queries : 0;
 }
 
+/* Those of the first `seen` keys that lie before the window. */
+static size_t keys_left_behind(const Attention *a, const AttentionSegment *s, size_t seen)
+{
+	return s->causal && a->window > 0 && seen > a->window ? seen - a->window : 0;
+}
+
 static Tile tile_at(const Attention *a, const AttentionSegment *s, size_t head, size_t first)
 {
 	size_t rows = s->queries - first < TILE ? s->queries - first : TILE;
+	size_t start = keys_left_behind(a, s, keys_seen(s, first));
 	return (Tile){.rows = rows,
-	              .keys = keys_seen(s, first + rows - 1),
+	              .keys = keys_seen(s, first + rows - 1) - start,
 	              .first = first,
+	              .start = start,
 	              .row = s->query + first,
-	              .key = s->key,
+	              .key = s->key + start,
 	              .head = head,
 	              .kv_head = head / (a->heads / a->kv_heads),
 	              .segment = s};
 }
 
-/* The row's place among the segment's keys. */
+/* The row's place among the tile's keys. */
 static size_t place_of(const Tile *t, size_t r)
 {
-	return t->first + r + t->segment->keys - t->segment->queries;
+	return t->first + r + t->segment->keys - t->segment->queries - t->start;
+}
+
+/* The tile's keys that the row sees: [from, to). */
+typedef struct {
+	size_t from, to;
+} Sight;
+
+static Sight sight_of(const Attention *a, const Tile *t, size_t r)
+{
+	size_t seen = keys_seen(t->segment, t->first + r);
+	size_t from = keys_left_behind(a, t->segment, seen);
+	return seen > t->start ? (Sight){from - (from ? t->start : 0), seen - t->start} : (Sight){0, 0};
+}
+
+/* Zeros where a row sees nothing. */
+static void blind(const Tile *t, Sight s, float *row)
+{
+	memset(row, 0, s.from * sizeof *row);
+	memset(row + s.to, 0, (t->keys - s.to) * sizeof *row);
 }
 
 static bool has_bias(const Attention *a)
@@ -62,13 +90,16 @@ static float tile_scores(const Attention *a, const Tile *t, float *s)
 	gemm(a->precision, t->rows, t->keys, a->D,
 	     (Operand){a->q + t->row * width + t->head * a->D, width, false},
 	     (Operand){a->k + t->key * kv_width + t->kv_head * a->D, kv_width, true}, false, s, t->keys);
-	if (a->kind == ATTENTION_SOFTMAX && !has_bias(a))
+	bool bias = a->kind != ATTENTION_SOFTMAX || has_bias(a);
+	if (!bias && a->cap == 0)
 		return a->scale;
-	for (size_t r = 0; r < t->rows; r++)
-		attention_bias_add(s + r * t->keys, a->scale, keys_seen(t->segment, t->first + r),
+	for (size_t r = 0; bias && r < t->rows; r++)
+		attention_bias_add(s + r * t->keys, a->scale, sight_of(a, t, r).to,
 		                   of_head(b->position, t->head, b->distances), b->distances,
 		                   place_of(t, r) + b->origin, of_head(b->time, t->head, ATTENTION_TIMES),
 		                   t->buckets + r * t->keys);
+	if (a->cap > 0)
+		softcap_forward(s, bias ? 1 : a->scale, a->cap, t->rows * t->keys);
 	return 1;
 }
 
@@ -86,15 +117,16 @@ static void forward_tile(const Attention *a, const Tile *t, float *p)
 	size_t width = a->heads * a->D, kv_width = a->kv_heads * a->D;
 	float scale = tile_scores(a, t, p);
 	for (size_t r = 0; r < t->rows; r++) {
-		float *row = p + r * t->keys;
-		size_t seen = keys_seen(t->segment, t->first + r);
+		Sight s = sight_of(a, t, r);
+		float *row = p + r * t->keys + s.from;
+		size_t seen = s.to - s.from;
 		if (a->kind == ATTENTION_SOFTMAX) {
 			softmax_row(a, t, r, row, scale, seen);
 		} else {
 			silu_forward(row, seen, row);
 			vector_scale(row, 1 / (float)(seen ? seen : 1), seen);
 		}
-		memset(row + seen, 0, (t->keys - seen) * sizeof *row);
+		blind(t, s, p + r * t->keys);
 	}
 	gemm(a->precision, t->rows, a->D, t->keys, (Operand){p, t->keys, false},
 	     (Operand){a->v + t->key * kv_width + t->kv_head * a->D, kv_width, false}, false,
@@ -102,12 +134,17 @@ static void forward_tile(const Attention *a, const Tile *t, float *p)
 }
 
 /* A row of scores and of dP becomes one of P and of dS, the gradient of the scores with all that was added:
- * P ∘ (dP - rowsum(dO ∘ O)) … */
+ * P ∘ (dP - rowsum(dO ∘ O)), through the cap where there is one … */
 static void softmax_row_backward(const Attention *a, const Tile *t, size_t r, const float *dout, float scale,
                                  size_t seen, float *row, float *drow)
 {
 	size_t at = (t->row + r) * a->heads * a->D + t->head * a->D;
 	float along = vector_dot(dout + at, a->o + at, a->D);
+	if (a->cap > 0) {
+		vector_scale_shift(drow, 1, -along, seen);
+		softcap_backward(row, a->cap, drow, seen);
+		along = 0;
+	}
 	vector_exp(row, scale, a->lse[(t->row + r) * a->heads + t->head], seen);
 	for (size_t j = 0; j < seen; j++)
 		drow[j] = row[j] * (drow[j] - along);
@@ -125,18 +162,18 @@ static void silu_row_backward(size_t seen, float *row, float *drow, float *spare
 	vector_scale(row, share, seen);
 }
 
-static void bias_row_backward(const Attention *a, const Tile *t, size_t r, size_t seen, const float *drow,
+static void bias_row_backward(const Attention *a, const Tile *t, size_t r, Sight s, const float *drow,
                               const AttentionGradients *d)
 {
 	const AttentionBias *b = &a->bias;
 	size_t first = place_of(t, r) + b->origin;
 	float *position = d->position ? d->position + t->head * b->distances : NULL,
 	      *time = d->time ? d->time + t->head * ATTENTION_TIMES : NULL;
-	for (size_t j = 0; position != NULL && j < seen; j++) {
+	for (size_t j = s.from; position != NULL && j < s.to; j++) {
 		size_t i = j < first ? first - j : 0;
 		position[i < b->distances ? i : b->distances - 1] += drow[j];
 	}
-	for (size_t j = 0; time != NULL && j < seen; j++)
+	for (size_t j = s.from; time != NULL && j < s.to; j++)
 		time[t->buckets[r * t->keys + j]] += drow[j];
 }
 
@@ -149,15 +186,16 @@ static void backward_tile(const Attention *a, const Tile *t, const float *dout, 
 	gemm(a->precision, t->rows, t->keys, a->D, (Operand){dout + query, width, false},
 	     (Operand){a->v + key, kv_width, true}, false, dp, t->keys);
 	for (size_t r = 0; r < t->rows; r++) {
-		float *row = p + r * t->keys, *drow = dp + r * t->keys;
-		size_t seen = keys_seen(t->segment, t->first + r);
+		Sight s = sight_of(a, t, r);
+		float *row = p + r * t->keys + s.from, *drow = dp + r * t->keys + s.from;
+		size_t seen = s.to - s.from;
 		if (a->kind == ATTENTION_SOFTMAX)
 			softmax_row_backward(a, t, r, dout, scale, seen, row, drow);
 		else
 			silu_row_backward(seen, row, drow, spare);
-		memset(row + seen, 0, (t->keys - seen) * sizeof *row);
-		memset(drow + seen, 0, (t->keys - seen) * sizeof *drow);
-		bias_row_backward(a, t, r, seen, drow, d);
+		blind(t, s, p + r * t->keys);
+		blind(t, s, dp + r * t->keys);
+		bias_row_backward(a, t, r, s, dp + r * t->keys, d);
 		vector_scale(drow, a->scale, seen);
 	}
 	if (d->v != NULL)

@@ -1,10 +1,11 @@
 /* Scaled dot-product attention over packed segments, without the T×T matrix.
  *
  * For each segment and head: O = softmax(scale · Q Kᵀ + bias + mask) V.  Row t of a causal
- * segment with Tq queries and Tk keys sees the keys up to t + Tk - Tq.  Query head
- * h reads key/value head h / (heads / kv_heads) (grouped-query attention, Ainslie et
- * al. 2023).  Probabilities live for a tile of queries only, and are computed
- * again on the way back from the log-sum-exp of each row (Dao et al. 2022).
+ * segment with Tq queries and Tk keys sees the keys up to t + Tk - Tq, with a window (of causal segments
+ * alone: Mistral, Gemma) the last `window` of these.  With a cap a score s, bias and all, becomes cap ·
+ * tanh(s / cap) (Gemma 2).  Query head h reads key/value head h / (heads / kv_heads) (grouped-query
+ * attention, Ainslie et al. 2023).  Probabilities live for a tile of queries only, and are computed again on
+ * the way back from the log-sum-exp of each row (Dao et al. 2022).
  *
  * The pointwise kind (HSTU, Zhai et al. 2024, section 3.2) has silu(…) / (keys that the row sees) in the
  * place of the softmax: how much there is of something is not lost. */
@@ -39,6 +40,8 @@ typedef struct {
 	AttentionKind kind;
 	size_t heads, kv_heads, D; /* D: width of a head */
 	float scale;
+	float cap;     /* 0: none */
+	size_t window; /* 0: none */
 	AttentionBias bias;
 	const AttentionSegment *segments;
 	size_t segment_count;

@@ -3,6 +3,7 @@
 #include "math/vector.h"
 
 #include <math.h>
+#include <string.h>
 
 enum {
 	CHUNK = 1 << 20,        /* logits that are held, if that makes LEAST_ROWS or more rows */
@@ -17,6 +18,7 @@ typedef struct {
 	const CrossEntropy *c;
 	size_t first, rows, blocks;
 	float *z;
+	float *capped;        /* the logits in the same places, where there is a cap; else NULL */
 	float *maximum, *sum; /* [rows, blocks] */
 	double *at_targets;   /* [rows]: Σ of the targets' logits */
 	double *everywhere;   /* [rows]: Σ of all logits; for smoothing alone */
@@ -60,6 +62,10 @@ static void forward_block(const Chunk *k, size_t b)
 	            (PackedPart){c->forward, 0, b * BLOCK, C, width}, false, z, BLOCK);
 	for (size_t r = 0; r < k->rows; r++) {
 		float *row = z + r * BLOCK, *maximum = &k->maximum[r * k->blocks + b];
+		if (k->capped != NULL) {
+			softcap_forward(row, 1, c->cap, width);
+			memcpy(k->capped + (b * k->rows + r) * BLOCK, row, width * sizeof *row);
+		}
 		k->at_targets[r] += at_targets(k, b, r, row, 0);
 		if (c->targets.smoothing > 0)
 			k->everywhere[r] += vector_sum(row, width);
@@ -98,6 +104,8 @@ static void backward_block(const Chunk *k, size_t b)
 		size_t count = targets_of(k, r, &targets);
 		vector_scale_shift(z + r * BLOCK, k->sum[r * k->blocks + b], count ? -everywhere : 0, width);
 		at_targets(k, b, r, z + r * BLOCK, -c->weight * (1 - smoothing) / (float)count);
+		if (k->capped != NULL)
+			softcap_backward(k->capped + (b * k->rows + r) * BLOCK, c->cap, z + r * BLOCK, width);
 	}
 	if (c->dh != NULL)
 		gemm_packed(c->precision, k->rows, (Operand){z, BLOCK, false},
@@ -143,6 +151,8 @@ bool cross_entropy(const CrossEntropy *c, double *loss, size_t *rows, Arena *scr
 	k.sum = arena_new(scratch, blocks * most, sizeof *k.sum, e);
 	k.at_targets = arena_new(scratch, most, sizeof *k.at_targets, e);
 	k.everywhere = arena_new(scratch, most, sizeof *k.everywhere, e);
+	if (c->cap > 0 && (k.capped = arena_new(scratch, blocks * BLOCK * most, sizeof *k.z, e)) == NULL)
+		return false;
 	if (k.z == NULL || k.maximum == NULL || k.sum == NULL || k.at_targets == NULL || k.everywhere == NULL)
 		return false;
 	for (k.first = 0; k.first < c->N; k.first += k.rows) {

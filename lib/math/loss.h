@@ -22,6 +22,7 @@ typedef struct {
 	const PackedOperand *forward;  /* Wᵀ [C, V]: logits = h Wᵀ */
 	const PackedOperand *backward; /* W [V, C]: dh = dlogits W */
 	LossTargets targets;
+	float cap;      /* logits become cap · tanh(logit / cap) (Gemma 2); 0: they stay */
 	float weight;   /* gradients are those of weight · Σ rows */
 	float *dh, *dw; /* added to; NULL: not wanted (both NULL: the loss alone) */
 } CrossEntropy;

@@ -32,9 +32,20 @@ void rmsnorm_forward(const float *x, const float *g, float eps, size_t rows, siz
 void rmsnorm_backward(const float *x, const float *g, const float *inverse, const float *dy, size_t rows,
                       size_t C, float *dx, float *dg);
 
+/* LayerNorm (Ba et al. 2016): y = (x - mean(x)) / √(variance(x) + eps) · g + b.  x, y: [rows, C]; g, b: [C];
+ * mean, inverse: [rows], inverse 1 / √(…), kept for the way back. */
+void layernorm_forward(const float *x, const float *g, const float *b, float eps, size_t rows, size_t C,
+                       float *y, float *mean, float *inverse);
+/* Each of dx, dg, db may be NULL: not wanted. */
+void layernorm_backward(const float *x, const float *g, const float *mean, const float *inverse,
+                        const float *dy, size_t rows, size_t C, float *dx, float *dg, float *db);
+
 /* SwiGLU (Shazeer 2020): y = silu(gate) · up, silu(z) = z / (1 + e^-z). */
 void swiglu_forward(const float *gate, const float *up, size_t n, float *y);
 void swiglu_backward(const float *gate, const float *up, const float *dy, size_t n, float *dgate, float *dup);
+/* GeGLU: y = gelu(gate) · up, of the form of GELU below. */
+void geglu_forward(const float *gate, const float *up, size_t n, float *y);
+void geglu_backward(const float *gate, const float *up, const float *dy, size_t n, float *dgate, float *dup);
 
 /* y = silu(x); y may be x. */
 void silu_forward(const float *x, size_t n, float *y);
@@ -59,11 +70,21 @@ void gelu_backward(const float *x, const float *dy, size_t n, float *dx);
 void dropout_forward(const float *x, const float *z, float rate, uint32_t key, size_t n, float *y);
 void dropout_backward(const float *dy, float rate, uint32_t key, size_t n, float *dz);
 
-/* Rotary positions (Su et al. 2021) on interleaved pairs (2i, 2i+1): each head of
- * x [rows, heads·D] is turned by positions[row] · angle i.  cosine and sine are
- * tables [positions, D/2]; direction is 1 forward and -1 for gradients.  In place. */
-void rotary_apply(float *x, size_t rows, size_t heads, size_t D, const int32_t *positions,
-                  const float *cosine, const float *sine, float direction);
+/* Soft cap (Gemma 2): x ← cap · tanh(scale · x / cap), to 2e-7 · cap. */
+void softcap_forward(float *x, float scale, float cap, size_t n);
+/* Of its results y: dy ← dy · (1 - (y / cap)²). */
+void softcap_backward(const float *y, float cap, float *dy, size_t n);
+
+/* Rotary positions (Su et al. 2021): of each head of x [rows, heads·D] the first `turned` numbers are
+ * turned in pairs by positions[row] · angle i: (2i, 2i+1), or with `halves` (i, i + turned/2).  cosine and
+ * sine are tables [positions, turned/2]; direction is 1 forward and -1 for gradients.  In place. */
+typedef struct {
+	size_t D, turned;
+	bool halves;
+	const float *cosine, *sine;
+} RotaryTables;
+void rotary_apply(float *x, size_t rows, size_t heads, const RotaryTables *t, const int32_t *positions,
+                  float direction);
 
 /* AdamW (Loshchilov and Hutter 2019), one step over n weights; `step` counts from 1:
  * m ← β1 m + (1-β1) g, v ← β2 v + (1-β2) g², w ← w - lr (m̂ / (√v̂ + eps) + decay w). */

@@ -178,6 +178,52 @@ void LOOP(rmsnorm_backward)(const float *restrict x, const float *restrict g, co
 	}
 }
 
+void LOOP(layernorm_forward)(const float *restrict x, const float *restrict g, const float *restrict b,
+                             float eps, size_t rows, size_t C, float *restrict y, float *restrict mean,
+                             float *restrict inverse)
+{
+	for (size_t r = 0; r < rows; r++, x += C, y += C) {
+		float sum = 0, squares = 0;
+#pragma omp simd reduction(+ : sum)
+		for (size_t c = 0; c < C; c++)
+			sum += x[c];
+		float m = sum / (float)C;
+#pragma omp simd reduction(+ : squares)
+		for (size_t c = 0; c < C; c++)
+			squares += (x[c] - m) * (x[c] - m);
+		float s = 1.0f / sqrtf(squares / (float)C + eps);
+		for (size_t c = 0; c < C; c++)
+			y[c] = (x[c] - m) * s * g[c] + b[c];
+		mean[r] = m;
+		inverse[r] = s;
+	}
+}
+
+void LOOP(layernorm_backward)(const float *restrict x, const float *restrict g, const float *restrict mean,
+                              const float *restrict inverse, const float *restrict dy, size_t rows, size_t C,
+                              float *restrict dx, float *restrict dg, float *restrict db)
+{
+	for (size_t r = 0; r < rows; r++, x += C, dy += C) {
+		float m = mean[r], s = inverse[r], sum = 0, along = 0;
+		for (size_t c = 0; dg != NULL && c < C; c++)
+			dg[c] += dy[c] * (x[c] - m) * s;
+		for (size_t c = 0; db != NULL && c < C; c++)
+			db[c] += dy[c];
+		if (dx == NULL)
+			continue;
+#pragma omp simd reduction(+ : sum, along)
+		for (size_t c = 0; c < C; c++) {
+			sum += dy[c] * g[c];
+			along += dy[c] * g[c] * (x[c] - m);
+		}
+		sum /= (float)C;
+		along *= s * s / (float)C;
+		float *d = dx + r * C;
+		for (size_t c = 0; c < C; c++)
+			d[c] += s * (dy[c] * g[c] - sum - (x[c] - m) * along);
+	}
+}
+
 void LOOP(swiglu_forward)(const float *restrict gate, const float *restrict up, size_t n, float *restrict y)
 {
 	for (size_t i = 0; i < n; i++)
@@ -265,6 +311,40 @@ void LOOP(gelu_backward)(const float *restrict x, const float *restrict dy, size
 	}
 }
 
+void LOOP(geglu_forward)(const float *restrict gate, const float *restrict up, size_t n, float *restrict y)
+{
+	for (size_t i = 0; i < n; i++) {
+		float x = gate[i];
+		y[i] = x * simd_sigmoid(x * (GELU_LINEAR + GELU_CUBIC * x * x)) * up[i];
+	}
+}
+
+void LOOP(geglu_backward)(const float *restrict gate, const float *restrict up, const float *restrict dy,
+                          size_t n, float *restrict dgate, float *restrict dup)
+{
+	for (size_t i = 0; i < n; i++) {
+		float x = gate[i], square = x * x,
+		      sigmoid = simd_sigmoid(x * (GELU_LINEAR + GELU_CUBIC * square));
+		dup[i] += dy[i] * x * sigmoid;
+		dgate[i] += dy[i] * up[i] * sigmoid *
+		            (1.0f + x * (1.0f - sigmoid) * (GELU_LINEAR + 3.0f * GELU_CUBIC * square));
+	}
+}
+
+void LOOP(softcap_forward)(float *x, float scale, float cap, size_t n)
+{
+	float twice = 2 * scale / cap;
+#pragma omp simd
+	for (size_t i = 0; i < n; i++)
+		x[i] = cap * (2.0f * simd_sigmoid(twice * x[i]) - 1.0f);
+}
+
+void LOOP(softcap_backward)(const float *restrict y, float cap, float *restrict dy, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		dy[i] *= 1.0f - (y[i] / cap) * (y[i] / cap);
+}
+
 /* 1 / (1 - rate) where element i is kept, else 0.  A 32-bit finaliser (two
  * multiplications and three shifts) of the counter: cheap, and vectorised. */
 static inline float keep(uint32_t i, uint32_t key, uint32_t threshold, float scale)
@@ -298,18 +378,39 @@ void LOOP(dropout_backward)(const float *restrict dy, float rate, uint32_t key, 
 		dz[i] += dy[i] * keep((uint32_t)i, key, threshold, scale);
 }
 
-void LOOP(rotary_apply)(float *x, size_t rows, size_t heads, size_t D, const int32_t *positions,
-                        const float *cosine, const float *sine, float direction)
+/* Neighbours, in a loop that vectorises. */
+static void turn_pairs(float *restrict x, const float *restrict c, const float *restrict s, float direction,
+                       size_t pairs)
 {
+	for (size_t i = 0; i < pairs; i++) {
+		float a = x[2 * i], b = x[2 * i + 1], turn = direction * s[i];
+		x[2 * i] = a * c[i] - b * turn;
+		x[2 * i + 1] = a * turn + b * c[i];
+	}
+}
+
+static void turn_halves(float *restrict x, float *restrict y, const float *restrict c,
+                        const float *restrict s, float direction, size_t pairs)
+{
+	for (size_t i = 0; i < pairs; i++) {
+		float a = x[i], b = y[i], turn = direction * s[i];
+		x[i] = a * c[i] - b * turn;
+		y[i] = a * turn + b * c[i];
+	}
+}
+
+void LOOP(rotary_apply)(float *x, size_t rows, size_t heads, const RotaryTables *t, const int32_t *positions,
+                        float direction)
+{
+	size_t pairs = t->turned / 2;
 	for (size_t r = 0; r < rows; r++) {
-		const float *c = cosine + (size_t)positions[r] * (D / 2),
-		            *s = sine + (size_t)positions[r] * (D / 2);
-		for (size_t h = 0; h < heads; h++, x += D)
-			for (size_t i = 0; i < D / 2; i++) {
-				float a = x[2 * i], b = x[2 * i + 1], turn = direction * s[i];
-				x[2 * i] = a * c[i] - b * turn;
-				x[2 * i + 1] = a * turn + b * c[i];
-			}
+		const float *c = t->cosine + (size_t)positions[r] * pairs,
+		            *s = t->sine + (size_t)positions[r] * pairs;
+		for (size_t h = 0; h < heads; h++, x += t->D)
+			if (t->halves)
+				turn_halves(x, x + pairs, c, s, direction, pairs);
+			else
+				turn_pairs(x, c, s, direction, pairs);
 	}
 }
 

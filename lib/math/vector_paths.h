@@ -24,10 +24,24 @@
 	  (const float *x, const float *g, const float *inverse, const float *dy, size_t rows, size_t C,     \
 	   float *dx, float *dg),                                                                            \
 	  (x, g, inverse, dy, rows, C, dx, dg))                                                              \
+	X(void, layernorm_forward,                                                                           \
+	  (const float *x, const float *g, const float *b, float eps, size_t rows, size_t C, float *y,       \
+	   float *mean, float *inverse),                                                                     \
+	  (x, g, b, eps, rows, C, y, mean, inverse))                                                         \
+	X(void, layernorm_backward,                                                                          \
+	  (const float *x, const float *g, const float *mean, const float *inverse, const float *dy,         \
+	   size_t rows, size_t C, float *dx, float *dg, float *db),                                          \
+	  (x, g, mean, inverse, dy, rows, C, dx, dg, db))                                                    \
 	X(void, swiglu_forward, (const float *gate, const float *up, size_t n, float *y), (gate, up, n, y))  \
 	X(void, swiglu_backward,                                                                             \
 	  (const float *gate, const float *up, const float *dy, size_t n, float *dgate, float *dup),         \
 	  (gate, up, dy, n, dgate, dup))                                                                     \
+	X(void, geglu_forward, (const float *gate, const float *up, size_t n, float *y), (gate, up, n, y))   \
+	X(void, geglu_backward,                                                                              \
+	  (const float *gate, const float *up, const float *dy, size_t n, float *dgate, float *dup),         \
+	  (gate, up, dy, n, dgate, dup))                                                                     \
+	X(void, softcap_forward, (float *x, float scale, float cap, size_t n), (x, scale, cap, n))           \
+	X(void, softcap_backward, (const float *y, float cap, float *dy, size_t n), (y, cap, dy, n))         \
 	X(void, silu_forward, (const float *x, size_t n, float *y), (x, n, y))                               \
 	X(void, silu_backward, (const float *x, const float *dy, size_t n, float *dx), (x, dy, n, dx))       \
 	X(void, time_buckets, (int64_t query, const int64_t *keys, size_t n, uint8_t *buckets),              \
@@ -44,9 +58,9 @@
 	X(void, dropout_backward, (const float *dy, float rate, uint32_t key, size_t n, float *dz),          \
 	  (dy, rate, key, n, dz))                                                                            \
 	X(void, rotary_apply,                                                                                \
-	  (float *x, size_t rows, size_t heads, size_t D, const int32_t *positions, const float *cosine,     \
-	   const float *sine, float direction),                                                              \
-	  (x, rows, heads, D, positions, cosine, sine, direction))                                           \
+	  (float *x, size_t rows, size_t heads, const RotaryTables *t, const int32_t *positions,             \
+	   float direction),                                                                                 \
+	  (x, rows, heads, t, positions, direction))                                                         \
 	X(void, adamw_step, (const AdamW *a, float *w, const float *g, float *m, float *v, size_t n),        \
 	  (a, w, g, m, v, n))
 

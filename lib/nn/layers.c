@@ -22,6 +22,7 @@ static bool add(Parameter **p, Parameters *set, const char *prefix, const char *
 	return *p != NULL;
 }
 
+/* A table of zeros [heads, width]. */
 static bool add_bias(Parameter **p, Parameters *set, const char *prefix, const char *name, size_t heads,
                      size_t width, Error *e)
 {
@@ -31,11 +32,46 @@ static bool add_bias(Parameter **p, Parameters *set, const char *prefix, const c
 	return *p != NULL;
 }
 
+/* A vector of n zeros, or with `ones` (a norm's) of ones, where it is `wanted`. */
+static bool add_vector(bool wanted, Parameter **p, Parameters *set, const char *prefix, const char *name,
+                       bool ones, size_t n, Error *e)
+{
+	char full[128];
+	snprintf(full, sizeof full, "%s.%s", prefix, name);
+	if (wanted)
+		*p = parameters_add(set, full, 1, &n, ones ? INIT_ONE : INIT_ZERO, 0, 0, e);
+	return !wanted || *p != NULL;
+}
+
+static bool add_attention_extras(AttentionLayer *a, Parameters *set, const char *prefix, Error *e)
+{
+	const LayerShape *s = &a->shape;
+	size_t width = s->heads * s->D, kv_width = s->kv_heads * s->D;
+	return add_vector(s->centred, &a->norm_bias, set, prefix, "norm_bias", false, s->C, e) &&
+	       add_vector(s->qkv_bias, &a->q_bias, set, prefix, "q_bias", false, width, e) &&
+	       add_vector(s->qkv_bias, &a->k_bias, set, prefix, "k_bias", false, kv_width, e) &&
+	       add_vector(s->qkv_bias, &a->v_bias, set, prefix, "v_bias", false, kv_width, e) &&
+	       add_vector(s->o_bias, &a->o_bias, set, prefix, "o_bias", false, s->C, e) &&
+	       add_vector(s->head_norm, &a->q_norm, set, prefix, "q_norm", true, s->D, e) &&
+	       add_vector(s->head_norm, &a->k_norm, set, prefix, "k_norm", true, s->D, e) &&
+	       add_vector(s->post_norm, &a->post_norm, set, prefix, "post_norm", true, s->C, e);
+}
+
+static bool add_feed_extras(FeedForward *f, Parameters *set, const char *prefix, Error *e)
+{
+	const LayerShape *s = &f->shape;
+	return add_vector(s->centred, &f->norm_bias, set, prefix, "norm_bias", false, s->C, e) &&
+	       add_vector(s->biases && !s->plain, &f->gate_bias, set, prefix, "gate_bias", false, s->F, e) &&
+	       add_vector(s->biases, &f->up_bias, set, prefix, "up_bias", false, s->F, e) &&
+	       add_vector(s->biases, &f->down_bias, set, prefix, "down_bias", false, s->C, e) &&
+	       add_vector(s->post_norm, &f->post_norm, set, prefix, "post_norm", true, s->C, e);
+}
+
 bool attention_layer_new(AttentionLayer *a, Parameters *set, const char *prefix, const LayerShape *shape,
                          double out_scale, uint64_t seed, Error *e)
 {
 	size_t width = shape->heads * shape->D, kv_width = shape->kv_heads * shape->D;
-	a->shape = *shape;
+	*a = (AttentionLayer){.shape = *shape};
 	return add(&a->norm, set, prefix, "norm", 0, shape->C, 1, seed, e) &&
 	       add(&a->q, set, prefix, "q", width, shape->C, 1, seed, e) &&
 	       add(&a->k, set, prefix, "k", kv_width, shape->memory, 1, seed, e) &&
@@ -46,7 +82,8 @@ bool attention_layer_new(AttentionLayer *a, Parameters *set, const char *prefix,
 	       (shape->distances == 0 || add_bias(&a->position_bias, set, prefix, "position_bias",
 	                                          shape->heads, shape->distances, e)) &&
 	       (!shape->time_bias ||
-	        add_bias(&a->time_bias, set, prefix, "time_bias", shape->heads, ATTENTION_TIMES, e));
+	        add_bias(&a->time_bias, set, prefix, "time_bias", shape->heads, ATTENTION_TIMES, e)) &&
+	       add_attention_extras(a, set, prefix, e);
 }
 
 bool feed_forward_new(FeedForward *f, Parameters *set, const char *prefix, const LayerShape *shape,
@@ -56,7 +93,8 @@ bool feed_forward_new(FeedForward *f, Parameters *set, const char *prefix, const
 	return add(&f->norm, set, prefix, "norm", 0, shape->C, 1, seed, e) &&
 	       (shape->plain || add(&f->gate, set, prefix, "gate", shape->F, shape->C, 1, seed, e)) &&
 	       add(&f->up, set, prefix, "up", shape->F, shape->C, 1, seed, e) &&
-	       add(&f->down, set, prefix, "down", shape->C, shape->F, out_scale, seed, e);
+	       add(&f->down, set, prefix, "down", shape->C, shape->F, out_scale, seed, e) &&
+	       add_feed_extras(f, set, prefix, e);
 }
 
 bool cache_new(KeyValueCache *c, size_t layers, size_t width, Error *e)
@@ -98,9 +136,16 @@ void cache_free(KeyValueCache *c)
 static void attend_cached(const AttentionLayer *a, const float *q, const float *k, const float *v,
                           const int32_t *seen, size_t count, float *scores, float *o)
 {
-	size_t D = a->shape.D, width = a->shape.kv_heads * D;
+	const LayerShape *s = &a->shape;
+	size_t D = s->D, width = s->kv_heads * D,
+	       before = s->window > 0 && count > s->window ? count - s->window : 0;
+	float scale = s->scale > 0 ? s->scale : 1 / sqrtf((float)D);
+	seen += before;
+	count -= before;
 	for (size_t i = 0; i < count; i++)
-		scores[i] = vector_dot(q, k + (size_t)seen[i] * width, D) / sqrtf((float)D);
+		scores[i] = scale * vector_dot(q, k + (size_t)seen[i] * width, D);
+	if (s->cap > 0)
+		softcap_forward(scores, 1, s->cap, count);
 	float sum = vector_exp(scores, 1, vector_maximum(scores, count), count);
 	memset(o, 0, D * sizeof *o);
 	for (size_t i = 0; i < count; i++)
@@ -140,6 +185,9 @@ static Tensor *segment_attention(Tape *t, const AttentionLayer *a, Tensor *q, Te
 {
 	AttentionTerms terms = {
 	    .kind = a->shape.pointwise ? ATTENTION_SILU : ATTENTION_SOFTMAX,
+	    .scale = a->shape.scale,
+	    .cap = a->shape.cap,
+	    .window = a->shape.window,
 	    .position = a->position_bias,
 	    .time = a->time_bias,
 	    .origin = a->shape.origin,
@@ -150,16 +198,39 @@ static Tensor *segment_attention(Tape *t, const AttentionLayer *a, Tensor *q, Te
 	                      &terms);
 }
 
+/* LayerNorm where there is a bias, else RMSNorm. */
+static Tensor *norm(Tape *t, Tensor *x, Parameter *g, Parameter *bias, float eps)
+{
+	return bias ? tape_layernorm(t, x, g, bias, eps) : tape_rmsnorm(t, x, g, eps);
+}
+
+static Tensor *affine(Tape *t, Tensor *x, Parameter *w, Parameter *bias)
+{
+	return tape_bias(t, tape_linear(t, x, w), bias);
+}
+
+/* What a layer gives to the residual stream. */
+static Tensor *give(Tape *t, Tensor *y, Parameter *post_norm, float eps)
+{
+	return post_norm ? tape_rmsnorm(t, y, post_norm, eps) : y;
+}
+
 Tensor *attention_layer_self(Tape *t, const AttentionLayer *a, Tensor *x, const Sequence *s, size_t layer)
 {
-	Tensor *n = tape_rmsnorm(t, x, a->norm, a->shape.eps);
-	Tensor *q = tape_linear(t, n, a->q), *k = tape_linear(t, n, a->k), *v = tape_linear(t, n, a->v), *y;
+	float eps = a->shape.eps;
+	Tensor *n = norm(t, x, a->norm, a->norm_bias, eps), *y;
+	Tensor *q = affine(t, n, a->q, a->q_bias), *k = affine(t, n, a->k, a->k_bias),
+	       *v = affine(t, n, a->v, a->v_bias);
+	if (a->q_norm != NULL) {
+		q = tape_rmsnorm(t, q, a->q_norm, eps);
+		k = tape_rmsnorm(t, k, a->k_norm, eps);
+	}
 	if (a->shape.pointwise) {
 		q = tape_silu(t, q);
 		k = tape_silu(t, k);
 		v = tape_silu(t, v);
 	}
-	if (s->positions != NULL) {
+	if (s->positions != NULL && s->rotary != NULL) {
 		q = tape_rotary(t, q, s->rotary, s->positions);
 		k = tape_rotary(t, k, s->rotary, s->positions);
 	}
@@ -175,8 +246,8 @@ Tensor *attention_layer_self(Tape *t, const AttentionLayer *a, Tensor *x, const 
 	else
 		y = segment_attention(t, a, q, k, v, s);
 	if (a->shape.pointwise)
-		y = tape_swiglu(t, tape_linear(t, n, a->gate), tape_rmsnorm(t, y, a->out_norm, a->shape.eps));
-	return tape_linear(t, y, a->o);
+		y = tape_swiglu(t, tape_linear(t, n, a->gate), tape_rmsnorm(t, y, a->out_norm, eps));
+	return give(t, affine(t, y, a->o, a->o_bias), a->post_norm, eps);
 }
 
 KeyValues attention_layer_memory(Tape *t, const AttentionLayer *a, Tensor *memory, const Rotary *rotary,
@@ -200,7 +271,12 @@ Tensor *attention_layer_cross(Tape *t, const AttentionLayer *a, Tensor *x, KeyVa
 
 Tensor *feed_forward(Tape *t, const FeedForward *f, Tensor *x)
 {
-	Tensor *n = tape_rmsnorm(t, x, f->norm, f->shape.eps);
-	Tensor *gate = f->gate ? tape_linear(t, n, f->gate) : NULL, *up = tape_linear(t, n, f->up);
-	return tape_linear(t, f->gate ? tape_swiglu(t, gate, up) : tape_gelu(t, up), f->down);
+	float eps = f->shape.eps;
+	Tensor *n = norm(t, x, f->norm, f->norm_bias, eps);
+	Tensor *gate = f->gate ? affine(t, n, f->gate, f->gate_bias) : NULL,
+	       *up = affine(t, n, f->up, f->up_bias);
+	Tensor *h = f->gate == NULL ? tape_gelu(t, up)
+	            : f->shape.gelu ? tape_geglu(t, gate, up)
+	                            : tape_swiglu(t, gate, up);
+	return give(t, affine(t, h, f->down, f->down_bias), f->post_norm, eps);
 }

@@ -10,33 +10,46 @@ typedef struct {
 	size_t memory;             /* width of what is asked; C for self-attention */
 	size_t heads, kv_heads, D; /* D: width of a head */
 	size_t F;                  /* hidden width of the feed-forward layer */
-	float eps;                 /* of RMSNorm */
+	float eps;                 /* of the norms */
+	bool centred;              /* LayerNorm with a bias instead of RMSNorm */
+	bool post_norm;            /* what a layer adds is normed, too (Gemma 2) */
 	/* Of self-attention: */
 	bool pointwise;           /* HSTU's unit instead */
 	size_t distances, origin; /* of a learned bias by position; distances 0: none */
 	bool time_bias;           /* … and by time */
-	bool plain;               /* a feed-forward layer without a gate */
+	bool qkv_bias, o_bias;    /* added to what the matrices give */
+	bool head_norm;           /* RMSNorm of each head of q and k (Qwen 3, Gemma 3) */
+	float scale, cap;         /* of scores; scale 0: 1/√D, cap 0: none (math/attention.h) */
+	size_t window;            /* rows that a row sees, itself among them; 0: all before it */
+	/* Of the feed-forward layer: */
+	bool plain;  /* without a gate */
+	bool gelu;   /* of the gate, instead of silu; a plain layer always has it */
+	bool biases; /* added to what the matrices give */
 } LayerShape;
 
-/* o( softmax(q(norm(x)) k(m)ᵀ / √D + bias) v(m) ), m = norm(x), or a memory.  The pointwise one is HSTU's
- * whole unit (Zhai et al. 2024, section 3.2), of x alone: o( out_norm(silu(q kᵀ + bias) v / keys) ·
- * silu(gate) ), with q, k, v = silu of q(norm(x)) … and gate = gate(norm(x)). */
+/* post_norm( o( softmax(q(norm(x)) k(m)ᵀ · scale + bias) v(m) ) ), m = norm(x), or a memory.  The pointwise
+ * one is HSTU's whole unit (Zhai et al. 2024, section 3.2), of x alone: o( out_norm(silu(q kᵀ + bias) v /
+ * keys) · silu(gate) ), with q, k, v = silu of q(norm(x)) … and gate = gate(norm(x)). */
 typedef struct {
 	Parameter *norm, *q, *k, *v, *o;
-	Parameter *gate, *out_norm;           /* pointwise; else NULL */
-	Parameter *position_bias, *time_bias; /* [heads, distances], [heads, ATTENTION_TIMES]; NULL: none */
+	/* Where the shape asks for them, else NULL: */
+	Parameter *norm_bias, *q_bias, *k_bias, *v_bias, *o_bias, *q_norm, *k_norm, *post_norm;
+	Parameter *gate, *out_norm;           /* pointwise */
+	Parameter *position_bias, *time_bias; /* [heads, distances], [heads, ATTENTION_TIMES] */
 	LayerShape shape;
 } AttentionLayer;
 
-/* SwiGLU: down( silu(gate(norm(x))) · up(norm(x)) ); without a gate (NULL): down( gelu(up(norm(x))) ) */
+/* SwiGLU: down( silu(gate(norm(x))) · up(norm(x)) ), or with gelu; without a gate (NULL):
+ * down( gelu(up(norm(x))) ) */
 typedef struct {
 	Parameter *norm, *gate, *up, *down;
+	Parameter *norm_bias, *gate_bias, *up_bias, *down_bias, *post_norm; /* as above */
 	LayerShape shape;
 } FeedForward;
 
-/* Parameters PREFIX.norm, .q, .k, .v, .o, as the shape asks .gate, .out_norm, .position_bias, .time_bias
- * (which begin as zeros), and PREFIX.norm, .gate (unless plain), .up, .down; normal with deviation 1/√in, the
- * last matrix of each times `out_scale` (1/√(2·layers) keeps a deep residual stream level). */
+/* Parameters PREFIX.norm, .q, .k, .v, .o, and PREFIX.norm, .gate (unless plain), .up, .down; normal with
+ * deviation 1/√in, the last matrix of each times `out_scale` (1/√(2·layers) keeps a deep residual stream
+ * level).  As the shape asks, what the structs above name: norms begin as ones, biases as zeros. */
 bool attention_layer_new(AttentionLayer *a, Parameters *set, const char *prefix, const LayerShape *shape,
                          double out_scale, uint64_t seed, Error *e);
 bool feed_forward_new(FeedForward *f, Parameters *set, const char *prefix, const LayerShape *shape,

@@ -49,6 +49,32 @@ Tensor *tape_linear(Tape *t, Tensor *x, Parameter *w)
 }
 
 typedef struct {
+	Tensor *y;
+	Parameter *b;
+} Biased;
+
+static void bias_backward(Tape *t, const void *context)
+{
+	const Biased *d = context;
+	float *db = gradient_of(t, d->b);
+	for (size_t r = 0; db != NULL && r < d->y->rows; r++)
+		vector_add(db, d->y->gradient + r * d->y->cols, d->y->cols);
+}
+
+Tensor *tape_bias(Tape *t, Tensor *x, Parameter *b)
+{
+	if (x == NULL || b == NULL)
+		return x;
+	for (size_t r = 0; r < x->rows; r++)
+		vector_add(x->value + r * x->cols, b->value, x->cols);
+	if (b->trains) {
+		x->needs_gradient = true;
+		tape_record(t, x, bias_backward, &(Biased){x, b}, sizeof(Biased));
+	}
+	return x;
+}
+
+typedef struct {
 	Tensor *into;
 	size_t column;
 	Parameter *w;
@@ -96,30 +122,60 @@ typedef struct {
 	const float *g;
 	Parameter *parameter; /* that g is of, or NULL */
 	float *inverse;
+	size_t rows, C; /* of the pieces */
 } Norm;
 
 static void norm_backward(Tape *t, const void *context)
 {
 	const Norm *n = context;
-	rmsnorm_backward(n->x->value, n->g, n->inverse, n->y->gradient, n->x->rows, n->x->cols,
+	rmsnorm_backward(n->x->value, n->g, n->inverse, n->y->gradient, n->rows, n->C,
 	                 tape_gradient(t, n->x, NULL), n->parameter ? gradient_of(t, n->parameter) : NULL);
 }
 
-static Tensor *norm(Tape *t, Tensor *x, const float *g, Parameter *parameter, float eps)
+/* Over pieces of C numbers, which divides a row. */
+static Tensor *norm(Tape *t, Tensor *x, size_t C, const float *g, Parameter *parameter, float eps)
 {
 	Tensor *y = x ? tape_tensor(t, x->rows, x->cols, needs(x) || (parameter && parameter->trains)) : NULL;
-	float *inverse = y ? arena_new(&t->arena, x->rows, sizeof *inverse, &t->error) : NULL;
+	size_t rows = y ? x->rows * (x->cols / C) : 0;
+	float *inverse = y ? arena_new(&t->arena, rows, sizeof *inverse, &t->error) : NULL;
 	if (inverse == NULL)
 		return NULL;
-	rmsnorm_forward(x->value, g, eps, x->rows, x->cols, y->value, inverse);
+	rmsnorm_forward(x->value, g, eps, rows, C, y->value, inverse);
 	if (needs(y))
-		tape_record(t, y, norm_backward, &(Norm){x, y, g, parameter, inverse}, sizeof(Norm));
+		tape_record(t, y, norm_backward, &(Norm){x, y, g, parameter, inverse, rows, C}, sizeof(Norm));
 	return y;
 }
 
 Tensor *tape_rmsnorm(Tape *t, Tensor *x, Parameter *g, float eps)
 {
-	return norm(t, x, g->value, g, eps);
+	return norm(t, x, g->count, g->value, g, eps);
+}
+
+typedef struct {
+	Tensor *x, *y;
+	Parameter *g, *b;
+	float *mean, *inverse;
+} LayerNorm;
+
+static void layernorm_back(Tape *t, const void *context)
+{
+	const LayerNorm *n = context;
+	layernorm_backward(n->x->value, n->g->value, n->mean, n->inverse, n->y->gradient, n->x->rows,
+	                   n->x->cols, tape_gradient(t, n->x, NULL), gradient_of(t, n->g),
+	                   gradient_of(t, n->b));
+}
+
+Tensor *tape_layernorm(Tape *t, Tensor *x, Parameter *g, Parameter *b, float eps)
+{
+	Tensor *y = x ? tape_tensor(t, x->rows, x->cols, needs(x) || g->trains || b->trains) : NULL;
+	float *mean = y ? arena_new(&t->arena, x->rows, sizeof *mean, &t->error) : NULL;
+	float *inverse = y ? arena_new(&t->arena, x->rows, sizeof *inverse, &t->error) : NULL;
+	if (mean == NULL || inverse == NULL)
+		return NULL;
+	layernorm_forward(x->value, g->value, b->value, eps, x->rows, x->cols, y->value, mean, inverse);
+	if (needs(y))
+		tape_record(t, y, layernorm_back, &(LayerNorm){x, y, g, b, mean, inverse}, sizeof(LayerNorm));
+	return y;
 }
 
 Tensor *tape_normalize(Tape *t, Tensor *x, float length)
@@ -129,16 +185,19 @@ Tensor *tape_normalize(Tape *t, Tensor *x, float length)
 		return NULL;
 	for (size_t i = 0; i < x->cols; i++)
 		g[i] = length / sqrtf((float)x->cols);
-	return norm(t, x, g, NULL, 1e-12f);
+	return norm(t, x, x->cols, g, NULL, 1e-12f);
 }
 
+/* y = f(gate) · up */
 typedef struct {
 	Tensor *gate, *up, *y;
-} Swiglu;
+	void (*backward)(const float *gate, const float *up, const float *dy, size_t n, float *dgate,
+	                 float *dup);
+} Gated;
 
-static void swiglu_back(Tape *t, const void *context)
+static void gated_back(Tape *t, const void *context)
 {
-	const Swiglu *s = context;
+	const Gated *s = context;
 	size_t n = s->y->rows * s->y->cols;
 	/* Where one side does not train, its gradient goes nowhere. */
 	ArenaMark mark = arena_mark(&t->scratch);
@@ -148,19 +207,59 @@ static void swiglu_back(Tape *t, const void *context)
 	if (nowhere != NULL)
 		memset(nowhere, 0, n * sizeof *nowhere);
 	if (t->error.code == ERROR_NONE)
-		swiglu_backward(s->gate->value, s->up->value, s->y->gradient, n, dgate ? dgate : nowhere,
-		                dup ? dup : nowhere);
+		s->backward(s->gate->value, s->up->value, s->y->gradient, n, dgate ? dgate : nowhere,
+		            dup ? dup : nowhere);
 	arena_rewind(&t->scratch, mark);
 }
 
-Tensor *tape_swiglu(Tape *t, Tensor *gate, Tensor *up)
+static Tensor *gated(Tape *t, Tensor *gate, Tensor *up,
+                     void (*forward)(const float *gate, const float *up, size_t n, float *y),
+                     void (*backward)(const float *gate, const float *up, const float *dy, size_t n,
+                                      float *dgate, float *dup))
 {
 	Tensor *y = gate && up ? tape_tensor(t, up->rows, up->cols, needs(gate) || needs(up)) : NULL;
 	if (y == NULL)
 		return NULL;
-	swiglu_forward(gate->value, up->value, y->rows * y->cols, y->value);
+	forward(gate->value, up->value, y->rows * y->cols, y->value);
 	if (needs(y))
-		tape_record(t, y, swiglu_back, &(Swiglu){gate, up, y}, sizeof(Swiglu));
+		tape_record(t, y, gated_back, &(Gated){gate, up, y, backward}, sizeof(Gated));
+	return y;
+}
+
+Tensor *tape_swiglu(Tape *t, Tensor *gate, Tensor *up)
+{
+	return gated(t, gate, up, swiglu_forward, swiglu_backward);
+}
+
+Tensor *tape_geglu(Tape *t, Tensor *gate, Tensor *up)
+{
+	return gated(t, gate, up, geglu_forward, geglu_backward);
+}
+
+typedef struct {
+	Tensor *x, *y;
+	float scale;
+} Scaled;
+
+static void scale_backward(Tape *t, const void *context)
+{
+	const Scaled *s = context;
+	float *dx = tape_gradient(t, s->x, NULL);
+	if (dx != NULL)
+		vector_add_scaled(dx, s->scale, s->y->gradient, s->y->rows * s->y->cols);
+}
+
+Tensor *tape_scale(Tape *t, Tensor *x, float scale)
+{
+	if (scale == 1 || x == NULL)
+		return x;
+	Tensor *y = tape_tensor(t, x->rows, x->cols, needs(x));
+	if (y == NULL)
+		return NULL;
+	memset(y->value, 0, y->rows * y->cols * sizeof(float));
+	vector_add_scaled(y->value, scale, x->value, y->rows * y->cols);
+	if (needs(y))
+		tape_record(t, y, scale_backward, &(Scaled){x, y, scale}, sizeof(Scaled));
 	return y;
 }
 
@@ -308,23 +407,23 @@ Tensor *tape_tile(Tape *t, Parameter *b, size_t times)
 	return y;
 }
 
-bool rotary_new(Rotary *r, size_t D, size_t positions, double base, double scaling, const float *divisors,
-                Error *e)
+bool rotary_new(Rotary *r, const RotaryShape *s, size_t positions, Error *e)
 {
-	*r = (Rotary){.D = D, .positions = positions};
-	size_t count;
-	if (!memory_product(positions, D / 2, &count, e) ||
+	size_t count, pairs = s->turned / 2;
+	*r = (Rotary){.D = s->D, .positions = positions};
+	if (!memory_product(positions, pairs, &count, e) ||
 	    (r->cosine = memory_new(count, sizeof(float), e)) == NULL ||
 	    (r->sine = memory_new(count, sizeof(float), e)) == NULL)
 		return false;
-	for (size_t i = 0; i < D / 2; i++) {
-		double divisor = scaling * (divisors ? (double)divisors[i] : 1);
-		double frequency = pow(base, -2.0 * (double)i / (double)D) / divisor;
+	for (size_t i = 0; i < pairs; i++) {
+		double divisor = s->scaling * (s->divisors ? (double)s->divisors[i] : 1);
+		double frequency = pow(s->base, -2.0 * (double)i / (double)s->turned) / divisor;
 		for (size_t position = 0; position < positions; position++) {
-			r->cosine[position * (D / 2) + i] = (float)cos((double)position * frequency);
-			r->sine[position * (D / 2) + i] = (float)sin((double)position * frequency);
+			r->cosine[position * pairs + i] = (float)cos((double)position * frequency);
+			r->sine[position * pairs + i] = (float)sin((double)position * frequency);
 		}
 	}
+	r->tables = (RotaryTables){s->D, s->turned, s->halves, r->cosine, r->sine};
 	return true;
 }
 
@@ -344,7 +443,7 @@ typedef struct {
 static void turn(const Turn *u, float *x, float direction)
 {
 	const Rotary *r = u->rotary;
-	rotary_apply(x, u->x->rows, u->x->cols / r->D, r->D, u->positions, r->cosine, r->sine, direction);
+	rotary_apply(x, u->x->rows, u->x->cols / r->D, &r->tables, u->positions, direction);
 }
 
 static void rotary_backward(Tape *t, const void *context)
@@ -407,7 +506,11 @@ Tensor *tape_attention(Tape *t, Tensor *q, Tensor *k, Tensor *v, size_t heads, s
 	                    .heads = heads,
 	                    .kv_heads = kv_heads,
 	                    .D = D,
-	                    .scale = terms->kind == ATTENTION_SOFTMAX ? 1 / sqrtf((float)D) : 1,
+	                    .scale = terms->scale > 0                   ? terms->scale
+	                             : terms->kind == ATTENTION_SOFTMAX ? 1 / sqrtf((float)D)
+	                                                                : 1,
+	                    .cap = terms->cap,
+	                    .window = terms->window,
 	                    .bias = {.distances = terms->position ? terms->position->cols : 0,
 	                             .origin = terms->origin,
 	                             .position = terms->position ? terms->position->value : NULL,
@@ -459,8 +562,8 @@ Tensor *tape_rows(Tape *t, Tensor *x, const int32_t *rows, size_t count)
 	return y;
 }
 
-bool tape_cross_entropy(Tape *t, Tensor *h, Parameter *w, LossTargets targets, float weight, double *loss,
-                        size_t *rows)
+bool tape_cross_entropy(Tape *t, Tensor *h, Parameter *w, float cap, LossTargets targets, float weight,
+                        double *loss, size_t *rows)
 {
 	if (h == NULL)
 		return false;
@@ -471,6 +574,7 @@ bool tape_cross_entropy(Tape *t, Tensor *h, Parameter *w, LossTargets targets, f
 	                  .forward = &w->forward,
 	                  .backward = &w->backward,
 	                  .targets = targets,
+	                  .cap = cap,
 	                  .weight = weight,
 	                  .dh = tape_gradient(t, h, NULL),
 	                  .dw = dw ? dw + w->first_row * w->cols : NULL};

@@ -6,6 +6,7 @@
 #include "math/attention.h"
 #include "math/loss.h"
 #include "math/sampled_loss.h"
+#include "math/vector.h"
 #include "nn/tape.h"
 
 /* y = x Wᵀ: x [N, in], W [out, in] */
@@ -14,10 +15,17 @@ Tensor *tape_linear(Tape *t, Tensor *x, Parameter *w);
  * columns [column, column + C) of a tensor `into` of N rows, so that features lie side by side. */
 Tensor *tape_embedding(Tape *t, Tensor *into, size_t column, Parameter *w, const int64_t *offsets,
                        const int32_t *ids);
+/* x [N, C]: y ← x + b, b [C], in place (the tensor is the same one); b NULL: nothing to add. */
+Tensor *tape_bias(Tape *t, Tensor *x, Parameter *b);
+/* Row by row, or where g is narrower than a row, head by head of g's width. */
 Tensor *tape_rmsnorm(Tape *t, Tensor *x, Parameter *g, float eps);
+Tensor *tape_layernorm(Tape *t, Tensor *x, Parameter *g, Parameter *b, float eps);
 /* length · x / |x|, row by row (cosine logits) */
 Tensor *tape_normalize(Tape *t, Tensor *x, float length);
 Tensor *tape_swiglu(Tape *t, Tensor *gate, Tensor *up);
+Tensor *tape_geglu(Tape *t, Tensor *gate, Tensor *up);
+/* scale · x */
+Tensor *tape_scale(Tape *t, Tensor *x, float scale);
 /* Element by element (math/vector.h). */
 Tensor *tape_silu(Tape *t, Tensor *x);
 Tensor *tape_gelu(Tape *t, Tensor *x);
@@ -29,14 +37,22 @@ Tensor *tape_gated_residual(Tape *t, Tensor *x, Tensor *z, Parameter *alpha);
 /* The rows of a parameter [K, C], `times` times over: [times·K, C] (the latents of a Perceiver). */
 Tensor *tape_tile(Tape *t, Parameter *b, size_t times);
 
+/* Which numbers of a head are turned, and how fast; see rotary_apply() in math/vector.h. */
+typedef struct {
+	size_t D, turned;
+	bool halves;
+	double base, scaling;
+	const float *divisors; /* [turned/2]; NULL: all 1 */
+} RotaryShape;
+
 /* Tables of cosines and sines for rotary positions. */
 typedef struct {
 	size_t D, positions;
-	float *cosine, *sine; /* [positions, D/2] */
+	RotaryTables tables;  /* of what follows */
+	float *cosine, *sine; /* [positions, turned/2] */
 } Rotary;
-/* angle(position, i) = position / scaling · base^(-2i/D) / divisors[i], in double; divisors NULL: all 1. */
-bool rotary_new(Rotary *r, size_t D, size_t positions, double base, double scaling, const float *divisors,
-                Error *e);
+/* angle(position, i) = position / scaling · base^(-2i/turned) / divisors[i], in double. */
+bool rotary_new(Rotary *r, const RotaryShape *shape, size_t positions, Error *e);
 void rotary_free(Rotary *r);
 
 /* Turns each head of x in place (the tensor is the same one). */
@@ -45,6 +61,8 @@ Tensor *tape_rotary(Tape *t, Tensor *x, const Rotary *rotary, const int32_t *pos
 /* How attention differs from softmax(Q Kᵀ / √D) V; math/attention.h has the parts. */
 typedef struct {
 	AttentionKind kind; /* the pointwise one does not divide by √D (HSTU) */
+	float scale, cap;   /* scale 0: 1/√D; cap 0: none */
+	size_t window;      /* 0: none */
 	Parameter *position, *time;
 	size_t origin;
 	const int64_t *query_times, *key_times;
@@ -57,10 +75,10 @@ Tensor *tape_attention(Tape *t, Tensor *q, Tensor *k, Tensor *v, size_t heads, s
 /* Rows of x by index (an index may come again). */
 Tensor *tape_rows(Tape *t, Tensor *x, const int32_t *rows, size_t count);
 
-/* Loss of logits = h Wᵀ, of W from its first row that multiplies; adds gradients of weight · loss at once,
- * to h's and W's. */
-bool tape_cross_entropy(Tape *t, Tensor *h, Parameter *w, LossTargets targets, float weight, double *loss,
-                        size_t *rows);
+/* Loss of logits = h Wᵀ, of W from its first row that multiplies, with a cap (math/loss.h) or 0; adds
+ * gradients of weight · loss at once, to h's and W's. */
+bool tape_cross_entropy(Tape *t, Tensor *h, Parameter *w, float cap, LossTargets targets, float weight,
+                        double *loss, size_t *rows);
 
 /* The same of logits = h yᵀ, of a tensor y [V, C]. */
 bool tape_cross_entropy_of(Tape *t, Tensor *h, Tensor *y, LossTargets targets, float weight, double *loss,

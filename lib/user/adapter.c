@@ -31,8 +31,8 @@ static bool add_perceiver(Adapter *a, uint64_t seed, Error *e)
 
 static bool add_cross(Adapter *a, uint64_t seed, Error *e)
 {
-	const LlmShape *s = &a->llm->shape;
-	size_t layers = s->layers, one = 1, dim = a->encoder->shape.dim;
+	const LayerShape *s = &a->llm->shape.layer;
+	size_t layers = a->llm->shape.layers, one = 1, dim = a->encoder->shape.dim;
 	/* Without a Perceiver the rotary tables are the encoder's, for heads of its width. */
 	size_t D = a->shape.latents > 0 ? s->D : a->encoder->rotary.D;
 	LayerShape shape = {s->C, dim, s->heads, s->heads, D, 0, s->eps};

@@ -16,7 +16,7 @@ bool answerer_new(Answerer *a, const Llm *llm, const Adapter *adapter, const Dat
 /* The longest answer must fit behind the query, whatever else is found first. */
 bool answerer_fits(const Answerer *a, Error *e)
 {
-	size_t most = a->llm->rotary.positions;
+	size_t most = a->llm->most_positions;
 	return a->query.count + a->trie.depth <= most + 1 ||
 	       fail(e, ERROR_USAGE,
 	            "the query's %zu tokens and an item's name of %zu are longer than the LLM's context of "

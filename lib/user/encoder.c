@@ -108,7 +108,8 @@ static bool add_blocks(Encoder *m, uint64_t seed, Error *e)
 		    !feed_forward_new(&m->feed[i], &m->parameters, name, &shape, out_scale, seed, e))
 			return false;
 	}
-	return rotary_new(&m->rotary, shape.D, s->max_len, 10000, 1, NULL, e);
+	RotaryShape rotary = {.D = shape.D, .turned = shape.D, .base = 10000, .scaling = 1};
+	return rotary_new(&m->rotary, &rotary, s->max_len, e);
 }
 
 static bool build(Encoder *m, uint64_t seed, Error *e)

@@ -53,7 +53,7 @@ static bool tokenize_answers(Finetuning *f, Error *e)
 {
 	Strings names = {0};
 	const Tokenizer *tokenizer = f->adapter->llm->tokenizer;
-	size_t most = f->adapter->llm->rotary.positions;
+	size_t most = f->adapter->llm->most_positions;
 	Trie trie = {0}; /* only to see that all can be told apart when it comes to answering */
 	bool done = tokenizer_encode(tokenizer, text_of(f->adapter->query), true, &f->query, e) &&
 	            item_names(f->data, &names, e) && answer_trie(tokenizer, &names, &trie, e) &&
@@ -251,8 +251,8 @@ static bool questions_loss(const Finetuning *f, Tape *t, const Questions *questi
 	Sequence s = {.positions = c->positions, .segments = c->segments, .segment_count = c->count};
 	Injection injection = adapter_injection(&memory);
 	Tensor *h = tape_rows(t, llm_forward(t, llm, c->tokens, c->N, &s, &injection), c->asked, c->answers);
-	return tape_cross_entropy(t, h, llm->output, (LossTargets){c->offsets, c->targets}, (float)weight,
-	                          loss, &tokens);
+	return tape_cross_entropy(t, h, llm->output, llm->shape.logit_cap,
+	                          (LossTargets){c->offsets, c->targets}, (float)weight, loss, &tokens);
 }
 
 static bool run_shard(void *context, Tape *t, size_t shard, double *loss, size_t *targets, size_t *events)

@@ -33,7 +33,7 @@ static bool item_loss(Tape *t, const Encoder *m, Tensor *h, const EventBatch *ta
 		return sampled_item_loss(t, m, h, targets, &what->terms, weight, loss, counted);
 	LossTargets items = {targets->offsets[0], targets->ids[0], what->smoothing};
 	if (items_are_a_table(m))
-		return tape_cross_entropy(t, h, m->output, items, weight, loss, counted);
+		return tape_cross_entropy(t, h, m->output, 0, items, weight, loss, counted);
 	Tensor *y = encoder_item_range(t, m, ID_FIRST, m->output->rows - ID_FIRST);
 	return tape_cross_entropy_of(t, h, y, items, weight, loss, counted);
 }
@@ -46,7 +46,7 @@ bool encoder_loss(Tape *t, const Encoder *m, Tensor *h, const EventBatch *target
 	double weight = feature_weight / (double)total;
 	for (size_t c = 1; weight > 0 && c < m->columns && m->heads[c] != NULL; c++) {
 		LossTargets columns = {targets->offsets[c], targets->ids[c], 0};
-		if (!tape_cross_entropy(t, tape_linear(t, h, m->heads[c]), m->tables[c], columns,
+		if (!tape_cross_entropy(t, tape_linear(t, h, m->heads[c]), m->tables[c], 0, columns,
 		                        (float)weight, &loss[c], &counted[c]))
 			return false;
 	}

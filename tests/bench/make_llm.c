@@ -36,18 +36,15 @@ static bool add_tokens(TokenizerModel *m, Error *e)
 
 int main(int argc, char **argv)
 {
-	static const LlmShape shape = {.C = 576,
-	                               .layers = 30,
-	                               .heads = 9,
-	                               .kv_heads = 3,
-	                               .D = 64,
-	                               .F = 1536,
-	                               .V = TOKENS,
-	                               .context = 2048,
-	                               .eps = 1e-5f,
-	                               .rope_base = 10000,
-	                               .rope_scaling = 1,
-	                               .tied = true};
+	LlmShape shape = {.architecture = llm_architecture("llama"),
+	                  .layer = {.C = 576, .heads = 9, .kv_heads = 3, .D = 64, .F = 1536, .eps = 1e-5f},
+	                  .turned = 64,
+	                  .layers = 30,
+	                  .V = TOKENS,
+	                  .context = 2048,
+	                  .rope_base = 10000,
+	                  .rope_scaling = 1,
+	                  .tied = true};
 	Error e = {0};
 	Llm *llm = NULL;
 	TokenizerModel m = {.kind = TOKENIZER_SENTENCEPIECE, .bos = 1, .eos = 2, .unknown = 0};

@@ -30,25 +30,48 @@ SMALL Tokenizer *small_tokenizer(void)
 	return t;
 }
 
-SMALL Llm *small_llm(bool tied, uint64_t seed)
+/* With everything that the architecture is known for. */
+SMALL Llm *small_llm_like(const char *architecture, bool tied, uint64_t seed)
 {
 	Error e = {0};
 	Tokenizer *tokenizer = small_tokenizer();
-	LlmShape shape = {.C = 16,
-	                  .layers = 2,
-	                  .heads = 4,
-	                  .kv_heads = 2,
-	                  .D = 4,
-	                  .F = 24,
-	                  .V = tokenizer_size(tokenizer),
-	                  .context = 48,
-	                  .eps = 1e-5f,
-	                  .rope_base = 10000,
-	                  .rope_scaling = 1,
-	                  .tied = tied};
+	const LlmArchitecture *a = llm_architecture(architecture);
+	bool gemma = strncmp(architecture, "gemma", 5) == 0, plain = strncmp(architecture, "gpt", 3) == 0;
+	LlmShape shape = {
+	    .architecture = a,
+	    .layer = {.C = 16,
+	              .heads = 4,
+	              .kv_heads = plain ? 4 : 2,
+	              .D = 4,
+	              .F = 24,
+	              .eps = 1e-5f,
+	              .centred = a->centred,
+	              .plain = a->plain,
+	              .gelu = a->gelu,
+	              .qkv_bias = plain || strcmp(architecture, "qwen2") == 0,
+	              .o_bias = plain,
+	              .biases = plain,
+	              .head_norm = strcmp(architecture, "qwen3") == 0 || strcmp(architecture, "gemma3") == 0,
+	              .post_norm = gemma,
+	              .cap = a->attention_cap > 0 ? 2 : 0},
+	    .turned = plain ? 2 : 4,
+	    .window = gemma ? 2 : 0,
+	    .parallel = a->parallel,
+	    .logit_cap = a->logit_cap > 0 ? 3 : 0,
+	    .layers = 2,
+	    .V = tokenizer_size(tokenizer),
+	    .context = 48,
+	    .rope_base = 10000,
+	    .rope_scaling = 1,
+	    .tied = tied};
 	Llm *m = llm_new(&shape, tokenizer, seed, &e);
 	sample_must(m != NULL, &e);
 	return m;
+}
+
+SMALL Llm *small_llm(bool tied, uint64_t seed)
+{
+	return small_llm_like("llama", tied, seed);
 }
 
 SMALL Encoder *small_encoder_of(const EncoderShape *shape, const Dataset *data, uint64_t seed)
@@ -97,7 +120,7 @@ SMALL double small_worth(const Llm *m, const int32_t *tokens, size_t N, size_t f
 	sample_must(row != NULL, &e);
 	const Tensor *h = small_forward(&t, m, tokens, N, injection);
 	for (size_t i = from; i < N; i++) {
-		sample_must(llm_log_probabilities(m, h->value + (i - 1) * m->shape.C, 1, row, &e), &e);
+		sample_must(llm_log_probabilities(m, h->value + (i - 1) * m->shape.layer.C, 1, row, &e), &e);
 		sum += (double)row[tokens[i]];
 	}
 	memory_free(row);

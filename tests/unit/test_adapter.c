@@ -177,10 +177,10 @@ static void test_untrained_changes_no_bit(void **state)
 		Injection injection = adapter_injection(&memory);
 		const Tensor *alone = small_forward(&t, s->llm, tokens, 6, NULL),
 		             *with = small_forward(&t, s->llm, tokens, 6, &injection);
-		assert_memory_equal(alone->value, with->value, 6 * s->llm->shape.C * sizeof(float));
+		assert_memory_equal(alone->value, with->value, 6 * s->llm->shape.layer.C * sizeof(float));
 		open_gates(s->adapter);
 		with = small_forward(&t, s->llm, tokens, 6, &injection);
-		assert_memory_not_equal(alone->value, with->value, s->llm->shape.C * sizeof(float));
+		assert_memory_not_equal(alone->value, with->value, s->llm->shape.layer.C * sizeof(float));
 		tape_free(&t);
 		setting_free(s);
 	}
@@ -202,12 +202,12 @@ static void test_memory_ends_where_it_should(void **state)
 		items[4] = ID_FIRST + (old - ID_FIRST + 2) % 7;
 		remember(s, &t, 4, &memory);
 		const Tensor *same = small_forward(&t, s->llm, tokens, 6, &injection);
-		assert_memory_equal(before->value, same->value, 6 * s->llm->shape.C * sizeof(float));
+		assert_memory_equal(before->value, same->value, 6 * s->llm->shape.layer.C * sizeof(float));
 		items[4] = old;
 		items[3] = ID_FIRST + (items[3] - ID_FIRST + 2) % 7;
 		remember(s, &t, 4, &memory);
 		const Tensor *changed = small_forward(&t, s->llm, tokens, 6, &injection);
-		assert_memory_not_equal(before->value, changed->value, s->llm->shape.C * sizeof(float));
+		assert_memory_not_equal(before->value, changed->value, s->llm->shape.layer.C * sizeof(float));
 		tape_free(&t);
 		setting_free(s);
 	}

@@ -190,7 +190,8 @@ static void test_greedy(void **state)
 		int32_t best = 0;
 		tape_reset(&t, false, 0);
 		const Tensor *h = small_forward(&t, m, all, PROMPT + i, NULL);
-		assert_true(llm_log_probabilities(m, h->value + (PROMPT + i - 1) * m->shape.C, 1, row, &e));
+		assert_true(
+		    llm_log_probabilities(m, h->value + (PROMPT + i - 1) * m->shape.layer.C, 1, row, &e));
 		for (size_t v = 1; v < m->shape.V; v++)
 			best = row[v] > row[best] ? (int32_t)v : best;
 		if (best == tokenizer_model(m->tokenizer)->eos) {
@@ -238,7 +239,7 @@ static void test_sampling_follows_probabilities(void **state)
 	float *row = memory_new(V, sizeof *row, &e);
 	assert_true(decoder_new(&d, m, &e) && row != NULL && V <= 512);
 	const Tensor *h = small_forward(&t, m, prompt, PROMPT, NULL);
-	assert_true(llm_log_probabilities(m, h->value + (PROMPT - 1) * m->shape.C, 1, row, &e));
+	assert_true(llm_log_probabilities(m, h->value + (PROMPT - 1) * m->shape.layer.C, 1, row, &e));
 	for (uint64_t seed = 0; seed < DRAWS; seed++) {
 		Tokens out = sample(&d, (Sampling){0.5, TOP, 1, 1, seed});
 		if (out.count > 0)

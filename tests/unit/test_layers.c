@@ -34,7 +34,7 @@ static Layers *layers_new(void)
 	assert_true(feed_forward_new(&l.feed, &l.set, "feed", &self, 1, 3, &e));
 	assert_true(feed_forward_new(&l.plain, &l.set, "plain", &plain, 1, 3, &e));
 	assert_true(l.feed.gate != NULL && l.plain.gate == NULL);
-	assert_true(rotary_new(&l.rotary, D, 16, 100, 1, NULL, &e));
+	assert_true(rotary_new(&l.rotary, &(RotaryShape){D, D, false, 100, 1, NULL}, 16, &e));
 	/* Ones would hide what a norm does. */
 	for (size_t i = 0; i < C; i++)
 		l.self.norm->value[i] = l.cross.norm->value[i] = l.feed.norm->value[i] =

@@ -14,8 +14,9 @@ typedef struct {
 	AttentionSegment segments[3];
 	size_t segment_count, heads, kv_heads;
 	float smoothing; /* of the truth in a loss */
+	float cap;       /* of logits, or of scores */
 	bool pointwise;
-	size_t origin;
+	size_t origin, window;
 } Graph;
 
 static Tensor *input(Tape *t, Graph *g, int i)
@@ -66,6 +67,61 @@ static void test_norm(void **state)
 	add(&g, 0, 4, 9);
 	add(&g, 1, 1, 9);
 	check(&g, build_norm);
+}
+
+/* Of each head of a row. */
+static void test_head_norm(void **state)
+{
+	(void)state;
+	Graph g = {0};
+	add(&g, 0, 3, 8);
+	add(&g, 1, 1, 4);
+	check(&g, build_norm);
+}
+
+static Tensor *build_layernorm(Tape *t, void *context, double *loss)
+{
+	(void)loss;
+	Graph *g = context;
+	return tape_bias(t, tape_layernorm(t, input(t, g, 0), g->p[1], g->p[2], 1e-5f), g->p[3]);
+}
+
+static void test_layernorm(void **state)
+{
+	(void)state;
+	Graph g = {0};
+	add(&g, 0, 4, 9);
+	for (int i = 1; i < 4; i++)
+		add(&g, i, 1, 9);
+	check(&g, build_layernorm);
+}
+
+/* By hand: mean 2.5, variance 1.25. */
+static void test_layernorm_by_hand(void **state)
+{
+	(void)state;
+	const float x[] = {1, 2, 3, 4}, g[] = {1, 1, 2, 2}, b[] = {0, 1, 0, 1};
+	float y[4], mean, inverse, d = (float)(1 / sqrt(1.25));
+	layernorm_forward(x, g, b, 0, 1, 4, y, &mean, &inverse);
+	const float expected[] = {-1.5f * d, -0.5f * d + 1, 0.5f * d * 2, 1.5f * d * 2 + 1};
+	for (int i = 0; i < 4; i++)
+		assert_true(fabsf(y[i] - expected[i]) < 1e-6f);
+}
+
+static Tensor *build_geglu(Tape *t, void *context, double *loss)
+{
+	(void)loss;
+	Graph *g = context;
+	return tape_scale(t, tape_geglu(t, input(t, g, 0), input(t, g, 1)), 1.5f);
+}
+
+static void test_geglu(void **state)
+{
+	(void)state;
+	Graph g = {0};
+	add(&g, 0, 4, 5);
+	add(&g, 1, 4, 5);
+	check(&g, build_geglu);
 }
 
 static Tensor *build_swiglu(Tape *t, void *context, double *loss)
@@ -213,13 +269,16 @@ static Tensor *build_attention(Tape *t, void *context, double *loss)
 		k = tape_rotary(t, k, &g->rotary, positions);
 	}
 	AttentionTerms terms = {.kind = g->pointwise ? ATTENTION_SILU : ATTENTION_SOFTMAX,
+	                        .cap = g->cap,
+	                        .window = g->window,
 	                        .position = g->p[3],
 	                        .time = g->p[4],
 	                        .origin = g->origin,
 	                        .query_times = times,
 	                        .key_times = times};
 	return tape_attention(t, q, k, input(t, g, 2), g->heads, g->kv_heads, g->segments, g->segment_count,
-	                      g->p[3] || g->p[4] || g->pointwise ? &terms : NULL);
+	                      g->p[3] || g->p[4] || g->pointwise || g->cap > 0 || g->window > 0 ? &terms
+	                                                                                        : NULL);
 }
 
 static void test_attention_causal(void **state)
@@ -230,7 +289,7 @@ static void test_attention_causal(void **state)
 	           .segment_count = 2,
 	           .heads = 2,
 	           .kv_heads = 1};
-	assert_true(rotary_new(&g.rotary, 4, 8, 10000, 1, NULL, &e));
+	assert_true(rotary_new(&g.rotary, &(RotaryShape){4, 4, false, 10000, 1, NULL}, 8, &e));
 	add(&g, 0, 8, 8);
 	add(&g, 1, 8, 4);
 	add(&g, 2, 8, 4);
@@ -260,6 +319,85 @@ static void test_attention_biased(void **state)
 	(void)state;
 	for (int i = 0; i < 4; i++)
 		check_biased(i & 1, i & 2);
+}
+
+/* A window, a cap on scores, both, and with biases; the last segment has a past. */
+static void test_attention_window_and_cap(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 6; i++) {
+		Graph g = {.segments = {{0, 3, 0, 3, true}, {3, 2, 3, 5, true}},
+		           .segment_count = 2,
+		           .heads = 2,
+		           .kv_heads = 1,
+		           .cap = i % 3 > 0 ? 0.7f : 0,
+		           .window = i % 3 < 2 ? 2 : 0};
+		add(&g, 0, 5, 8);
+		add(&g, 1, 8, 4);
+		add(&g, 2, 8, 4);
+		if (i >= 3)
+			add(&g, 3, 2, 3);
+		check(&g, build_attention);
+	}
+}
+
+/* With a window of w, what lies w or more rows back changes no bit, in a segment of more tiles than one. */
+static void test_window_forgets(void **state)
+{
+	(void)state;
+	enum { T = 150, W = 70 };
+	Error e = {0};
+	Arena scratch = {0};
+	float q[T][4], k[T][4], v[T][4], o[2][T][4], lse[T];
+	for (int i = 0; i < T; i++)
+		for (int c = 0; c < 4; c++) {
+			q[i][c] = sinf((float)(i + 3 * c));
+			k[i][c] = cosf((float)(2 * i + c));
+			v[i][c] = (float)(i - c);
+		}
+	AttentionSegment segment = {0, T, 0, T, true};
+	Attention a = {.heads = 1,
+	               .kv_heads = 1,
+	               .D = 4,
+	               .scale = 1,
+	               .window = W,
+	               .segments = &segment,
+	               .segment_count = 1,
+	               .q = q[0],
+	               .k = k[0],
+	               .v = v[0],
+	               .lse = lse};
+	for (int round = 0; round < 2; round++) {
+		a.o = o[round][0];
+		assert_true(attention_forward(&a, &scratch, &e));
+		for (int i = 0; i < 10; i++)
+			k[i][1] = v[i][2] = 1000;
+	}
+	for (int i = 0; i < T; i++)
+		assert_int_equal(memcmp(o[0][i], o[1][i], sizeof o[0][i]) == 0, i >= W + 9);
+	arena_free(&scratch);
+}
+
+/* Halves of the first numbers of a head: (i, i + turned / 2), the rest stays. */
+static void test_rotary_halves(void **state)
+{
+	(void)state;
+	Error e = {0};
+	Rotary r;
+	const int32_t position = 3;
+	float x[] = {1, 2, 3, 4, 5, 6};
+	assert_true(rotary_new(&r, &(RotaryShape){6, 4, true, 100, 2, NULL}, 4, &e));
+	rotary_apply(x, 1, 1, &r.tables, &position, 1);
+	double fast = 1.5, slow = 1.5 / 10;
+	const double expected[] = {cos(fast) - 3 * sin(fast),
+	                           2 * cos(slow) - 4 * sin(slow),
+	                           sin(fast) + 3 * cos(fast),
+	                           2 * sin(slow) + 4 * cos(slow),
+	                           5,
+	                           6};
+	for (int i = 0; i < 6; i++)
+		assert_true(fabs((double)x[i] - expected[i]) < 1e-5);
+	rotary_free(&r);
 }
 
 /* Against the definition, number by number. */
@@ -313,8 +451,8 @@ static Tensor *build_loss(Tape *t, void *context, double *loss)
 	size_t rows = 0;
 	double sum = 0;
 	parameter_multiplies(g->p[1], 1);
-	tape_cross_entropy(t, input(t, g, 0), g->p[1], (LossTargets){offsets, ids, g->smoothing}, 0.5f, &sum,
-	                   &rows);
+	tape_cross_entropy(t, input(t, g, 0), g->p[1], g->cap, (LossTargets){offsets, ids, g->smoothing},
+	                   0.5f, &sum, &rows);
 	assert_int_equal(rows, 3); /* the third has no target */
 	*loss = 0.5 * sum;
 	return NULL;
@@ -324,6 +462,10 @@ static void test_loss(void **state)
 {
 	(void)state;
 	Graph g = {0};
+	add(&g, 0, 4, 6);
+	add(&g, 1, 8, 6);
+	check(&g, build_loss);
+	g = (Graph){.cap = 0.8f};
 	add(&g, 0, 4, 6);
 	add(&g, 1, 8, 6);
 	check(&g, build_loss);
@@ -390,6 +532,13 @@ int main(void)
 	    cmocka_unit_test(test_exp),
 	    cmocka_unit_test(test_linear),
 	    cmocka_unit_test(test_norm),
+	    cmocka_unit_test(test_head_norm),
+	    cmocka_unit_test(test_layernorm),
+	    cmocka_unit_test(test_layernorm_by_hand),
+	    cmocka_unit_test(test_geglu),
+	    cmocka_unit_test(test_attention_window_and_cap),
+	    cmocka_unit_test(test_window_forgets),
+	    cmocka_unit_test(test_rotary_halves),
 	    cmocka_unit_test(test_swiglu),
 	    cmocka_unit_test(test_gelu),
 	    cmocka_unit_test(test_residual),
