@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -40,6 +41,8 @@ struct Gguf {
 	Vocabulary names;
 	GgufTensor *tensors;
 	size_t tensors_capacity;
+	Gguf **parts; /* besides the first */
+	size_t part_count;
 };
 
 /* The unread part of the file. */
@@ -331,7 +334,7 @@ static bool load(Gguf *g, int file, Error *e)
 	return true;
 }
 
-Gguf *gguf_open(const char *path, Error *e)
+static Gguf *open_file(const char *path, Error *e)
 {
 	int file = open(path, O_RDONLY | O_CLOEXEC);
 	if (file < 0) {
@@ -351,10 +354,101 @@ Gguf *gguf_open(const char *path, Error *e)
 	return g;
 }
 
+/* Appends the part's tensors, whose data stay where they are. */
+static bool take_tensors(Gguf *g, const Gguf *part, Error *e)
+{
+	for (size_t i = 0; i < part->names.strings.count; i++) {
+		size_t count = g->names.strings.count;
+		if (vocabulary_add(&g->names, strings_at(&part->names.strings, i), e) < 0 ||
+		    !memory_grow(&g->tensors, &g->tensors_capacity, count + 1, sizeof *g->tensors, e))
+			return false;
+		if (g->names.strings.count == count)
+			return fail(e, ERROR_MALFORMED, "%s: tensor '%s' is in another part, too", part->path,
+			            part->tensors[i].name);
+		g->tensors[count] = part->tensors[i];
+	}
+	return true;
+}
+
+/* Part `number` of the model, by what its own keys say. */
+static bool check_part(const Gguf *part, int64_t number, int64_t count, Error *e)
+{
+	int64_t is, of;
+	if (!gguf_integer(part, "split.no", 0, UINT16_MAX, &is, e) ||
+	    !gguf_integer(part, "split.count", 0, UINT16_MAX, &of, e))
+		return fail_in(e, "%s", part->path);
+	return (is == number && of == count) ||
+	       fail(e, ERROR_MALFORMED, "%s: is part %lld of %lld where part %lld of %lld is wanted", part->path,
+	            (long long)is + 1, (long long)of, (long long)number + 1, (long long)count);
+}
+
+/* NAME-00001-of-00003.gguf without what the number begins with, or 0. */
+static size_t part_stem(const char *path, int64_t count)
+{
+	char end[48];
+	snprintf(end, sizeof end, "-00001-of-%05lld.gguf", (long long)count);
+	size_t size = strlen(path), length = strlen(end);
+	return size > length && strcmp(path + size - length, end) == 0 ? size - length : 0;
+}
+
+static bool open_part(Gguf *g, size_t stem, int64_t number, int64_t count, Error *e)
+{
+	char *path = memory_new(strlen(g->path) + 16, 1, e);
+	if (path == NULL)
+		return false;
+	snprintf(path, strlen(g->path) + 16, "%.*s-%05lld-of-%05lld.gguf", (int)stem, g->path,
+	         (long long)number + 1, (long long)count);
+	Gguf *part = g->parts[g->part_count] = open_file(path, e);
+	memory_free(path);
+	g->part_count += part != NULL;
+	return part != NULL && check_part(part, number, count, e) && take_tensors(g, part, e);
+}
+
+static bool open_parts(Gguf *g, Error *e)
+{
+	int64_t count, tensors;
+	if (!gguf_has(g, "split.count"))
+		return true;
+	if (!gguf_integer(g, "split.count", 0, UINT16_MAX, &count, e))
+		return fail_in(e, "%s", g->path);
+	if (count <= 1)
+		return true;
+	size_t stem = part_stem(g->path, count);
+	if (stem == 0)
+		return fail(e, ERROR_MALFORMED,
+		            "%s: is one of a model's %lld parts: give the first, NAME-00001-of-%05lld.gguf",
+		            g->path, (long long)count, (long long)count);
+	if (!check_part(g, 0, count, e) || (g->parts = memory_new((size_t)count, sizeof(Gguf *), e)) == NULL)
+		return false;
+	for (int64_t number = 1; number < count; number++)
+		if (!open_part(g, stem, number, count, e))
+			return false;
+	for (size_t i = 0; i < g->names.strings.count; i++) /* the list of names may have moved */
+		g->tensors[i].name = strings_at(&g->names.strings, i).data;
+	for (size_t i = 0; i < g->part_count; i++)
+		g->hash = XXH64(&g->parts[i]->hash, sizeof g->hash, g->hash);
+	return !gguf_has(g, "split.tensors.count") ||
+	       gguf_integer(g, "split.tensors.count", (int64_t)g->names.strings.count,
+	                    (int64_t)g->names.strings.count, &tensors, e) ||
+	       fail_in(e, "%s", g->path);
+}
+
+Gguf *gguf_open(const char *path, Error *e)
+{
+	Gguf *g = open_file(path, e);
+	if (g == NULL || open_parts(g, e))
+		return g;
+	gguf_close(g);
+	return NULL;
+}
+
 void gguf_close(Gguf *g)
 {
 	if (g == NULL)
 		return;
+	for (size_t i = 0; i < g->part_count; i++)
+		gguf_close(g->parts[i]);
+	memory_free(g->parts);
 	if (g->mapped)
 		munmap(g->bytes, g->size);
 	else

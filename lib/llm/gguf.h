@@ -41,11 +41,12 @@ typedef struct Gguf Gguf;
 
 /* Maps (or reads, from what cannot be mapped) and checks the whole file: counts,
  * sizes, offsets, alignment, double names.  Errors name the path; a tensor type or
- * version that is not supported is named, too.  Strings and tensors point into
- * the file and live until gguf_close(), which takes NULL. */
+ * version that is not supported is named, too.  Of NAME-00001-of-00003.gguf, the first of
+ * a model's parts, the others are found beside it, and have the rest of its tensors.  Strings
+ * and tensors point into the file and live until gguf_close(), which takes NULL. */
 Gguf *gguf_open(const char *path, Error *e);
 void gguf_close(Gguf *g);
-uint64_t gguf_hash(const Gguf *g); /* XXH64 of the file's bytes */
+uint64_t gguf_hash(const Gguf *g); /* XXH64 of the file's bytes, over parts of their hashes */
 const char *gguf_path(const Gguf *g);
 
 bool gguf_has(const Gguf *g, const char *key);

@@ -549,6 +549,72 @@ static void test_types(void **state)
 	assert_null(quant_type(4));
 }
 
+/* A model's part: one tensor of the number's name and value. */
+static void write_part(const char *name, uint32_t number, uint32_t count, const char *tensor)
+{
+	Error e = {0};
+	Output output = {0};
+	const float value = (float)number;
+	GgufWriter *w = gguf_writer_new(&e);
+	assert_true(gguf_add_u32(w, "split.no", number, &e) && gguf_add_u32(w, "split.count", count, &e) &&
+	            gguf_add_u32(w, "split.tensors.count", count, &e) &&
+	            gguf_add_tensor(w, tensor, 1, (size_t[]){1}, &value, &e) &&
+	            output_open(&output, name, true, &e) && gguf_write(w, &output, &e) &&
+	            output_close(&output, &e));
+	gguf_writer_free(w);
+}
+
+static void part_path(char *name, size_t size, int number)
+{
+	snprintf(name, size, "%s-%05d-of-00003.gguf", path, number);
+}
+
+static int open_parts(const char *name, const char *words)
+{
+	Error e = {0};
+	Gguf *g = gguf_open(name, &e);
+	assert_true((g == NULL) == (e.code != ERROR_NONE));
+	if (g == NULL && strstr(e.text, words) == NULL)
+		fail_msg("'%s' does not say '%s'", e.text, words);
+	gguf_close(g);
+	return e.code;
+}
+
+static void test_parts(void **state)
+{
+	(void)state;
+	Error e = {0};
+	char names[3][96];
+	const char *tensors[] = {"zero", "one", "two"};
+	for (uint32_t i = 0; i < 3; i++) {
+		part_path(names[i], sizeof names[i], (int)i + 1);
+		write_part(names[i], i, 3, tensors[i]);
+	}
+	Gguf *g = gguf_open(names[0], &e);
+	assert_non_null(g);
+	assert_int_equal(gguf_tensor_count(g), 3);
+	for (int i = 0; i < 3; i++) {
+		float value;
+		gguf_expand(gguf_tensor(g, tensors[i]), &value);
+		assert_true(value == (float)i && strcmp(gguf_tensor_at(g, (size_t)i)->name, tensors[i]) == 0);
+	}
+	uint64_t hash = gguf_hash(g);
+	gguf_close(g);
+	assert_int_equal(open_parts(names[1], "give the first"), ERROR_MALFORMED);
+	write_part(names[2], 2, 3, "three");
+	g = gguf_open(names[0], &e);
+	assert_true(g != NULL && gguf_hash(g) != hash);
+	gguf_close(g);
+	write_part(names[2], 2, 3, "one");
+	assert_int_equal(open_parts(names[0], "another part"), ERROR_MALFORMED);
+	write_part(names[2], 1, 3, "two");
+	assert_int_equal(open_parts(names[0], "is part 2 of 3"), ERROR_MALFORMED);
+	unlink(names[2]);
+	assert_int_equal(open_parts(names[0], names[2]), ERROR_FAILURE);
+	unlink(names[0]);
+	unlink(names[1]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -558,6 +624,7 @@ int main(void)
 	    cmocka_unit_test(test_kinds),           cmocka_unit_test(test_nested),
 	    cmocka_unit_test(test_broken_heads),    cmocka_unit_test(test_broken_tensors),
 	    cmocka_unit_test(test_alignment),       cmocka_unit_test(test_types),
+	    cmocka_unit_test(test_parts),
 	};
 	return cmocka_run_group_tests(tests, make_path, remove_path);
 }
