@@ -1,4 +1,4 @@
-#include "llm/gguf.h"
+#include "llm/gguf_internal.h"
 
 #include "llm/quant.h"
 
@@ -21,28 +21,6 @@ enum {
 	MAX_NAME = 65535,
 	LEAST_PAIR = 8 + 4 + 1,           /* bytes of a metadata entry */
 	LEAST_TENSOR = 8 + 4 + 8 + 4 + 8, /* bytes of a tensor's description */
-};
-
-typedef struct {
-	GgufType type, element; /* element: of an array */
-	size_t count;           /* of an array's elements, of a string's bytes, else 1 */
-	const uint8_t *data;
-} Value;
-
-struct Gguf {
-	char *path;
-	uint8_t *bytes;
-	size_t size;
-	bool mapped;
-	uint64_t hash;
-	Vocabulary keys; /* with their terminating NUL, as the names below */
-	Value *values;
-	size_t values_capacity;
-	Vocabulary names;
-	GgufTensor *tensors;
-	size_t tensors_capacity;
-	Gguf **parts; /* besides the first */
-	size_t part_count;
 };
 
 /* The unread part of the file. */
@@ -142,9 +120,9 @@ static bool take_type(Cursor *c, GgufType *type, Error *e)
 	return true;
 }
 
-static bool take_value(Cursor *c, GgufType type, unsigned nesting, Value *value, Error *e);
+static bool take_value(Cursor *c, GgufType type, unsigned nesting, GgufValue *value, Error *e);
 
-static bool take_array(Cursor *c, unsigned nesting, Value *value, Error *e)
+static bool take_array(Cursor *c, unsigned nesting, GgufValue *value, Error *e)
 {
 	if (nesting == MAX_NESTING)
 		return fail(e, ERROR_MALFORMED, "arrays are nested more than %d deep", MAX_NESTING);
@@ -154,16 +132,16 @@ static bool take_array(Cursor *c, unsigned nesting, Value *value, Error *e)
 	value->data = c->at;
 	if (value->element != GGUF_STRING && value->element != GGUF_ARRAY)
 		return take(c, value->count * type_size(value->element), e) != NULL;
-	Value ignored;
+	GgufValue ignored;
 	for (size_t i = 0; i < value->count; i++)
 		if (!take_value(c, value->element, nesting + 1, &ignored, e))
 			return false;
 	return true;
 }
 
-static bool take_value(Cursor *c, GgufType type, unsigned nesting, Value *value, Error *e)
+static bool take_value(Cursor *c, GgufType type, unsigned nesting, GgufValue *value, Error *e)
 {
-	*value = (Value){.type = type, .count = 1};
+	*value = (GgufValue){.type = type, .count = 1};
 	if (type == GGUF_ARRAY)
 		return take_array(c, nesting, value, e);
 	if (type == GGUF_STRING) {
@@ -354,20 +332,45 @@ static Gguf *open_file(const char *path, Error *e)
 	return g;
 }
 
-/* Appends the part's tensors, whose data stay where they are. */
+bool gguf_append(Gguf *g, const char *name, const GgufTensor *t, Error *e)
+{
+	size_t count = g->names.strings.count;
+	const uint8_t *before = g->names.strings.bytes;
+	if (vocabulary_add(&g->names, (Text){name, strlen(name) + 1}, e) < 0 ||
+	    !memory_grow(&g->tensors, &g->tensors_capacity, count + 1, sizeof *g->tensors, e))
+		return false;
+	if (g->names.strings.count == count)
+		return fail(e, ERROR_MALFORMED, "tensor '%s' is there twice", name);
+	g->tensors[count] = *t;
+	for (size_t i = g->names.strings.bytes == before ? count : 0; i <= count; i++)
+		g->tensors[i].name = strings_at(&g->names.strings, i).data;
+	return true;
+}
+
+/* Their data stay where they are. */
 static bool take_tensors(Gguf *g, const Gguf *part, Error *e)
 {
-	for (size_t i = 0; i < part->names.strings.count; i++) {
-		size_t count = g->names.strings.count;
-		if (vocabulary_add(&g->names, strings_at(&part->names.strings, i), e) < 0 ||
-		    !memory_grow(&g->tensors, &g->tensors_capacity, count + 1, sizeof *g->tensors, e))
-			return false;
-		if (g->names.strings.count == count)
-			return fail(e, ERROR_MALFORMED, "%s: tensor '%s' is in another part, too", part->path,
-			            part->tensors[i].name);
-		g->tensors[count] = part->tensors[i];
-	}
+	for (size_t i = 0; i < part->names.strings.count; i++)
+		if (!gguf_append(g, part->tensors[i].name, &part->tensors[i], e))
+			return fail_in(e, "%s", part->path);
 	return true;
+}
+
+Gguf *gguf_of_keys(const char *path, const GgufWriter *keys, Error *e)
+{
+	Buffer head = {0};
+	Gguf *g = memory_new(1, sizeof *g, e);
+	if (g == NULL || (g->path = memory_string(path, e)) == NULL || !gguf_encode_head(keys, &head, e)) {
+		buffer_free(&head);
+		gguf_close(g);
+		return NULL;
+	}
+	g->bytes = head.data;
+	g->size = head.size;
+	if (parse(g, e))
+		return g;
+	gguf_close(g);
+	return NULL;
 }
 
 /* Part `number` of the model, by what its own keys say. */
@@ -378,8 +381,8 @@ static bool check_part(const Gguf *part, int64_t number, int64_t count, Error *e
 	    !gguf_integer(part, "split.count", 0, UINT16_MAX, &of, e))
 		return fail_in(e, "%s", part->path);
 	return (is == number && of == count) ||
-	       fail(e, ERROR_MALFORMED, "%s: is part %lld of %lld where part %lld of %lld is wanted", part->path,
-	            (long long)is + 1, (long long)of, (long long)number + 1, (long long)count);
+	       fail(e, ERROR_MALFORMED, "%s: is part %lld of %lld where part %lld of %lld is wanted",
+	            part->path, (long long)is + 1, (long long)of, (long long)number + 1, (long long)count);
 }
 
 /* NAME-00001-of-00003.gguf without what the number begins with, or 0. */
@@ -423,8 +426,6 @@ static bool open_parts(Gguf *g, Error *e)
 	for (int64_t number = 1; number < count; number++)
 		if (!open_part(g, stem, number, count, e))
 			return false;
-	for (size_t i = 0; i < g->names.strings.count; i++) /* the list of names may have moved */
-		g->tensors[i].name = strings_at(&g->names.strings, i).data;
 	for (size_t i = 0; i < g->part_count; i++)
 		g->hash = XXH64(&g->parts[i]->hash, sizeof g->hash, g->hash);
 	return !gguf_has(g, "split.tensors.count") ||
@@ -449,6 +450,10 @@ void gguf_close(Gguf *g)
 	for (size_t i = 0; i < g->part_count; i++)
 		gguf_close(g->parts[i]);
 	memory_free(g->parts);
+	for (size_t i = 0; i < g->document_count; i++)
+		document_free(g->documents[i]);
+	memory_free(g->documents);
+	arena_free(&g->memory);
 	if (g->mapped)
 		munmap(g->bytes, g->size);
 	else
@@ -471,7 +476,7 @@ const char *gguf_path(const Gguf *g)
 	return g->path;
 }
 
-static const Value *find(const Gguf *g, const char *key)
+static const GgufValue *find(const Gguf *g, const char *key)
 {
 	int64_t index = vocabulary_find(&g->keys, (Text){key, strlen(key) + 1});
 	return index < 0 ? NULL : &g->values[index];
@@ -492,7 +497,7 @@ static bool is_real(GgufType type)
 	return type == GGUF_F32 || type == GGUF_F64;
 }
 
-static bool no_kind(const char *key, const Value *v, const char *wanted, Error *e)
+static bool no_kind(const char *key, const GgufValue *v, const char *wanted, Error *e)
 {
 	if (v == NULL)
 		return fail(e, ERROR_MALFORMED, "key '%s' is missing", key);
@@ -527,7 +532,7 @@ static double real_at(GgufType type, const uint8_t *p)
 
 bool gguf_integer(const Gguf *g, const char *key, int64_t low, int64_t high, int64_t *value, Error *e)
 {
-	const Value *v = find(g, key);
+	const GgufValue *v = find(g, key);
 	int64_t number;
 	if (v == NULL || !is_integer(v->type))
 		return no_kind(key, v, "an integer", e);
@@ -540,7 +545,7 @@ bool gguf_integer(const Gguf *g, const char *key, int64_t low, int64_t high, int
 
 bool gguf_real(const Gguf *g, const char *key, double *value, Error *e)
 {
-	const Value *v = find(g, key);
+	const GgufValue *v = find(g, key);
 	if (v == NULL || !is_real(v->type))
 		return no_kind(key, v, "a real number", e);
 	*value = real_at(v->type, v->data);
@@ -549,7 +554,7 @@ bool gguf_real(const Gguf *g, const char *key, double *value, Error *e)
 
 bool gguf_bool(const Gguf *g, const char *key, bool *value, Error *e)
 {
-	const Value *v = find(g, key);
+	const GgufValue *v = find(g, key);
 	if (v == NULL || v->type != GGUF_BOOL)
 		return no_kind(key, v, "a bool", e);
 	*value = *v->data != 0;
@@ -558,7 +563,7 @@ bool gguf_bool(const Gguf *g, const char *key, bool *value, Error *e)
 
 bool gguf_string(const Gguf *g, const char *key, Text *value, Error *e)
 {
-	const Value *v = find(g, key);
+	const GgufValue *v = find(g, key);
 	if (v == NULL || v->type != GGUF_STRING)
 		return no_kind(key, v, "a string", e);
 	*value = (Text){(const char *)v->data, v->count};
@@ -567,7 +572,7 @@ bool gguf_string(const Gguf *g, const char *key, Text *value, Error *e)
 
 bool gguf_strings(const Gguf *g, const char *key, Strings *out, Error *e)
 {
-	const Value *v = find(g, key);
+	const GgufValue *v = find(g, key);
 	if (v == NULL || v->type != GGUF_ARRAY || v->element != GGUF_STRING)
 		return no_kind(key, v, "an array of strings", e);
 	const uint8_t *p = v->data; /* gguf_open() has walked over all of it */
@@ -585,7 +590,7 @@ bool gguf_strings(const Gguf *g, const char *key, Strings *out, Error *e)
 
 bool gguf_integers(const Gguf *g, const char *key, int32_t **out, size_t *count, Error *e)
 {
-	const Value *v = find(g, key);
+	const GgufValue *v = find(g, key);
 	if (v == NULL || v->type != GGUF_ARRAY || !is_integer(v->element))
 		return no_kind(key, v, "an array of integers", e);
 	int32_t *values = memory_new(v->count, sizeof *values, e);
@@ -607,7 +612,7 @@ bool gguf_integers(const Gguf *g, const char *key, int32_t **out, size_t *count,
 
 bool gguf_reals(const Gguf *g, const char *key, float **out, size_t *count, Error *e)
 {
-	const Value *v = find(g, key);
+	const GgufValue *v = find(g, key);
 	if (v == NULL || v->type != GGUF_ARRAY || !is_real(v->element))
 		return no_kind(key, v, "an array of real numbers", e);
 	float *values = memory_new(v->count, sizeof *values, e);

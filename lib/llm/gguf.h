@@ -86,5 +86,7 @@ bool gguf_add_f32s(GgufWriter *w, const char *key, const float *values, size_t c
 bool gguf_add_tensor(GgufWriter *w, const char *name, size_t rank, const size_t *shape, const float *data,
                      Error *e);
 bool gguf_write(const GgufWriter *w, Output *o, Error *e);
+/* What lies before the tensors' data, appended to *head. */
+bool gguf_encode_head(const GgufWriter *w, Buffer *head, Error *e);
 
 #endif

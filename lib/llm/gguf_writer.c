@@ -146,25 +146,21 @@ static bool write_padding(Output *o, size_t written, Error *e)
 	return output_write(o, zeros, (ALIGNMENT - written % ALIGNMENT) % ALIGNMENT, e);
 }
 
-static bool write_header(const GgufWriter *w, Output *o, Error *e)
+bool gguf_encode_head(const GgufWriter *w, Buffer *head, Error *e)
 {
-	Buffer head = {0};
-	bool done = buffer_append(&head, "GGUF", 4, e) && put_u32(&head, VERSION, e) &&
-	            put_u64(&head, w->names.strings.count, e) && put_u64(&head, w->keys.strings.count, e) &&
-	            output_write(o, head.data, head.size, e) &&
-	            output_write(o, w->metadata.data, w->metadata.size, e) &&
-	            output_write(o, w->tensors.data, w->tensors.size, e) &&
-	            write_padding(o, head.size + w->metadata.size + w->tensors.size, e);
-	buffer_free(&head);
-	return done;
+	return buffer_append(head, "GGUF", 4, e) && put_u32(head, VERSION, e) &&
+	       put_u64(head, w->names.strings.count, e) && put_u64(head, w->keys.strings.count, e) &&
+	       buffer_append(head, w->metadata.data, w->metadata.size, e) &&
+	       buffer_append(head, w->tensors.data, w->tensors.size, e);
 }
 
 bool gguf_write(const GgufWriter *w, Output *o, Error *e)
 {
-	if (!write_header(w, o, e))
-		return false;
-	for (size_t i = 0; i < w->names.strings.count; i++)
-		if (!output_write(o, w->data[i], w->bytes[i], e) || !write_padding(o, w->bytes[i], e))
-			return false;
-	return true;
+	Buffer head = {0};
+	bool done = gguf_encode_head(w, &head, e) && output_write(o, head.data, head.size, e) &&
+	            write_padding(o, head.size, e);
+	buffer_free(&head);
+	for (size_t i = 0; done && i < w->names.strings.count; i++)
+		done = output_write(o, w->data[i], w->bytes[i], e) && write_padding(o, w->bytes[i], e);
+	return done;
 }

@@ -1,12 +1,14 @@
 /* An LLM from and to GGUF. */
 #include "llm/model.h"
 
+#include "llm/huggingface.h"
 #include "llm/shape.h"
 #include "llm/vocabulary.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* Our names of parameters, and the format's; of a block's behind "llm.blk.3." and "blk.3.". */
 typedef struct {
@@ -194,9 +196,15 @@ static Llm *read_model(const Gguf *g, Error *e)
 	return m;
 }
 
+static bool is_directory(const char *path)
+{
+	struct stat status;
+	return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
+}
+
 Llm *llm_load(const char *path, Error *e)
 {
-	Gguf *g = gguf_open(path, e);
+	Gguf *g = is_directory(path) ? huggingface_open(path, e) : gguf_open(path, e);
 	if (g == NULL)
 		return NULL;
 	Llm *m = read_model(g, e);

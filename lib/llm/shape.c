@@ -128,8 +128,11 @@ static bool read_gemma(Keys *k, LlmShape *s, Error *e)
 		return false;
 	s->layer.cap = (float)attention_cap;
 	s->logit_cap = (float)logit_cap;
-	if (s->layers == a->whole_heads_layers)
-		s->layer.scale = 1 / sqrtf((float)(s->layer.C / s->layer.heads));
+	double scale =
+	    s->layers == a->whole_heads_layers ? 1 / sqrt((double)(s->layer.C / s->layer.heads)) : 0;
+	if (!read_real(k, "attention.scale", 0, 1e6, &scale, e))
+		return false;
+	s->layer.scale = (float)scale;
 	return true;
 }
 
@@ -203,6 +206,7 @@ static bool write_gemma(const LlmShape *s, Keys *k, GgufWriter *w, Error *e)
 	     logit_cap = s->logit_cap != (float)a->logit_cap || s->logit_cap > 0;
 	return (!attention_cap || write_real(w, k, "attn_logit_softcapping", (double)s->layer.cap, e)) &&
 	       (!logit_cap || write_real(w, k, "final_logit_softcapping", (double)s->logit_cap, e)) &&
+	       (s->layer.scale == 0 || write_real(w, k, "attention.scale", (double)s->layer.scale, e)) &&
 	       (s->window == 0 || write_size(w, k, "attention.sliding_window", s->window, e)) &&
 	       (s->parallel == a->parallel ||
 	        gguf_add_bool(w, key(k, "use_parallel_residual"), s->parallel, e));

@@ -3,12 +3,16 @@
 #include "base/strings.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <jansson.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 typedef struct {
 	char *key, *value;
@@ -22,6 +26,7 @@ struct Document {
 	void **copies; /* of tensors that were not aligned where they lay */
 	size_t copy_count, copy_capacity;
 	Buffer bytes; /* what a decoded document's tensors point into */
+	bool mapped;  /* the bytes are a file's */
 };
 
 Document *document_new(Error *e)
@@ -44,7 +49,10 @@ void document_free(Document *d)
 	memory_free(d->metadata);
 	memory_free(d->tensors);
 	memory_free(d->copies);
-	buffer_free(&d->bytes);
+	if (d->mapped)
+		munmap(d->bytes.data, d->bytes.size);
+	else
+		buffer_free(&d->bytes);
 	memory_free(d);
 }
 
@@ -578,29 +586,64 @@ static bool read_tensors(Document *d, json_t *json, size_t header, Error *e)
 	return done;
 }
 
+/* Fills in what the document's bytes say. */
+static bool decode(Document *d, Error *e)
+{
+	size_t header;
+	json_t *json = NULL;
+	if (d->bytes.size < DOCUMENT_PREFIX)
+		return fail(e, ERROR_MALFORMED, "not a safetensors document");
+	if (!document_header(d->bytes.data, &header, e))
+		return false;
+	if (header > d->bytes.size)
+		return fail(e, ERROR_MALFORMED, "the document ends within its header");
+	bool done = (json = parse_header(d->bytes.data, header, e)) != NULL &&
+	            read_metadata(d, json_object_get(json, "__metadata__"), e) &&
+	            read_tensors(d, json, header, e);
+	json_decref(json);
+	return done;
+}
+
 Document *document_decode(Buffer *bytes, Error *e)
 {
 	Document *d = document_new(e);
-	size_t header = 0;
-	json_t *json = NULL;
-	bool done = d != NULL;
-	if (done) {
-		d->bytes = *bytes;
-		*bytes = (Buffer){0};
-		done = d->bytes.size >= DOCUMENT_PREFIX ||
-		       fail(e, ERROR_MALFORMED, "not a safetensors document");
-		done = done && document_header(d->bytes.data, &header, e);
-		if (done && header > d->bytes.size)
-			done = fail(e, ERROR_MALFORMED, "the document ends within its header");
-		done = done && (json = parse_header(d->bytes.data, header, e)) != NULL &&
-		       read_metadata(d, json_object_get(json, "__metadata__"), e) &&
-		       read_tensors(d, json, header, e);
-	}
-	json_decref(json);
-	buffer_free(bytes);
-	if (!done) {
-		document_free(d);
+	if (d == NULL) {
+		buffer_free(bytes);
 		return NULL;
 	}
-	return d;
+	d->bytes = *bytes;
+	*bytes = (Buffer){0};
+	if (decode(d, e))
+		return d;
+	document_free(d);
+	return NULL;
+}
+
+static bool map(Document *d, const char *path, Error *e)
+{
+	struct stat status;
+	int file = open(path, O_RDONLY | O_CLOEXEC);
+	if (file < 0 || fstat(file, &status) != 0) {
+		if (file >= 0)
+			close(file);
+		return fail_errno(e, "cannot open");
+	}
+	size_t size = S_ISREG(status.st_mode) ? (size_t)status.st_size : 0;
+	void *p = size > 0 ? mmap(NULL, size, PROT_READ, MAP_PRIVATE, file, 0) : NULL;
+	close(file); /* was only read from: nothing can be lost */
+	if (p == MAP_FAILED)
+		return fail_errno(e, "cannot map");
+	d->bytes = (Buffer){p, size, size};
+	d->mapped = size > 0;
+	return true;
+}
+
+Document *document_map(const char *path, Error *e)
+{
+	Document *d = document_new(e);
+	if (d != NULL && map(d, path, e) && decode(d, e))
+		return d;
+	fail_in(e, "%s", path);
+	document_free(d);
+	return NULL;
 }

@@ -79,6 +79,9 @@ bool document_encode(const Document *d, Buffer *out, Error *e);
  * error at once); size must be exactly one document. */
 Document *document_decode(Buffer *bytes, Error *e);
 
+/* The same of a file that holds one document, mapped; errors name the path. */
+Document *document_map(const char *path, Error *e);
+
 /* For a reader of plain safetensors: the size of the header, its 8 bytes of length
  * included, from those 8 bytes; then the size of the document from its header. */
 enum { DOCUMENT_PREFIX = 8, DOCUMENT_MAX_HEADER = 100000000 };

@@ -1,0 +1,659 @@
+#include "llm/huggingface.h"
+
+#include "llm/architecture.h"
+#include "llm/gguf_internal.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+/* How a tensor differs between the formats. */
+typedef enum {
+	SAME,
+	LEFT_OUT, /* no weights: masks, frequencies */
+	TURNED_Q, /* rows of a head, so that rotary positions turn neighbours and not halves */
+	TURNED_K,
+	PLUS_ONE,   /* the norm multiplies by 1 + w */
+	TRANSPOSED, /* [in, out] */
+	UNWOVEN     /* q, k and v of each head by turns */
+} Change;
+
+/* Names behind the prefix; of a block's behind "layers.3." and "blk.3.". */
+typedef struct {
+	const char *theirs, *ours;
+	Change change;
+} Rule;
+
+enum { MOST_RULES = 20 };
+
+/* model_types whose tensors are called alike. */
+typedef struct {
+	const char *architectures; /* "one|another" */
+	const char *prefix, *block, *activations;
+	Rule outside[8], inside[MOST_RULES];
+} Family;
+
+#define LLAMA_OUTSIDE                                                                                        \
+	{                                                                                                    \
+		{"embed_tokens.weight", "token_embd.weight"}, {"norm.weight", "output_norm.weight"},         \
+		    {"lm_head.weight", "output.weight"},                                                     \
+	}
+#define LLAMA_ATTENTION(q, k)                                                                                \
+	{"self_attn.q_proj.weight", "attn_q.weight", q}, {"self_attn.q_proj.bias", "attn_q.bias", q},        \
+	    {"self_attn.k_proj.weight", "attn_k.weight", k}, {"self_attn.k_proj.bias", "attn_k.bias", k},    \
+	    {"self_attn.v_proj.weight", "attn_v.weight"}, {"self_attn.v_proj.bias", "attn_v.bias"},          \
+	    {"self_attn.o_proj.weight", "attn_output.weight"},                                               \
+	    {"self_attn.o_proj.bias", "attn_output.bias"},                                                   \
+	{                                                                                                    \
+		"self_attn.rotary_emb.inv_freq", NULL, LEFT_OUT                                              \
+	}
+#define LLAMA_FEED                                                                                           \
+	{"mlp.gate_proj.weight", "ffn_gate.weight"}, {"mlp.gate_proj.bias", "ffn_gate.bias"},                \
+	    {"mlp.up_proj.weight", "ffn_up.weight"}, {"mlp.up_proj.bias", "ffn_up.bias"},                    \
+	    {"mlp.down_proj.weight", "ffn_down.weight"},                                                     \
+	{                                                                                                    \
+		"mlp.down_proj.bias", "ffn_down.bias"                                                        \
+	}
+
+static const Family families[] = {
+    {"llama",
+     "model.",
+     "layers.",
+     "silu",
+     LLAMA_OUTSIDE,
+     {LLAMA_ATTENTION(TURNED_Q, TURNED_K),
+      LLAMA_FEED,
+      {"input_layernorm.weight", "attn_norm.weight"},
+      {"post_attention_layernorm.weight", "ffn_norm.weight"}}},
+    {"qwen2|qwen3",
+     "model.",
+     "layers.",
+     "silu",
+     LLAMA_OUTSIDE,
+     {LLAMA_ATTENTION(SAME, SAME),
+      LLAMA_FEED,
+      {"input_layernorm.weight", "attn_norm.weight"},
+      {"post_attention_layernorm.weight", "ffn_norm.weight"},
+      {"self_attn.q_norm.weight", "attn_q_norm.weight"},
+      {"self_attn.k_norm.weight", "attn_k_norm.weight"}}},
+    {"gemma",
+     "model.",
+     "layers.",
+     "gelu_pytorch_tanh|gelu",
+     {{"embed_tokens.weight", "token_embd.weight"},
+      {"norm.weight", "output_norm.weight", PLUS_ONE},
+      {"lm_head.weight", "output.weight"}},
+     {LLAMA_ATTENTION(SAME, SAME),
+      LLAMA_FEED,
+      {"input_layernorm.weight", "attn_norm.weight", PLUS_ONE},
+      {"post_attention_layernorm.weight", "ffn_norm.weight", PLUS_ONE}}},
+    {"gemma2|gemma3",
+     "model.",
+     "layers.",
+     "gelu_pytorch_tanh",
+     {{"embed_tokens.weight", "token_embd.weight"},
+      {"norm.weight", "output_norm.weight", PLUS_ONE},
+      {"lm_head.weight", "output.weight"}},
+     {LLAMA_ATTENTION(SAME, SAME),
+      {"mlp.gate_proj.weight", "ffn_gate.weight"},
+      {"mlp.up_proj.weight", "ffn_up.weight"},
+      {"mlp.down_proj.weight", "ffn_down.weight"},
+      {"input_layernorm.weight", "attn_norm.weight", PLUS_ONE},
+      {"post_attention_layernorm.weight", "post_attention_norm.weight", PLUS_ONE},
+      {"pre_feedforward_layernorm.weight", "ffn_norm.weight", PLUS_ONE},
+      {"post_feedforward_layernorm.weight", "post_ffw_norm.weight", PLUS_ONE},
+      {"self_attn.q_norm.weight", "attn_q_norm.weight", PLUS_ONE},
+      {"self_attn.k_norm.weight", "attn_k_norm.weight", PLUS_ONE}}},
+    {"gpt2",
+     "transformer.",
+     "h.",
+     "gelu_new|gelu_pytorch_tanh",
+     {{"wte.weight", "token_embd.weight"},
+      {"wpe.weight", "position_embd.weight"},
+      {"ln_f.weight", "output_norm.weight"},
+      {"ln_f.bias", "output_norm.bias"},
+      {"lm_head.weight", "output.weight"}},
+     {{"ln_1.weight", "attn_norm.weight"},
+      {"ln_1.bias", "attn_norm.bias"},
+      {"attn.c_attn.weight", "attn_qkv.weight", TRANSPOSED},
+      {"attn.c_attn.bias", "attn_qkv.bias"},
+      {"attn.c_proj.weight", "attn_output.weight", TRANSPOSED},
+      {"attn.c_proj.bias", "attn_output.bias"},
+      {"ln_2.weight", "ffn_norm.weight"},
+      {"ln_2.bias", "ffn_norm.bias"},
+      {"mlp.c_fc.weight", "ffn_up.weight", TRANSPOSED},
+      {"mlp.c_fc.bias", "ffn_up.bias"},
+      {"mlp.c_proj.weight", "ffn_down.weight", TRANSPOSED},
+      {"mlp.c_proj.bias", "ffn_down.bias"},
+      {"attn.bias", NULL, LEFT_OUT},
+      {"attn.masked_bias", NULL, LEFT_OUT}}},
+    {"gptneox",
+     "gpt_neox.",
+     "layers.",
+     "gelu|gelu_new|gelu_fast",
+     {{"embed_in.weight", "token_embd.weight"},
+      {"final_layer_norm.weight", "output_norm.weight"},
+      {"final_layer_norm.bias", "output_norm.bias"},
+      {"embed_out.weight", "output.weight"}},
+     {{"input_layernorm.weight", "attn_norm.weight"},
+      {"input_layernorm.bias", "attn_norm.bias"},
+      {"attention.query_key_value.weight", "attn_qkv.weight", UNWOVEN},
+      {"attention.query_key_value.bias", "attn_qkv.bias", UNWOVEN},
+      {"attention.dense.weight", "attn_output.weight"},
+      {"attention.dense.bias", "attn_output.bias"},
+      {"post_attention_layernorm.weight", "ffn_norm.weight"},
+      {"post_attention_layernorm.bias", "ffn_norm.bias"},
+      {"mlp.dense_h_to_4h.weight", "ffn_up.weight"},
+      {"mlp.dense_h_to_4h.bias", "ffn_up.bias"},
+      {"mlp.dense_4h_to_h.weight", "ffn_down.weight"},
+      {"mlp.dense_4h_to_h.bias", "ffn_down.bias"},
+      {"attention.rotary_emb.inv_freq", NULL, LEFT_OUT},
+      {"attention.bias", NULL, LEFT_OUT},
+      {"attention.masked_bias", NULL, LEFT_OUT}}},
+};
+
+typedef struct {
+	const char *directory;
+	json_t *config;
+	const LlmArchitecture *architecture;
+	const Family *family;
+	size_t C, heads, kv_heads, D, turned, layers;
+	GgufWriter *keys;
+	Gguf *g;
+} Folder;
+
+static bool in_words(const char *words, const char *word)
+{
+	return word_number(words, word) != SIZE_MAX;
+}
+
+/* The path of a file of the folder, into memory of the caller. */
+static char *path_of(const Folder *f, const char *name, Error *e)
+{
+	Buffer path = {0};
+	if (buffer_print(&path, e, "%s/%s", f->directory, name) && buffer_append(&path, "", 1, e))
+		return (char *)path.data;
+	buffer_free(&path);
+	return NULL;
+}
+
+/* --- config.json ---------------------------------------------------------- */
+
+static json_t *load_json(const Folder *f, const char *name, Error *e)
+{
+	json_error_t problem = {0};
+	char *path = path_of(f, name, e);
+	json_t *json = path ? json_load_file(path, JSON_REJECT_DUPLICATES, &problem) : NULL;
+	if (path != NULL && !json_is_object(json)) {
+		if (json == NULL && problem.line < 0)
+			fail(e, ERROR_FAILURE, "%s", problem.text);
+		else
+			fail(e, ERROR_MALFORMED, "%s: line %d: %s", path, json ? 1 : problem.line,
+			     json ? "is no JSON object" : problem.text);
+		json_decref(json);
+		json = NULL;
+	}
+	memory_free(path);
+	return json;
+}
+
+/* The first of the keys "one|another" that there is and is not null. */
+static const json_t *config_at(const Folder *f, const char *keys)
+{
+	char key[64];
+	Text word;
+	for (size_t i = 0; (word = word_at(keys, i)).size > 0; i++) {
+		snprintf(key, sizeof key, "%.*s", (int)word.size, word.data);
+		const json_t *value = json_object_get(f->config, key);
+		if (value != NULL && !json_is_null(value))
+			return value;
+	}
+	return NULL;
+}
+
+/* A whole number from 1 on; *value stays where there is none and it is not `needed`. */
+static bool config_size(const Folder *f, const char *keys, bool needed, size_t *value, Error *e)
+{
+	const json_t *json = config_at(f, keys);
+	json_int_t number = json_integer_value(json);
+	if (json == NULL && !needed)
+		return true;
+	if (!json_is_integer(json) || number < 1 || number > INT32_MAX)
+		return fail(e, ERROR_MALFORMED, "config.json: %s is no whole number from 1 on", keys);
+	*value = (size_t)number;
+	return true;
+}
+
+static const char *key_of(const Folder *f, const char *name, char key[96])
+{
+	snprintf(key, 96, "%s.%s", f->architecture->name, name);
+	return key;
+}
+
+static bool write_size(const Folder *f, const char *name, size_t value, Error *e)
+{
+	char key[96];
+	return gguf_add_u32(f->keys, key_of(f, name, key), (uint32_t)value, e);
+}
+
+/* A number as it stands in the configuration, where it does. */
+static bool copy_real(const Folder *f, const char *theirs, const char *name, Error *e)
+{
+	char key[96];
+	const json_t *json = config_at(f, theirs);
+	if (json == NULL)
+		return true;
+	if (!json_is_number(json))
+		return fail(e, ERROR_MALFORMED, "config.json: %s is no number", theirs);
+	return gguf_add_f32(f->keys, key_of(f, name, key), (float)json_number_value(json), e);
+}
+
+static bool find_family(Folder *f, Error *e)
+{
+	const char *type = json_string_value(config_at(f, "model_type"));
+	char known[128];
+	llm_architectures(known, sizeof known);
+	f->architecture = type ? llm_architecture_hugging(type) : NULL;
+	if (f->architecture == NULL)
+		return fail(e, ERROR_MALFORMED,
+		            "config.json: model_type '%.64s' is not supported; these are: %s",
+		            type ? type : "", known);
+	for (size_t i = 0; i < sizeof families / sizeof *families; i++)
+		if (in_words(families[i].architectures, f->architecture->name))
+			f->family = &families[i];
+	const char *activation =
+	    json_string_value(config_at(f, "hidden_activation|hidden_act|activation_function"));
+	return activation == NULL || in_words(f->family->activations, activation) ||
+	       fail(e, ERROR_MALFORMED, "config.json: the activation '%.64s' is not supported for %s",
+	            activation, type);
+}
+
+static bool read_sizes(Folder *f, Error *e)
+{
+	if (!config_size(f, "hidden_size|n_embd", true, &f->C, e) ||
+	    !config_size(f, "num_hidden_layers|n_layer", true, &f->layers, e) ||
+	    !config_size(f, "num_attention_heads|n_head", true, &f->heads, e))
+		return false;
+	size_t F = 4 * f->C, context;
+	f->kv_heads = f->heads;
+	f->D = f->C / f->heads;
+	return config_size(f, "num_key_value_heads", false, &f->kv_heads, e) &&
+	       config_size(f, "head_dim", false, &f->D, e) &&
+	       config_size(f, "intermediate_size|n_inner", !f->architecture->learned, &F, e) &&
+	       config_size(f, "max_position_embeddings|n_positions|n_ctx", true, &context, e) &&
+	       write_size(f, "embedding_length", f->C, e) && write_size(f, "block_count", f->layers, e) &&
+	       write_size(f, "attention.head_count", f->heads, e) &&
+	       write_size(f, "attention.head_count_kv", f->kv_heads, e) &&
+	       write_size(f, "attention.key_length", f->D, e) &&
+	       write_size(f, "attention.value_length", f->D, e) &&
+	       write_size(f, "feed_forward_length", F, e) && write_size(f, "context_length", context, e);
+}
+
+/* rope_scaling, or what rope_parameters say beside the base: "default", "linear", "llama3". */
+static bool read_scaling(const Folder *f, const json_t *scaling, Error *e)
+{
+	char key[96];
+	const json_t *type = json_object_get(scaling, "rope_type");
+	const char *name = json_string_value(type ? type : json_object_get(scaling, "type"));
+	if (name == NULL || strcmp(name, "default") == 0 || strcmp(name, "llama3") == 0)
+		return true;
+	if (strcmp(name, "linear") != 0)
+		return fail(e, ERROR_MALFORMED,
+		            "config.json: rope scaling '%.64s' is not supported (linear and llama3 are)",
+		            name);
+	return gguf_add_string(f->keys, key_of(f, "rope.scaling.type", key), text_of("linear"), e) &&
+	       gguf_add_f32(f->keys, key_of(f, "rope.scaling.factor", key),
+	                    (float)json_number_value(json_object_get(scaling, "factor")), e);
+}
+
+static const json_t *scaling_of(const Folder *f)
+{
+	return config_at(f, "rope_scaling|rope_parameters");
+}
+
+static bool read_rope(Folder *f, Error *e)
+{
+	char key[96];
+	const json_t *part = config_at(f, "rotary_pct|partial_rotary_factor"),
+	             *base = json_object_get(scaling_of(f), "rope_theta");
+	f->turned = f->D;
+	if (part != NULL)
+		f->turned = (size_t)(json_number_value(part) * (double)f->D);
+	if (f->architecture->learned)
+		return true;
+	if (f->turned < 2 || f->turned > f->D)
+		return fail(e, ERROR_MALFORMED, "config.json: rotary_pct makes no sense");
+	return write_size(f, "rope.dimension_count", f->turned, e) &&
+	       (json_is_number(base) ? gguf_add_f32(f->keys, key_of(f, "rope.freq_base", key),
+	                                            (float)json_number_value(base), e)
+	                             : copy_real(f, "rope_theta|rotary_emb_base", "rope.freq_base", e)) &&
+	       read_scaling(f, scaling_of(f), e);
+}
+
+/* A cap that is null is none, one that is missing the family's own. */
+static bool read_cap(const Folder *f, const char *theirs, const char *name, Error *e)
+{
+	char key[96];
+	if (json_is_null(json_object_get(f->config, theirs)))
+		return gguf_add_f32(f->keys, key_of(f, name, key), 0, e);
+	return copy_real(f, theirs, name, e);
+}
+
+/* Windows as this code has them: which layers have one goes by the architecture. */
+static bool read_window(const Folder *f, Error *e)
+{
+	size_t window = 0, period = f->architecture->window_period;
+	if (json_is_false(config_at(f, "use_sliding_window")))
+		return true;
+	if (!config_size(f, "sliding_window", false, &window, e))
+		return false;
+	size_t asked = period;
+	const json_t *base = config_at(f, "rope_local_base_freq");
+	if (!config_size(f, "sliding_window_pattern", false, &asked, e))
+		return false;
+	if (json_is_true(config_at(f, "use_sliding_window")) || asked != period ||
+	    (base != NULL && json_number_value(base) != f->architecture->window_rope_base))
+		return fail(e, ERROR_MALFORMED,
+		            "config.json: windows of attention like these are not supported for %s",
+		            f->architecture->name);
+	return window == 0 || write_size(f, "attention.sliding_window", window, e);
+}
+
+/* Gemma scales scores by a number of its own. */
+static bool read_scale(const Folder *f, Error *e)
+{
+	char key[96];
+	const json_t *scalar = config_at(f, "query_pre_attn_scalar");
+	double number = json_number_value(scalar);
+	if (scalar == NULL || number == (double)f->D)
+		return true;
+	if (!(number > 0))
+		return fail(e, ERROR_MALFORMED, "config.json: query_pre_attn_scalar makes no sense");
+	return gguf_add_f32(f->keys, key_of(f, "attention.scale", key), (float)(1 / sqrt(number)), e);
+}
+
+static bool read_config(Folder *f, Error *e)
+{
+	char key[96];
+	const json_t *parallel;
+	if ((f->config = load_json(f, "config.json", e)) == NULL || !find_family(f, e) ||
+	    (f->keys = gguf_writer_new(e)) == NULL ||
+	    !gguf_add_string(f->keys, "general.architecture", text_of(f->architecture->name), e))
+		return false;
+	parallel = config_at(f, "use_parallel_residual");
+	return read_sizes(f, e) && copy_real(f, "rms_norm_eps", "attention.layer_norm_rms_epsilon", e) &&
+	       copy_real(f, "layer_norm_epsilon|layer_norm_eps", "attention.layer_norm_epsilon", e) &&
+	       read_rope(f, e) && read_cap(f, "attn_logit_softcapping", "attn_logit_softcapping", e) &&
+	       read_cap(f, "final_logit_softcapping", "final_logit_softcapping", e) && read_window(f, e) &&
+	       read_scale(f, e) &&
+	       (!json_is_boolean(parallel) ||
+	        gguf_add_bool(f->keys, key_of(f, "use_parallel_residual", key), json_is_true(parallel), e));
+}
+
+/* --- tensors -------------------------------------------------------------- */
+
+static const Rule *find_rule(const Rule *rules, size_t count, const char *name)
+{
+	for (size_t i = 0; i < count && rules[i].theirs != NULL; i++)
+		if (strcmp(rules[i].theirs, name) == 0)
+			return &rules[i];
+	return NULL;
+}
+
+/* The rule of a tensor, and what it is called in GGUF; NULL: unknown. */
+static const Rule *rule_of(const Folder *f, const char *name, char *ours, size_t size)
+{
+	const Family *family = f->family;
+	size_t prefix = strlen(family->prefix), block = strlen(family->block);
+	unsigned layer;
+	int used = 0;
+	name += strncmp(name, family->prefix, prefix) == 0 ? prefix : 0;
+	const Rule *rule = find_rule(family->outside, sizeof family->outside / sizeof *family->outside, name);
+	if (rule != NULL) {
+		snprintf(ours, size, "%s", rule->ours ? rule->ours : "");
+		return rule;
+	}
+	if (strncmp(name, family->block, block) != 0 || sscanf(name + block, "%u.%n", &layer, &used) != 1 ||
+	    used == 0)
+		return NULL;
+	rule = find_rule(family->inside, MOST_RULES, name + block + used);
+	if (rule != NULL)
+		snprintf(ours, size, "blk.%u.%s", layer, rule->ours ? rule->ours : "");
+	return rule;
+}
+
+static bool describe(const DocumentTensor *d, GgufTensor *t, Error *e)
+{
+	*t = (GgufTensor){.rank = d->rank, .count = d->count, .bytes = d->bytes, .data = d->data};
+	t->type = d->dtype == DTYPE_F16 ? GGML_F16 : d->dtype == DTYPE_BF16 ? GGML_BF16 : GGML_F32;
+	if (d->dtype != DTYPE_F32 && d->dtype != DTYPE_F16 && d->dtype != DTYPE_BF16)
+		return fail(e, ERROR_MALFORMED,
+		            "tensor '%.100s' is of type %s (F32, F16 and BF16 are supported)", d->name,
+		            dtype_name(d->dtype));
+	if (d->rank < 1 || d->rank > 2 || d->count == 0)
+		return fail(e, ERROR_MALFORMED, "tensor '%.100s' is neither a vector nor a matrix", d->name);
+	for (size_t i = 0; i < d->rank; i++)
+		t->shape[i] = d->shape[d->rank - 1 - i];
+	return true;
+}
+
+/* Where row r of the result is in the file. */
+static size_t source_row(const Folder *f, Change change, size_t r)
+{
+	size_t D = f->D;
+	if (change == UNWOVEN) {
+		size_t part = r / (f->heads * D), head = r / D % f->heads;
+		return (head * 3 + part) * D + r % D;
+	}
+	return r / D * D + r % D / 2 + r % 2 * (D / 2);
+}
+
+static bool reorder_rows(const Folder *f, Change change, GgufTensor *t, Error *e)
+{
+	size_t rows = t->shape[t->rank - 1], row_bytes = t->bytes / rows;
+	size_t heads = change == TURNED_K ? f->kv_heads : f->heads,
+	       width = change == UNWOVEN ? 3 * f->D : f->D;
+	if (rows != heads * width || f->D % 2 != 0)
+		return fail(e, ERROR_MALFORMED, "has %zu rows for %zu heads of width %zu", rows, heads,
+		            width);
+	uint8_t *data = arena_new(&f->g->memory, t->bytes, 1, e);
+	if (data == NULL)
+		return false;
+	for (size_t r = 0; r < rows; r++)
+		memcpy(data + r * row_bytes, (const uint8_t *)t->data + source_row(f, change, r) * row_bytes,
+		       row_bytes);
+	t->data = data;
+	return true;
+}
+
+static bool transpose(const Folder *f, GgufTensor *t, Error *e)
+{
+	if (t->rank != 2)
+		return fail(e, ERROR_MALFORMED, "is no matrix");
+	size_t cols = t->shape[0], rows = t->shape[1], size = t->bytes / t->count;
+	uint8_t *data = arena_new(&f->g->memory, t->bytes, 1, e);
+	if (data == NULL)
+		return false;
+	for (size_t r = 0; r < rows; r++)
+		for (size_t c = 0; c < cols; c++)
+			memcpy(data + (c * rows + r) * size, (const uint8_t *)t->data + (r * cols + c) * size,
+			       size);
+	t->data = data;
+	t->shape[0] = rows;
+	t->shape[1] = cols;
+	return true;
+}
+
+static bool add_one(const Folder *f, GgufTensor *t, Error *e)
+{
+	size_t bytes;
+	if (!memory_product(t->count, sizeof(float), &bytes, e))
+		return false;
+	float *data = arena_new(&f->g->memory, t->count, sizeof *data, e);
+	if (data == NULL)
+		return false;
+	gguf_expand(t, data);
+	for (size_t i = 0; i < t->count; i++)
+		data[i] += 1;
+	t->type = GGML_F32;
+	t->bytes = bytes;
+	t->data = data;
+	return true;
+}
+
+static bool change_tensor(const Folder *f, Change change, GgufTensor *t, Error *e)
+{
+	if (change == PLUS_ONE)
+		return add_one(f, t, e);
+	if (change == TRANSPOSED)
+		return transpose(f, t, e);
+	return change == SAME || reorder_rows(f, change, t, e);
+}
+
+/* Tied embeddings may be stored under either name, or under both. */
+static bool is_alias(const Folder *f, char *ours)
+{
+	static const char embedding[] = "token_embd.weight";
+	const json_t *tied = config_at(f, "tie_word_embeddings");
+	bool ties = tied ? json_is_true(tied) : f->architecture->learned || f->architecture->scaled;
+	if (ties && strcmp(ours, "output.weight") == 0)
+		strcpy(ours, embedding);
+	return ties && strcmp(ours, embedding) == 0 && gguf_tensor(f->g, embedding) != NULL;
+}
+
+static bool take_tensor(const Folder *f, const DocumentTensor *d, Error *e)
+{
+	GgufTensor t;
+	char ours[128];
+	const Rule *rule = rule_of(f, d->name, ours, sizeof ours);
+	if (rule == NULL)
+		return fail(e, ERROR_MALFORMED,
+		            "tensor '%.100s' is no part of a model of type %s as it is supported", d->name,
+		            f->architecture->name);
+	if (rule->change == LEFT_OUT || is_alias(f, ours))
+		return true;
+	if (!describe(d, &t, e))
+		return false;
+	if (!change_tensor(f, rule->change, &t, e))
+		return fail_in(e, "tensor '%.100s'", d->name);
+	return gguf_append(f->g, ours, &t, e);
+}
+
+static bool take_file(const Folder *f, const char *name, Error *e)
+{
+	Gguf *g = f->g;
+	char *path = path_of(f, name, e);
+	size_t capacity = g->document_count;
+	bool done = path != NULL &&
+	            memory_grow(&g->documents, &capacity, g->document_count + 1, sizeof *g->documents, e) &&
+	            (g->documents[g->document_count] = document_map(path, e)) != NULL;
+	if (done) {
+		const Document *d = g->documents[g->document_count++];
+		for (size_t i = 0; done && i < document_count(d); i++)
+			done = take_tensor(f, document_at(d, i), e) || fail_in(e, "%s", path);
+	}
+	memory_free(path);
+	return done;
+}
+
+/* All files that the index names, each once. */
+static bool take_shards(const Folder *f, Error *e)
+{
+	static const char index_name[] = "model.safetensors.index.json";
+	json_t *index = load_json(f, index_name, e), *file;
+	const char *tensor;
+	Vocabulary files = {0};
+	bool done = index != NULL;
+	json_object_foreach(json_object_get(index, "weight_map"), tensor, file)
+	{
+		const char *name = json_string_value(file);
+		if (done && (name == NULL || strchr(name, '/') != NULL))
+			done = fail(e, ERROR_MALFORMED, "%s/%s: tensor '%.100s' is in no file of the folder",
+			            f->directory, index_name, tensor);
+		done = done && vocabulary_add(&files, (Text){name, strlen(name) + 1}, e) >= 0;
+	}
+	for (size_t i = 0; done && i < files.strings.count; i++)
+		done = take_file(f, strings_at(&files.strings, i).data, e);
+	vocabulary_free(&files);
+	json_decref(index);
+	return done;
+}
+
+static bool file_exists(const Folder *f, const char *name, Error *e)
+{
+	char *path = path_of(f, name, e);
+	FILE *file = path ? fopen(path, "rb") : NULL;
+	if (file != NULL)
+		fclose(file); /* was only read from: nothing can be lost */
+	memory_free(path);
+	return file != NULL;
+}
+
+/* Llama 3's table of divisors (meta-llama/llama-models, apply_scaling): what is slower than the old
+ * context goes `factor` times slower, what is much faster stays, and between them it is a mixture. */
+static bool add_divisors(const Folder *f, Error *e)
+{
+	const json_t *s = scaling_of(f), *type = json_object_get(s, "rope_type");
+	const char *name = json_string_value(type ? type : json_object_get(s, "type"));
+	if (name == NULL || strcmp(name, "llama3") != 0)
+		return true;
+	double factor = json_number_value(json_object_get(s, "factor")),
+	       low = json_number_value(json_object_get(s, "low_freq_factor")),
+	       high = json_number_value(json_object_get(s, "high_freq_factor")),
+	       old = json_number_value(json_object_get(s, "original_max_position_embeddings"));
+	const json_t *own = json_object_get(s, "rope_theta"), *base = own ? own : config_at(f, "rope_theta");
+	if (!(factor >= 1 && low > 0 && high > low && old > 0))
+		return fail(e, ERROR_MALFORMED,
+		            "config.json: the scaling 'llama3' of rotary positions makes no sense");
+	GgufTensor t = {
+	    .type = GGML_F32, .rank = 1, .count = f->turned / 2, .bytes = f->turned / 2 * sizeof(float)};
+	t.shape[0] = t.count;
+	float *divisors = arena_new(&f->g->memory, t.count, sizeof *divisors, e);
+	for (size_t i = 0; divisors != NULL && i < t.count; i++) {
+		double theta = json_is_number(base) ? json_number_value(base) : 10000;
+		double turns = old * pow(theta, -2.0 * (double)i / (double)f->turned) / (2 * M_PI);
+		double smooth = fmin(fmax((turns - low) / (high - low), 0), 1);
+		divisors[i] = (float)(1 / ((1 - smooth) / factor + smooth));
+	}
+	t.data = divisors;
+	return divisors != NULL && gguf_append(f->g, "rope_freqs.weight", &t, e);
+}
+
+/* What the files say, in the order of their names. */
+static void hash_folder(Gguf *g)
+{
+	g->hash = XXH64(g->bytes, g->size, 0);
+	for (size_t i = 0; i < gguf_tensor_count(g); i++) {
+		const GgufTensor *t = gguf_tensor_at(g, i);
+		g->hash = XXH64(t->name, strlen(t->name), g->hash);
+		g->hash = XXH64(t->data, t->bytes, g->hash);
+	}
+}
+
+static bool open_folder(Folder *f, Error *e)
+{
+	if (!read_config(f, e))
+		return fail_in(e, "%s", f->directory);
+	if ((f->g = gguf_of_keys(f->directory, f->keys, e)) == NULL)
+		return false;
+	bool single = file_exists(f, "model.safetensors", e);
+	if (!(single ? take_file(f, "model.safetensors", e) : take_shards(f, e)) || !add_divisors(f, e))
+		return false;
+	hash_folder(f->g);
+	return true;
+}
+
+Gguf *huggingface_open(const char *directory, Error *e)
+{
+	Folder f = {.directory = directory};
+	bool done = open_folder(&f, e);
+	json_decref(f.config);
+	gguf_writer_free(f.keys);
+	if (done)
+		return f.g;
+	gguf_close(f.g);
+	return NULL;
+}
