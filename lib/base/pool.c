@@ -3,42 +3,83 @@
 #include "base/memory.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
+/* A run is set up, and entered by threads, under the lock; tasks are taken without it.  `inside` counts the
+ * threads that may still take some of the run, so nobody sets up the next before it is 0. */
 struct Pool {
 	pthread_t *threads;
 	size_t started; /* threads besides the caller's */
 	pthread_mutex_t lock;
 	pthread_cond_t work_ready, work_done;
+	size_t asleep;
+	bool stopping;
 	void (*work)(void *, size_t);
 	void *context;
-	size_t tasks, next, unfinished;
-	bool stopping;
+	size_t tasks;
+	atomic_size_t next, run, inside;
 };
 
-/* Takes tasks until none is left to start.  Called with the lock held. */
+/* How long a thread looks for the next run before it sleeps: runs of a few microseconds each follow one
+ * another while a model decodes, and waking up takes longer than that. */
+enum { LOOKS = 4096 };
+
+static void rest(void)
+{
+#if defined __x86_64__
+	__builtin_ia32_pause();
+#endif
+}
+
 static void take_tasks(Pool *pool)
 {
-	while (pool->next < pool->tasks) {
-		size_t task = pool->next++;
-		pthread_mutex_unlock(&pool->lock);
+	size_t task;
+	while ((task = atomic_fetch_add_explicit(&pool->next, 1, memory_order_relaxed)) < pool->tasks)
 		pool->work(pool->context, task);
-		pthread_mutex_lock(&pool->lock);
-		if (--pool->unfinished == 0)
-			pthread_cond_broadcast(&pool->work_done);
+}
+
+/* Waits for a run after `last`, and enters it; the number of the run, or `last` where the pool stops. */
+static size_t enter(Pool *pool, size_t last)
+{
+	for (int i = 0; i < LOOKS && atomic_load_explicit(&pool->run, memory_order_relaxed) == last; i++)
+		rest();
+	pthread_mutex_lock(&pool->lock);
+	pool->asleep++;
+	while (!pool->stopping && atomic_load(&pool->run) == last)
+		pthread_cond_wait(&pool->work_ready, &pool->lock);
+	pool->asleep--;
+	if (!pool->stopping) {
+		last = atomic_load(&pool->run);
+		atomic_fetch_add(&pool->inside, 1);
 	}
+	pthread_mutex_unlock(&pool->lock);
+	return last;
+}
+
+static void leave(Pool *pool)
+{
+	if (atomic_fetch_sub(&pool->inside, 1) > 1)
+		return;
+	pthread_mutex_lock(&pool->lock);
+	pthread_cond_signal(&pool->work_done);
+	pthread_mutex_unlock(&pool->lock);
 }
 
 static void *thread_main(void *argument)
 {
 	Pool *pool = argument;
-	pthread_mutex_lock(&pool->lock);
-	while (!pool->stopping) {
+	for (size_t run = 0, next; (next = enter(pool, run)) != run; run = next) {
 		take_tasks(pool);
-		if (!pool->stopping)
-			pthread_cond_wait(&pool->work_ready, &pool->lock);
+		leave(pool);
 	}
-	pthread_mutex_unlock(&pool->lock);
 	return NULL;
+}
+
+/* Until no other thread is inside; the lock is held, and still is. */
+static void wait_outside(Pool *pool)
+{
+	while (atomic_load(&pool->inside) > 0)
+		pthread_cond_wait(&pool->work_done, &pool->lock);
 }
 
 /* Matrix products lay out blocks of three quarters of a MiB on the stack; a system's own size may be less. */
@@ -106,13 +147,19 @@ void pool_run(Pool *pool, size_t tasks, void (*work)(void *, size_t), void *cont
 	if (tasks == 0)
 		return;
 	pthread_mutex_lock(&pool->lock);
+	wait_outside(pool); /* a thread may have come late to the run before */
 	pool->work = work;
 	pool->context = context;
-	pool->tasks = pool->unfinished = tasks;
-	pool->next = 0;
-	pthread_cond_broadcast(&pool->work_ready);
+	pool->tasks = tasks;
+	atomic_store(&pool->next, 0);
+	atomic_fetch_add(&pool->run, 1);
+	if (pool->asleep > 0)
+		pthread_cond_broadcast(&pool->work_ready);
+	pthread_mutex_unlock(&pool->lock);
 	take_tasks(pool);
-	while (pool->unfinished > 0)
-		pthread_cond_wait(&pool->work_done, &pool->lock);
+	for (int i = 0; i < LOOKS && atomic_load(&pool->inside) > 0; i++)
+		rest();
+	pthread_mutex_lock(&pool->lock);
+	wait_outside(pool);
 	pthread_mutex_unlock(&pool->lock);
 }
