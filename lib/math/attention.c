@@ -218,15 +218,10 @@ static size_t most_keys(const Attention *a)
 }
 
 /* What a pass needs for a tile; `backward`: the way back, too. */
-typedef struct {
-	float *p, *dp, *spare;
-	uint8_t *buckets;
-} Room;
-
-static bool room_new(Room *room, const Attention *a, bool backward, Arena *scratch, Error *e)
+static bool room_new(AttentionRoom *room, const Attention *a, bool backward, Arena *scratch, Error *e)
 {
 	size_t keys = most_keys(a);
-	*room = (Room){.p = arena_new(scratch, keys * TILE, sizeof(float), e),
+	*room = (AttentionRoom){.p = arena_new(scratch, keys * TILE, sizeof(float), e),
 	               .dp = arena_new(scratch, backward ? keys * TILE : 0, sizeof(float), e),
 	               .spare = arena_new(scratch, keys, sizeof(float), e),
 	               .buckets = arena_new(scratch, a->bias.time ? keys * TILE : 0, 1, e)};
@@ -241,36 +236,53 @@ static void fill_buckets(const Attention *a, const Tile *t, uint8_t *buckets)
 		             buckets + r * t->keys);
 }
 
-/* d NULL: forward. */
-static bool pass(const Attention *a, const float *dout, const AttentionGradients *d, Arena *scratch, Error *e)
+/* Heads [from, to); d NULL: forward. */
+static void pass(const Attention *a, size_t from, size_t to, const float *dout, const AttentionGradients *d,
+                 const AttentionRoom *room)
 {
-	ArenaMark mark = arena_mark(scratch);
-	Room room;
-	if (!room_new(&room, a, d != NULL, scratch, e))
-		return false;
 	for (const AttentionSegment *s = a->segments; s < a->segments + a->segment_count; s++)
 		for (size_t first = 0; first < s->queries; first += TILE)
-			for (size_t head = 0; head < a->heads; head++) {
+			for (size_t head = from; head < to; head++) {
 				Tile tile = tile_at(a, s, head, first);
-				tile.buckets = room.buckets;
-				if (head == 0)
-					fill_buckets(a, &tile, room.buckets);
+				tile.buckets = room->buckets;
+				if (head == from)
+					fill_buckets(a, &tile, room->buckets);
 				if (d == NULL)
-					forward_tile(a, &tile, room.p);
+					forward_tile(a, &tile, room->p);
 				else
-					backward_tile(a, &tile, dout, d, room.p, room.dp, room.spare);
+					backward_tile(a, &tile, dout, d, room->p, room->dp, room->spare);
 			}
-	arena_rewind(scratch, mark);
-	return true;
+}
+
+bool attention_room(const Attention *a, AttentionRoom *room, Arena *scratch, Error *e)
+{
+	return room_new(room, a, false, scratch, e);
+}
+
+void attention_forward_heads(const Attention *a, size_t first, size_t count, const AttentionRoom *room)
+{
+	pass(a, first, first + count, NULL, NULL, room);
 }
 
 bool attention_forward(const Attention *a, Arena *scratch, Error *e)
 {
-	return pass(a, NULL, NULL, scratch, e);
+	ArenaMark mark = arena_mark(scratch);
+	AttentionRoom room;
+	if (!room_new(&room, a, false, scratch, e))
+		return false;
+	pass(a, 0, a->heads, NULL, NULL, &room);
+	arena_rewind(scratch, mark);
+	return true;
 }
 
 bool attention_backward(const Attention *a, const float *dout, const AttentionGradients *d, Arena *scratch,
                         Error *e)
 {
-	return pass(a, dout, d, scratch, e);
+	ArenaMark mark = arena_mark(scratch);
+	AttentionRoom room;
+	if (!room_new(&room, a, true, scratch, e))
+		return false;
+	pass(a, 0, a->heads, dout, d, &room);
+	arena_rewind(scratch, mark);
+	return true;
 }

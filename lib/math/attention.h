@@ -54,6 +54,15 @@ typedef struct {
  * back to it. */
 bool attention_forward(const Attention *a, Arena *scratch, Error *e);
 
+/* The same by heads [first, first + count), each in any order and from any thread that has a room of its own
+ * (in the arena until that is rewound). */
+typedef struct {
+	float *p, *dp, *spare;
+	uint8_t *buckets;
+} AttentionRoom;
+bool attention_room(const Attention *a, AttentionRoom *room, Arena *scratch, Error *e);
+void attention_forward_heads(const Attention *a, size_t first, size_t count, const AttentionRoom *room);
+
 /* Gradients, of the shapes of what they are of, to be added to; each may be NULL. */
 typedef struct {
 	float *q, *k, *v, *position, *time;

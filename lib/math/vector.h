@@ -64,6 +64,16 @@ void attention_bias_add(float *x, float scale, size_t n, const float *position, 
 void gelu_forward(const float *x, size_t n, float *y);
 void gelu_backward(const float *x, const float *dy, size_t n, float *dx);
 
+/* Attention of `group` heads, that share a key head, of one row over `count` rows of a cache, by their numbers
+ * in `seen`: o = softmax(cap · tanh(scale · q kᵀ / cap)) v, cap 0: none.  q, o: [group, D]; k, v: row i begins
+ * at i · stride; scores: [group, count], room. */
+typedef struct {
+	size_t group, D, stride;
+	float scale, cap;
+} CachedHeads;
+void attention_cached(const CachedHeads *h, const float *q, const float *k, const float *v,
+                      const int32_t *seen, size_t count, float *scores, float *o);
+
 /* Dropout: y = x + keep(i) · z / (1 - rate); keep(i) is a function of key and i
  * alone, so nothing is stored for the way back: dz += keep(i) · dy / (1 - rate).
  * forward with x == NULL reads as zero; y may be x. */

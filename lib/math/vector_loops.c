@@ -10,13 +10,18 @@
 
 #include <math.h>
 
-float LOOP(vector_dot)(const float *restrict a, const float *restrict b, size_t n)
+static inline float dot(const float *restrict a, const float *restrict b, size_t n)
 {
 	float sum = 0;
 #pragma omp simd reduction(+ : sum)
 	for (size_t i = 0; i < n; i++)
 		sum += a[i] * b[i];
 	return sum;
+}
+
+float LOOP(vector_dot)(const float *restrict a, const float *restrict b, size_t n)
+{
+	return dot(a, b, n);
 }
 
 float LOOP(vector_maximum)(const float *x, size_t n)
@@ -343,6 +348,42 @@ void LOOP(softcap_backward)(const float *restrict y, float cap, float *restrict 
 {
 	for (size_t i = 0; i < n; i++)
 		dy[i] *= 1.0f - (y[i] / cap) * (y[i] / cap);
+}
+
+/* o += p[0] a + p[1] b + p[2] c + p[3] d */
+static void add_four(float *restrict o, const float p[4], const float *restrict a, const float *restrict b,
+                     const float *restrict c, const float *restrict d, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		o[i] += (p[0] * a[i] + p[1] * b[i]) + (p[2] * c[i] + p[3] * d[i]);
+}
+
+void LOOP(attention_cached)(const CachedHeads *h, const float *q, const float *k, const float *v,
+                            const int32_t *seen, size_t count, float *scores, float *o)
+{
+	for (size_t j = 0; j < count; j++)
+		for (size_t g = 0; g < h->group; g++)
+			scores[g * count + j] =
+			    h->scale * dot(q + g * h->D, k + (size_t)seen[j] * h->stride, h->D);
+	for (size_t g = 0; g < h->group; g++) {
+		float *p = scores + g * count, *y = o + g * h->D;
+		if (h->cap > 0)
+			LOOP(softcap_forward)(p, 1, h->cap, count);
+		float sum = LOOP(vector_exp)(p, 1, LOOP(vector_maximum)(p, count), count);
+		LOOP(vector_scale)(p, 1 / sum, count);
+		memset(y, 0, h->D * sizeof *y);
+	}
+	for (size_t j = 0; j < count; j += 4)
+		for (size_t g = 0; g < h->group; g++) {
+			float p[4] = {0};
+			const float *rows[4];
+			for (size_t i = 0; i < 4; i++) {
+				size_t at = j + i < count ? j + i : j;
+				rows[i] = v + (size_t)seen[at] * h->stride;
+				p[i] = j + i < count ? scores[g * count + j + i] : 0;
+			}
+			add_four(o + g * h->D, p, rows[0], rows[1], rows[2], rows[3], h->D);
+		}
 }
 
 /* 1 / (1 - rate) where element i is kept, else 0.  A 32-bit finaliser (two

@@ -52,6 +52,10 @@
 	  (x, scale, n, position, distances, first, time, buckets))                                          \
 	X(void, gelu_forward, (const float *x, size_t n, float *y), (x, n, y))                               \
 	X(void, gelu_backward, (const float *x, const float *dy, size_t n, float *dx), (x, dy, n, dx))       \
+	X(void, attention_cached,                                                                            \
+	  (const CachedHeads *h, const float *q, const float *k, const float *v, const int32_t *seen,        \
+	   size_t count, float *scores, float *o),                                                           \
+	  (h, q, k, v, seen, count, scores, o))                                                              \
 	X(void, dropout_forward,                                                                             \
 	  (const float *x, const float *z, float rate, uint32_t key, size_t n, float *y),                    \
 	  (x, z, rate, key, n, y))                                                                           \

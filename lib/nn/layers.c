@@ -132,26 +132,6 @@ void cache_free(KeyValueCache *c)
 	*c = (KeyValueCache){0};
 }
 
-/* One row and head of attention over rows of the cache. */
-static void attend_cached(const AttentionLayer *a, const float *q, const float *k, const float *v,
-                          const int32_t *seen, size_t count, float *scores, float *o)
-{
-	const LayerShape *s = &a->shape;
-	size_t D = s->D, width = s->kv_heads * D,
-	       before = s->window > 0 && count > s->window ? count - s->window : 0;
-	float scale = s->scale > 0 ? s->scale : 1 / sqrtf((float)D);
-	seen += before;
-	count -= before;
-	for (size_t i = 0; i < count; i++)
-		scores[i] = scale * vector_dot(q, k + (size_t)seen[i] * width, D);
-	if (s->cap > 0)
-		softcap_forward(scores, 1, s->cap, count);
-	float sum = vector_exp(scores, 1, vector_maximum(scores, count), count);
-	memset(o, 0, D * sizeof *o);
-	for (size_t i = 0; i < count; i++)
-		vector_add_scaled(o, scores[i] / sum, v + (size_t)seen[i] * width, D);
-}
-
 static void store_in_cache(const Sequence *s, size_t layer, const Tensor *k, const Tensor *v)
 {
 	size_t width = k->cols, bytes = width * sizeof(float);
@@ -161,22 +141,52 @@ static void store_in_cache(const Sequence *s, size_t layer, const Tensor *k, con
 	}
 }
 
+/* The rows of a batch, a key head each by turns. */
+typedef struct {
+	const LayerShape *shape;
+	const Sequence *sequence;
+	CachedHeads heads;
+	const float *q, *k, *v;
+	float *o, *scores; /* scores: [rows · kv_heads, group, most] */
+	size_t most;
+} Cached;
+
+static void attend_cached(void *context, size_t first, size_t count)
+{
+	const Cached *c = context;
+	const Sequence *s = c->sequence;
+	size_t kv_heads = c->shape->kv_heads, width = c->heads.group * c->heads.D, window = c->shape->window;
+	for (size_t i = first; i < first + count; i++) {
+		size_t row = i / kv_heads, head = i % kv_heads, at = i * width;
+		size_t seen = s->seen_count[row], before = window > 0 && seen > window ? seen - window : 0;
+		attention_cached(&c->heads, c->q + at, c->k + head * c->heads.D, c->v + head * c->heads.D,
+		                 s->seen[row] + before, seen - before, c->scores + i * c->heads.group * c->most,
+		                 c->o + at);
+	}
+}
+
 static Tensor *cached_attention(Tape *t, const AttentionLayer *a, const Tensor *q, const Sequence *s,
                                 size_t layer)
 {
-	size_t D = a->shape.D, group = a->shape.heads / a->shape.kv_heads, most = 0;
-	const float *keys = s->cache->k[layer], *values = s->cache->v[layer];
+	const LayerShape *l = &a->shape;
+	Cached c = {.shape = l,
+	            .sequence = s,
+	            .heads = {l->heads / l->kv_heads, l->D, l->kv_heads * l->D,
+	                      l->scale > 0 ? l->scale : 1 / sqrtf((float)l->D), l->cap},
+	            .q = q->value,
+	            .k = s->cache->k[layer],
+	            .v = s->cache->v[layer],
+	            .most = 1};
 	for (size_t i = 0; i < q->rows; i++)
-		most = s->seen_count[i] > most ? s->seen_count[i] : most;
+		c.most = s->seen_count[i] > c.most ? s->seen_count[i] : c.most;
 	Tensor *y = tape_tensor(t, q->rows, q->cols, false);
-	float *scores = arena_new(&t->arena, most, sizeof *scores, &t->error);
-	if (y == NULL || scores == NULL)
+	ArenaMark mark = arena_mark(&t->scratch);
+	c.scores = arena_new(&t->scratch, q->rows * l->heads, c.most * sizeof *c.scores, &t->error);
+	if (y == NULL || c.scores == NULL)
 		return NULL;
-	for (size_t i = 0; i < q->rows; i++)
-		for (size_t h = 0; h < a->shape.heads; h++)
-			attend_cached(a, q->value + i * q->cols + h * D, keys + h / group * D,
-			              values + h / group * D, s->seen[i], s->seen_count[i], scores,
-			              y->value + i * q->cols + h * D);
+	c.o = y->value;
+	tape_spread(t, q->rows * l->kv_heads, 1, attend_cached, &c);
+	arena_rewind(&t->scratch, mark);
 	return y;
 }
 

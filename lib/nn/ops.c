@@ -36,13 +36,27 @@ static void linear_backward(Tape *t, const void *context)
 		     (Operand){l->x->value, in, false}, true, dw, in);
 }
 
+typedef struct {
+	GemmPrecision precision;
+	const Tensor *x, *y;
+	const Parameter *w;
+} Product;
+
+/* Columns [first, first + count) of y. */
+static void multiply(void *context, size_t first, size_t count)
+{
+	const Product *p = context;
+	PackedPart part = {&p->w->forward, 0, first, p->w->cols, count};
+	gemm_packed(p->precision, p->x->rows, (Operand){p->x->value, p->x->cols, false}, part, false,
+	            p->y->value + first, p->y->cols);
+}
+
 Tensor *tape_linear(Tape *t, Tensor *x, Parameter *w)
 {
 	Tensor *y = x ? tape_tensor(t, x->rows, w->rows, needs(x) || w->trains) : NULL;
 	if (y == NULL)
 		return NULL;
-	gemm_packed(t->precision, x->rows, (Operand){x->value, x->cols, false}, packed_whole(&w->forward),
-	            false, y->value, w->rows);
+	tape_spread(t, w->rows, PACKED_UNIT, multiply, &(Product){t->precision, x, y, w});
 	if (needs(y))
 		tape_record(t, y, linear_backward, &(Linear){x, y, w}, sizeof(Linear));
 	return y;
@@ -123,7 +137,18 @@ typedef struct {
 	Parameter *parameter; /* that g is of, or NULL */
 	float *inverse;
 	size_t rows, C; /* of the pieces */
+	float eps;
 } Norm;
+
+/* Rows that are worth a thread of their own. */
+enum { PART = 16 };
+
+static void norm_rows(void *context, size_t first, size_t count)
+{
+	const Norm *n = context;
+	size_t at = first * n->C;
+	rmsnorm_forward(n->x->value + at, n->g, n->eps, count, n->C, n->y->value + at, n->inverse + first);
+}
 
 static void norm_backward(Tape *t, const void *context)
 {
@@ -140,9 +165,10 @@ static Tensor *norm(Tape *t, Tensor *x, size_t C, const float *g, Parameter *par
 	float *inverse = y ? arena_new(&t->arena, rows, sizeof *inverse, &t->error) : NULL;
 	if (inverse == NULL)
 		return NULL;
-	rmsnorm_forward(x->value, g, eps, rows, C, y->value, inverse);
+	Norm n = {x, y, g, parameter, inverse, rows, C, eps};
+	tape_spread(t, rows, PART, norm_rows, &n);
 	if (needs(y))
-		tape_record(t, y, norm_backward, &(Norm){x, y, g, parameter, inverse, rows, C}, sizeof(Norm));
+		tape_record(t, y, norm_backward, &n, sizeof n);
 	return y;
 }
 
@@ -191,9 +217,17 @@ Tensor *tape_normalize(Tape *t, Tensor *x, float length)
 /* y = f(gate) · up */
 typedef struct {
 	Tensor *gate, *up, *y;
+	void (*forward)(const float *gate, const float *up, size_t n, float *y);
 	void (*backward)(const float *gate, const float *up, const float *dy, size_t n, float *dgate,
 	                 float *dup);
 } Gated;
+
+static void gated_rows(void *context, size_t first, size_t count)
+{
+	const Gated *s = context;
+	size_t at = first * s->y->cols;
+	s->forward(s->gate->value + at, s->up->value + at, count * s->y->cols, s->y->value + at);
+}
 
 static void gated_back(Tape *t, const void *context)
 {
@@ -220,9 +254,10 @@ static Tensor *gated(Tape *t, Tensor *gate, Tensor *up,
 	Tensor *y = gate && up ? tape_tensor(t, up->rows, up->cols, needs(gate) || needs(up)) : NULL;
 	if (y == NULL)
 		return NULL;
-	forward(gate->value, up->value, y->rows * y->cols, y->value);
+	Gated s = {gate, up, y, forward, backward};
+	tape_spread(t, y->rows, PART, gated_rows, &s);
 	if (needs(y))
-		tape_record(t, y, gated_back, &(Gated){gate, up, y, backward}, sizeof(Gated));
+		tape_record(t, y, gated_back, &s, sizeof s);
 	return y;
 }
 
@@ -440,17 +475,20 @@ typedef struct {
 	const int32_t *positions;
 } Turn;
 
-static void turn(const Turn *u, float *x, float direction)
+static void turn_rows(void *context, size_t first, size_t count)
 {
+	const Turn *u = context;
 	const Rotary *r = u->rotary;
-	rotary_apply(x, u->x->rows, u->x->cols / r->D, &r->tables, u->positions, direction);
+	rotary_apply(u->x->value + first * u->x->cols, count, u->x->cols / r->D, &r->tables,
+	             u->positions + first, 1);
 }
 
 static void rotary_backward(Tape *t, const void *context)
 {
 	const Turn *u = context;
+	const Rotary *r = u->rotary;
 	(void)t;
-	turn(u, u->x->gradient, -1);
+	rotary_apply(u->x->gradient, u->x->rows, u->x->cols / r->D, &r->tables, u->positions, -1);
 }
 
 Tensor *tape_rotary(Tape *t, Tensor *x, const Rotary *rotary, const int32_t *positions)
@@ -458,7 +496,7 @@ Tensor *tape_rotary(Tape *t, Tensor *x, const Rotary *rotary, const int32_t *pos
 	if (x == NULL)
 		return NULL;
 	Turn u = {x, rotary, positions};
-	turn(&u, x->value, 1);
+	tape_spread(t, x->rows, PART, turn_rows, &u);
 	if (needs(x))
 		tape_record(t, x, rotary_backward, &u, sizeof u);
 	return x;
@@ -482,6 +520,33 @@ static void attention_back(Tape *t, const void *context)
 	};
 	if (t->error.code == ERROR_NONE)
 		attention_backward(&d->a, d->y->gradient, &gradients, &t->scratch, &t->error);
+}
+
+/* Heads by parts, each in room of its own. */
+typedef struct {
+	const Attention *a;
+	AttentionRoom *rooms; /* by head */
+} Heads;
+
+static void attend_heads(void *context, size_t first, size_t count)
+{
+	const Heads *h = context;
+	attention_forward_heads(h->a, first, count, &h->rooms[first]);
+}
+
+static bool attend(Tape *t, const Attention *a)
+{
+	if (t->pool == NULL)
+		return attention_forward(a, &t->scratch, &t->error);
+	ArenaMark mark = arena_mark(&t->scratch);
+	AttentionRoom *rooms = arena_new(&t->scratch, a->heads, sizeof *rooms, &t->error);
+	for (size_t head = 0; rooms != NULL && head < a->heads; head++)
+		if (!attention_room(a, &rooms[head], &t->scratch, &t->error))
+			return false;
+	if (rooms != NULL)
+		tape_spread(t, a->heads, 1, attend_heads, &(Heads){a, rooms});
+	arena_rewind(&t->scratch, mark);
+	return rooms != NULL;
 }
 
 static bool trains(const Parameter *p)
@@ -530,7 +595,7 @@ Tensor *tape_attention(Tape *t, Tensor *q, Tensor *k, Tensor *v, size_t heads, s
 	              .y = y,
 	              .position = terms->position,
 	              .time = terms->time};
-	if (!attention_forward(&d.a, &t->scratch, &t->error))
+	if (!attend(t, &d.a))
 		return NULL;
 	if (needs(y))
 		tape_record(t, y, attention_back, &d, sizeof d);

@@ -138,3 +138,30 @@ Tensor *tape_constant(Tape *t, float *value, size_t rows, size_t cols)
 	*x = (Tensor){.rows = rows, .cols = cols, .value = value};
 	return x;
 }
+
+typedef struct {
+	void (*work)(void *context, size_t first, size_t count);
+	void *context;
+	size_t count, size; /* of a part */
+} Spread;
+
+static void spread_part(void *context, size_t part)
+{
+	const Spread *s = context;
+	size_t first = part * s->size, left = s->count - first;
+	s->work(s->context, first, left < s->size ? left : s->size);
+}
+
+void tape_spread(Tape *t, size_t count, size_t unit, void (*work)(void *context, size_t first, size_t count),
+                 void *context)
+{
+	/* Two parts a thread: one that is held up leaves its second to the others. */
+	size_t parts = t->pool ? 2 * pool_threads(t->pool) : 1, units = (count + unit - 1) / unit;
+	size_t size = (units + parts - 1) / parts * unit;
+	if (t->pool == NULL || pool_threads(t->pool) == 1 || count <= unit) {
+		work(context, 0, count);
+		return;
+	}
+	Spread s = {work, context, count, size};
+	pool_run(t->pool, (count + size - 1) / size, spread_part, &s);
+}

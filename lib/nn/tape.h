@@ -27,6 +27,7 @@ typedef struct {
 	TapeStep *last;
 	SpareGradient *spare;
 	bool training; /* record, drop out */
+	Pool *pool;    /* for operations forward; NULL: the calling thread alone */
 	GemmPrecision precision;
 	size_t lane;
 	uint64_t random_key; /* of dropout: to be set anew for each step and shard */
@@ -60,5 +61,10 @@ void tape_record(Tape *t, Tensor *y, void (*backward)(Tape *t, const void *conte
 float *tape_gradient(Tape *t, Tensor *x, bool *fresh);
 /* Adds y's gradient to x's; where that is new, x takes it over, and y has none any more. */
 void tape_pass_gradient(Tensor *y, Tensor *x);
+
+/* Calls work(context, first, count) for parts of [0, count) that begin at multiples of `unit`, side by side
+ * where the tape has a pool; what is computed must not depend on how they are cut. */
+void tape_spread(Tape *t, size_t count, size_t unit, void (*work)(void *context, size_t first, size_t count),
+                 void *context);
 
 #endif
