@@ -39,6 +39,7 @@ UNIT_TESTS   := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests
 MODEL_CHECKS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/models/check_*.c))
 BENCHES      := $(patsubst %.c,$(BUILD)/%,$(filter-out %/peak.c,$(wildcard tests/bench/*.c)))
 BIN          := $(addprefix $(BUILD)/bin/,$(TOOLS))
+COMMON       := $(patsubst %.c,$(BUILD)/%.o,$(filter-out cmd/ul-%,$(wildcard cmd/*.c)))
 SOURCES      := $(wildcard cmd/*.[ch] lib/*/*.[ch] tests/*/*.[ch])
 
 all: $(BIN)
@@ -91,7 +92,7 @@ $(BUILD)/libul.a: $(LIB_OBJECTS)
 	@rm -f $@
 	@ar rcs $@ $^
 
-$(BUILD)/bin/%: $(BUILD)/cmd/%.o $(BUILD)/cmd/tool.o $(BUILD)/cmd/training.o $(BUILD)/libul.a
+$(BUILD)/bin/%: $(BUILD)/cmd/%.o $(COMMON) $(BUILD)/libul.a
 	@mkdir -p $(@D)
 	$(CC) $(SANITIZER) $(LDFLAGS) -o $@ $^ $(LIBS)
 

@@ -1,16 +1,13 @@
 /* ul-gen: models and a dataset in, answers out: JSON lines of ranked items, or text. */
 #include "math/gemm.h"
-#include "stream/output.h"
-#include "tool.h"
-#include "user/answer.h"
+#include "probe.h"
+#include "texts.h"
 
-#include <jansson.h>
-#include <stdlib.h>
 #include <string.h>
 
 static const Tool tool = {
     .name = "ul-gen",
-    .synopsis = "[OPTION]... {-m ENCODER | --llm GGUF | --baseline NAME} [DATA]",
+    .synopsis = "[OPTION]... {-m ENCODER | --llm LLM | --baseline NAME} [DATA]",
     .summary =
         "Answers for each user of a dataset: the K items that come next, ranked by the user encoder (-m),\n"
         "by an LLM with the user's adapter (--llm -m -a) or without a user (--llm), or by a simple\n"
@@ -21,10 +18,10 @@ static const Tool tool = {
 };
 
 typedef struct {
-	const char *model, *llm, *adapter, *baseline, *prompt, *query, *split, *format, *output;
-	int64_t at, history, rank, beam, limit, predict, top_k;
-	double temperature, top_p;
-	bool keep_seen;
+	const char *model, *llm, *adapter, *baseline, *query, *split, *ids, *output;
+	int64_t at, history, rank, beam, limit;
+	bool keep_seen, tokenize, logits;
+	TextSettings text;
 	CommonOptions common;
 } Settings;
 
@@ -39,6 +36,7 @@ typedef struct {
 	EncoderRanker by_encoder;
 	BaselineRanker by_baseline;
 	Answerer answerer;
+	TextWriter texts;
 	Strings names; /* of the ranked catalogue */
 	Strings own;   /* of the data's, for people */
 	Pool *pool;
@@ -52,22 +50,34 @@ static Part part_of(const char *split)
 	return part;
 }
 
+static bool asks_for_text(const Settings *s)
+{
+	return s->text.prompt != NULL || s->text.prompts != NULL;
+}
+
 /* What was given and means nothing to what is asked. */
 static bool check_given(const Settings *s, const Option *table, size_t count, const StringList *operands,
                         Error *e)
 {
-	if (s->rank == 0 && !options_refuse(table, count, "query keep-seen beam format history", "--rank", e))
+	bool texts = asks_for_text(s);
+	if (s->rank == 0 && !options_refuse(table, count, "query keep-seen beam history", "--rank", e))
 		return false;
-	if (s->rank > 0 && !options_refuse(table, count, "n-predict temperature top-k top-p", "--prompt", e))
+	if (!texts &&
+	    !options_refuse(table, count,
+	                    "n-predict temperature top-k top-p min-p repeat-penalty beams stop batch",
+	                    "--prompt or --prompts", e))
+		return false;
+	if ((s->rank == 0 && (!texts || s->adapter != NULL)) &&
+	    !options_refuse(table, count, "format", "--rank, or --prompt without users", e))
 		return false;
 	if ((s->model == NULL || s->llm != NULL || strcmp(s->split, "all") != 0) &&
 	    !options_refuse(table, count, "at", "-m alone and --split all", e))
 		return false;
 	if (s->llm == NULL && !options_refuse(table, count, "query beam", "--llm", e))
 		return false;
-	if (s->prompt == NULL || s->adapter != NULL)
+	if (s->rank > 0 || s->adapter != NULL)
 		return true;
-	if (operands->count > 0)
+	if (operands->count > 0 && !s->tokenize)
 		return fail(e, ERROR_USAGE,
 		            "'%s' is not read: a --prompt knows users through an adapter alone (-m, -a)",
 		            operands->items[0]);
@@ -86,10 +96,19 @@ static bool check(const Settings *s, Error *e)
 	if (s->llm != NULL && s->model != NULL && s->adapter == NULL)
 		return fail(e, ERROR_USAGE,
 		            "an encoder and an LLM need the adapter that joins them: -a ADAPTER");
-	if ((s->rank > 0) == (s->prompt != NULL))
-		return fail(e, ERROR_USAGE, "what is asked? either --rank K or --prompt TEXT is needed");
-	if (s->prompt != NULL && s->llm == NULL)
+	int questions =
+	    (s->rank > 0) + (s->text.prompt != NULL) + (s->text.prompts != NULL) + s->tokenize + s->logits;
+	if (questions != 1)
+		return fail(
+		    e, ERROR_USAGE,
+		    "what is asked? one of --rank K, --prompt TEXT, --prompts FILE, --tokenize and --logits "
+		    "is needed");
+	if (s->rank == 0 && s->llm == NULL)
 		return fail(e, ERROR_USAGE, "only an LLM continues a --prompt: --llm GGUF is missing");
+	if (s->adapter != NULL && (s->text.prompts != NULL || s->tokenize || s->logits))
+		return fail(e, ERROR_USAGE, "an adapter (-a) goes with --rank or --prompt");
+	if (s->logits != (s->ids != NULL))
+		return fail(e, ERROR_USAGE, "--logits and --ids FILE go together");
 	return true;
 }
 
@@ -97,7 +116,8 @@ static bool check(const Settings *s, Error *e)
 static bool open_llm(const Settings *s, Parts *p, Error *e)
 {
 	const Dataset *data = p->reader ? dataset_of(p->reader) : NULL;
-	if (!answerer_new(&p->answerer, p->llm, p->adapter, data, s->prompt ? s->prompt : s->query, e))
+	if (!answerer_new(&p->answerer, p->llm, p->adapter, data, s->text.prompt ? s->text.prompt : s->query,
+	                  e))
 		return false;
 	if (p->adapter != NULL && !tool_check_data(&tool, &p->answerer.translation, s->common.quiet, e))
 		return false;
@@ -183,37 +203,6 @@ static void close_parts(Parts *p)
 	encoder_free(p->encoder);
 }
 
-/* JSON is UTF-8; what a model says need not be: bytes that are none become U+FFFD. */
-static json_t *json_text(Text t)
-{
-	Error e = {0};
-	Buffer b = {0};
-	json_t *json = NULL;
-	if (text_is_utf8(t))
-		return json_stringn(t.data ? t.data : "", t.size);
-	if (buffer_append(&b, t.data, t.size, &e) && buffer_append(&b, "", 1, &e)) {
-		for (size_t i = 0; i < t.size; i++)
-			b.data[i] = b.data[i] ? b.data[i] : 0xff;
-		char *text = document_text((const char *)b.data, &e);
-		json = text ? json_string(text) : NULL;
-		memory_free(text);
-	}
-	buffer_free(&b);
-	return json;
-}
-
-/* One object a line; takes over the object. */
-static bool write_line(Parts *p, json_t *object, Error *e)
-{
-	char *line = object ? json_dumps(object, JSON_REAL_PRECISION(7)) : NULL;
-	bool done = line != NULL ? output_write(&p->output, line, strlen(line), e) &&
-	                               output_write(&p->output, "\n", 1, e)
-	                         : fail(e, ERROR_FAILURE, "out of memory: no room for an answer");
-	free(line);
-	json_decref(object);
-	return done;
-}
-
 /* Whoever knows the target's time plays in a league of its own. */
 static bool knows_time(const Parts *p)
 {
@@ -225,17 +214,17 @@ static json_t *ranking_json(const Parts *p, const Dataset *data, const Dataset *
 {
 	json_t *items = json_array(), *titles = json_array(), *scores = json_array();
 	for (size_t i = 0; i < r->count; i++) {
-		json_array_append_new(items,
-		                      json_text(strings_at(&catalogue->items.strings, (size_t)r->items[i])));
-		json_array_append_new(titles, json_text(strings_at(&p->names, (size_t)r->items[i])));
+		json_array_append_new(
+		    items, json_of_text(strings_at(&catalogue->items.strings, (size_t)r->items[i])));
+		json_array_append_new(titles, json_of_text(strings_at(&p->names, (size_t)r->items[i])));
 		json_array_append_new(scores, json_real((double)r->scores[i]));
 	}
 	bool target = q->target >= ID_FIRST;
 	/* ul-eval keeps tasks apart. */
 	const char *task = knows_time(p) ? "next-item (query time)" : "next-item";
 	return json_pack("{s:o, s:s, s:o, s:o, s:o, s:o, s:o}", "user",
-	                 json_text(strings_at(&q->users->ids, q->user)), "task", task, "target",
-	                 target ? json_text(strings_at(&data->items.strings, (size_t)q->target))
+	                 json_of_text(strings_at(&q->users->ids, q->user)), "task", task, "target",
+	                 target ? json_of_text(strings_at(&data->items.strings, (size_t)q->target))
 	                        : json_null(),
 	                 "rank", r->rank != 0 ? json_integer((json_int_t)r->rank) : json_null(), "items",
 	                 items, "titles", titles, "scores", scores);
@@ -294,12 +283,12 @@ static bool write_some(const Settings *s, Parts *p, const Ranker *ranker, const 
 	if (!rank_users(ranker, data, users, part_of(s->split), (size_t)s->rank, most, next, p->pool,
 	                &answers, e))
 		return false;
-	bool done = true, text = strcmp(s->format, "text") == 0;
+	bool done = true, text = s->text.format != NULL && strcmp(s->text.format, "text") == 0;
 	for (size_t i = 0; done && i < answers.count; i++) {
 		const Query *q = &answers.queries[i];
 		const Ranking *r = &answers.answers[i];
 		done = text ? write_paragraph(s, p, q, r, e)
-		            : write_line(p, ranking_json(p, data, ranker->catalogue, q, r), e);
+		            : write_json_line(&p->output, ranking_json(p, data, ranker->catalogue, q, r), e);
 	}
 	*written += answers.count;
 	rankings_free(&answers);
@@ -325,25 +314,16 @@ static bool write_rankings(const Settings *s, Parts *p, const Ranker *ranker, co
 
 static bool write_texts(const Settings *s, Parts *p, const Users *users, size_t *written, Error *e)
 {
-	Sampling sampling = {s->temperature, (size_t)s->top_k, s->top_p, (size_t)s->predict,
-	                     (uint64_t)s->common.seed};
-	bool done = true;
-	for (size_t user = 0; done && user < users->count; user++) {
-		Query q;
-		Buffer text = {0};
-		sampling.seed = random_key((uint64_t)s->common.seed, *written); /* each user's own chance */
-		if ((s->limit > 0 && *written == (size_t)s->limit) ||
-		    !query_of(dataset_of(p->reader), users, user, part_of(s->split), &q))
-			continue;
-		done = answerer_generate(&p->answerer, &q, &sampling, &text, e) &&
-		       write_line(p,
-		                  json_pack("{s:o, s:s, s:o}", "user",
-		                            json_text(strings_at(&users->ids, user)), "task", "prompt",
-		                            "text", json_text((Text){(const char *)text.data, text.size})),
-		                  e);
-		++*written;
-		buffer_free(&text);
-	}
+	Query *questions = memory_new(users->count, sizeof *questions, e);
+	size_t count = 0;
+	bool done = questions != NULL;
+	for (size_t user = 0; done && user < users->count; user++)
+		if ((s->limit == 0 || *written + count < (size_t)s->limit) &&
+		    query_of(dataset_of(p->reader), users, user, part_of(s->split), &questions[count]))
+			count++;
+	done = done && texts_of_users(&p->texts, questions, count, *written, e);
+	*written += count;
+	memory_free(questions);
 	return done;
 }
 
@@ -377,21 +357,26 @@ static bool answer_all(const Settings *s, Parts *p, Error *e)
 	return true;
 }
 
+/* What the LLM itself makes of texts and tokens. */
+static bool probe(const Settings *s, const StringList *operands, Error *e)
+{
+	Parts p = {0};
+	if (s->tokenize)
+		return probe_tokens(s->llm, operands, s->output, e);
+	bool done = (p.llm = llm_load(s->llm, e)) != NULL &&
+	            (p.pool = pool_new((size_t)s->common.threads, e)) != NULL && pack(&p, e) &&
+	            probe_logits(p.llm, s->ids, s->output, p.pool, e);
+	close_parts(&p);
+	return done;
+}
+
 static bool generate(const Settings *s, const char *path, Error *e)
 {
 	Parts p = {0};
-	Buffer text = {0};
-	Sampling sampling = {s->temperature, (size_t)s->top_k, s->top_p, (size_t)s->predict,
-	                     (uint64_t)s->common.seed};
-	bool done = open_parts(s, path, &p, e);
-	if (done && p.reader == NULL)
-		done = buffer_append(&text, s->prompt, strlen(s->prompt), e) &&
-		       answerer_generate(&p.answerer, NULL, &sampling, &text, e) &&
-		       buffer_append(&text, "\n", 1, e) && output_write(&p.output, text.data, text.size, e);
-	else if (done)
-		done = answer_all(s, &p, e);
-	done = done && output_close(&p.output, e);
-	buffer_free(&text);
+	bool done = open_parts(s, path, &p, e) &&
+	            (s->rank > 0 || text_writer_new(&p.texts, &s->text, &p.answerer, &p.output, p.pool, e)) &&
+	            (p.reader == NULL ? texts_of_prompts(&p.texts, e) : answer_all(s, &p, e)) &&
+	            output_close(&p.output, e);
 	close_parts(&p);
 	return done;
 }
@@ -399,21 +384,21 @@ static bool generate(const Settings *s, const char *path, Error *e)
 int main(int argc, char **argv)
 {
 	Settings s = {.split = "test",
-	              .format = "jsonl",
 	              .at = -1,
 	              .history = 5,
 	              .beam = 64,
-	              .predict = 64,
-	              .temperature = 0,
-	              .top_p = 1};
+	              .text = {.most = 64, .top_p = 1, .penalty = 1, .beams = 1, .batch = 32}};
 	Option table[] = {
 	    [COMMON_OPTIONS] = {"model", 'm', OPTION_STRING, &s.model, "ENCODER", "the user encoder"},
-	    {"llm", 0, OPTION_STRING, &s.llm, "GGUF", "the language model"},
+	    {"llm", 0, OPTION_STRING, &s.llm, "LLM",
+	     "the language model: a GGUF file, or a Hugging Face folder"},
 	    {"adapter", 'a', OPTION_STRING, &s.adapter, "ADAPTER", "what joins the two, from ul-finetune"},
 	    {"baseline", 0, OPTION_CHOICE, &s.baseline, "most-popular|co-occurrence",
 	     "rank by counts of the training events: of items, or of what follows the user's last item"},
 	    {"rank", 0, OPTION_INTEGER, &s.rank, "K", "the K items that come next", 1, 1e6},
-	    {"prompt", 0, OPTION_STRING, &s.prompt, "TEXT", "text that the LLM continues"},
+	    {"prompt", 0, OPTION_STRING, &s.text.prompt, "TEXT", "text that the LLM continues"},
+	    {"prompts", 0, OPTION_STRING, &s.text.prompts, "FILE",
+	     "texts that the LLM continues, a line each (-: standard input)", .input = true},
 	    {"query", 0, OPTION_STRING, &s.query, "TEXT",
 	     "with --rank: ask this (default: what the adapter was trained with)"},
 	    {"split", 0, OPTION_CHOICE, &s.split, "test|val|train|all",
@@ -426,16 +411,31 @@ int main(int argc, char **argv)
 	    {"beam", 0, OPTION_INTEGER, &s.beam, "N",
 	     "name beginnings that go on at each depth of the trie (default 64); 0: all, which is exact", 0,
 	     1e6},
-	    {"n-predict", 0, OPTION_INTEGER, &s.predict, "N",
+	    {"n-predict", 0, OPTION_INTEGER, &s.text.most, "N",
 	     "tokens to add to the prompt at most (default 64)", 1, 1e6},
-	    {"temperature", 0, OPTION_REAL, &s.temperature, "X",
+	    {"temperature", 0, OPTION_REAL, &s.text.temperature, "X",
 	     "of sampling (default 0: the likeliest token)", 0, 100},
-	    {"top-k", 0, OPTION_INTEGER, &s.top_k, "N", "sample from the N likeliest tokens (default 0: all)",
-	     0, 1e6},
-	    {"top-p", 0, OPTION_REAL, &s.top_p, "X",
+	    {"top-k", 0, OPTION_INTEGER, &s.text.top_k, "N",
+	     "sample from the N likeliest tokens (default 0: all)", 0, 1e6},
+	    {"top-p", 0, OPTION_REAL, &s.text.top_p, "X",
 	     "sample from the likeliest that have X together (default 1)", 0, 1},
-	    {"format", 0, OPTION_CHOICE, &s.format, "jsonl|text",
-	     "with --rank: JSON lines (default), or a paragraph a user for people"},
+	    {"min-p", 0, OPTION_REAL, &s.text.min_p, "X",
+	     "sample from those at least X times as likely as the likeliest (default 0: all)", 0, 1},
+	    {"repeat-penalty", 0, OPTION_REAL, &s.text.penalty, "X",
+	     "divide the logits of tokens that were said by X (default 1: do not)", 0.01, 100},
+	    {"beams", 0, OPTION_INTEGER, &s.text.beams, "N",
+	     "search the likeliest text with N beams, instead of sampling (default 1: do not)", 1, 1000},
+	    {"stop", 0, OPTION_LIST, &s.text.stops, "TEXT", "end a text before this (may be given again)"},
+	    {"batch", 0, OPTION_INTEGER, &s.text.batch, "N", "continue N texts at a time (default 32)", 1,
+	     4096, .incidental = true},
+	    {"tokenize", 0, OPTION_FLAG, &s.tokenize, NULL,
+	     "print the LLM's token ids of each line of the operands, as a JSON list a line"},
+	    {"logits", 0, OPTION_FLAG, &s.logits, NULL, "write the logits after each of --ids, as .npy"},
+	    {"ids", 0, OPTION_STRING, &s.ids, "FILE", "with --logits: token ids, a JSON list", .input = true},
+	    {"format", 0, OPTION_CHOICE, &s.text.format, "jsonl|text",
+	     "JSON lines (default), or with --rank a paragraph a user, with --prompt plain text (default on "
+	     "a "
+	     "terminal, as it is said)"},
 	    {"history", 0, OPTION_INTEGER, &s.history, "N",
 	     "with --format text: show the last N events (default 5)", 0, 1e6},
 	    {"output", 'o', OPTION_STRING, &s.output, "FILE", "write to FILE, not standard output",
@@ -446,8 +446,11 @@ int main(int argc, char **argv)
 	size_t count = sizeof table / sizeof *table;
 	tool_start(&tool, table, count, &s.common, &operands, argc, argv);
 	gemm_start();
+	s.text.seed = (uint64_t)s.common.seed;
 	bool done = check(&s, &e) && check_given(&s, table, count, &operands, &e) &&
-	            generate(&s, tool_operand(&tool, &operands), &e);
+	            (s.tokenize || s.logits ? probe(&s, &operands, &e)
+	                                    : generate(&s, tool_operand(&tool, &operands), &e));
 	string_list_free(&operands);
+	string_list_free(&s.text.stops);
 	return tool_finish(&tool, done, &e);
 }

@@ -1,45 +1,48 @@
-/* Decoding with a cache of keys and values: ranking by beams over a trie, and sampling. */
+/* Decoding with a cache of keys and values, that sequences which begin alike share. */
 #ifndef LLM_DECODE_H
 #define LLM_DECODE_H
 
 #include "llm/model.h"
-#include "llm/trie.h"
 
-/* One conversation's state; a decoder is used by one thread. */
+/* Called before each pass: its rows [start[i], start[i + 1]) belong to sequence i, for i < count.  For an
+ * injection that tells sequences apart. */
+typedef struct {
+	void *context;
+	bool (*place)(void *context, const size_t *start, size_t count, Arena *arena, Error *e);
+} Placing;
+
+/* The state of sequences that are continued together; used by one thread, which the tape's pool may help. */
 typedef struct {
 	const Llm *llm;
 	const Injection *injection; /* NULL: the LLM alone */
+	const Placing *placing;     /* NULL: all rows are the same user's */
 	KeyValueCache cache;
 	Tape tape;   /* of the current call */
 	size_t rows; /* of the cache that are taken */
 } Decoder;
 
-bool decoder_new(Decoder *d, const Llm *llm, Error *e);
+/* pool NULL: on the calling thread alone. */
+bool decoder_new(Decoder *d, const Llm *llm, Pool *pool, Error *e);
 void decoder_free(Decoder *d);
 
-/* What the trie's sequences are worth after a prompt: the log-probability of all their tokens.  Breadth
- * first; of each depth the best `beam` prefixes go on (0: all, which is exact), and none that is already
- * worse than the K-th best whole sequence.  Sequences whose value v has left_out[v] set are passed over. The
- * best K go to values and scores, best first, *count of them. */
-typedef struct {
-	const Trie *trie;
-	const int32_t *prompt;
-	size_t prompt_count, beam, K;
-	const uint8_t *left_out; /* by value; NULL: none */
-} TrieSearch;
-bool decoder_rank(Decoder *d, const TrieSearch *search, int32_t *values, float *scores, size_t *count,
-                  Error *e);
+/* Empties the cache and reads tokens [0, N), N ≥ 1, into rows 0 … N - 1, at positions of the same numbers.
+ * Returns the last one's hidden state [1, C], which lives until the next call; NULL on error. */
+Tensor *decoder_begin(Decoder *d, const int32_t *tokens, size_t N, Error *e);
 
-/* Continues a prompt until EOS, `most` tokens or the context is full: *out gets the new tokens, without the
- * EOS. */
+/* A token of a sequence: at position `position` of it, it goes to the next free row of the cache and sees the
+ * rows seen[0 … position], of which the last must be that row (decoder.rows + its number in the batch). */
 typedef struct {
-	double temperature; /* 0: always the most likely token */
-	size_t top_k;       /* 0: all */
-	double top_p;       /* 1: all */
-	size_t most;        /* tokens */
-	uint64_t seed;
-} Sampling;
-bool decoder_sample(Decoder *d, const int32_t *prompt, size_t prompt_count, const Sampling *sampling,
-                    Tokens *out, Error *e);
+	int32_t token, position;
+	size_t sequence; /* in rising order; for the placing */
+	const int32_t *seen;
+} NextToken;
+
+/* A batch of tokens of `sequences` sequences, of one sequence several if they follow one another.  Returns
+ * their hidden states [N, C], which live until the next call; NULL on error. */
+Tensor *decoder_step(Decoder *d, const NextToken *next, size_t N, size_t sequences, Error *e);
+
+/* Log-probabilities of what follows hidden states [N, C]: [N, V], until the next call of decoder_begin() or
+ * decoder_step(). */
+Tensor *decoder_log_probabilities(Decoder *d, Tensor *h, Error *e);
 
 #endif

@@ -4,6 +4,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 static bool has_window(const LlmShape *s, size_t layer)
 {
@@ -169,33 +170,40 @@ Tensor *llm_forward(Tape *t, const Llm *m, const int32_t *tokens, size_t N, cons
 			return NULL;
 		}
 	Tensor *x = embed(t, m, tokens, N, s->positions);
-	for (size_t i = 0; i < m->shape.layers; i++) {
+	for (size_t i = 0; x != NULL && i < m->shape.layers; i++) {
 		bool window = m->attention[i].shape.window > 0 && m->window_rotary.D > 0;
 		sequence.rotary = m->positions ? NULL : window ? &m->window_rotary : &m->rotary;
-		x = block(t, m, i, x, &sequence, injection);
+		ArenaMark mark = arena_mark(&t->arena);
+		Tensor *y = block(t, m, i, x, &sequence, injection);
+		if (t->training || y == NULL) {
+			x = y;
+		} else { /* nobody goes back: the block's activations are not needed any more */
+			memcpy(x->value, y->value, N * m->shape.layer.C * sizeof *x->value);
+			arena_rewind(&t->arena, mark);
+		}
 	}
 	return m->norm_bias ? tape_layernorm(t, x, m->norm, m->norm_bias, eps)
 	                    : tape_rmsnorm(t, x, m->norm, eps);
 }
 
-void llm_logits(const Llm *m, const float *h, size_t N, float *out)
+Tensor *llm_logits(Tape *t, const Llm *m, Tensor *h)
 {
-	size_t V = m->shape.V, C = m->shape.layer.C;
-	gemm_packed(GEMM_F32, N, (Operand){h, C, false}, packed_whole(&m->output->forward), false, out, V);
-	if (m->shape.logit_cap > 0)
-		softcap_forward(out, 1, m->shape.logit_cap, N * V);
+	Tensor *y = tape_linear(t, h, m->output);
+	if (y != NULL && m->shape.logit_cap > 0)
+		softcap_forward(y->value, 1, m->shape.logit_cap, y->rows * y->cols);
+	return y;
 }
 
-bool llm_log_probabilities(const Llm *m, const float *h, size_t N, float *out, Error *e)
+Tensor *llm_log_probabilities(Tape *t, const Llm *m, Tensor *h)
 {
-	size_t V = m->shape.V;
-	llm_logits(m, h, N, out);
-	for (size_t i = 0; i < N; i++) {
-		float *row = out + i * V, sum = vector_logsumexp(row, V);
-		if (!isfinite(sum))
-			return fail(e, ERROR_FAILURE, "the LLM gives no numbers: are its weights damaged?");
-		for (size_t v = 0; v < V; v++)
-			row[v] -= sum;
+	Tensor *y = llm_logits(t, m, h);
+	for (size_t i = 0; y != NULL && i < y->rows; i++) {
+		float *row = y->value + i * y->cols, sum = vector_logsumexp(row, y->cols);
+		if (!isfinite(sum)) {
+			fail(&t->error, ERROR_FAILURE, "the LLM gives no numbers: are its weights damaged?");
+			return NULL;
+		}
+		vector_scale_shift(row, 1, -sum, y->cols);
 	}
-	return true;
+	return y;
 }

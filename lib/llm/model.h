@@ -48,6 +48,8 @@ void llm_free(Llm *m);
  * positions are prepared. */
 enum { LLM_POSITIONS = 8192 };
 Llm *llm_load(const char *path, Error *e);
+/* The tokenizer alone, of a file that may be a vocabulary without a model. */
+Tokenizer *llm_tokenizer(const char *path, Error *e);
 /* As GGUF, F32. */
 bool llm_save(const Llm *m, const char *name, const char *path, Error *e);
 
@@ -62,9 +64,9 @@ typedef struct {
 Tensor *llm_forward(Tape *t, const Llm *m, const int32_t *tokens, size_t N, const Sequence *s,
                     const Injection *injection);
 
-/* out [N, V]: h · outputᵀ, through the cap where there is one. */
-void llm_logits(const Llm *m, const float *h, size_t N, float *out);
-/* Log-probabilities of all tokens after each of N hidden states: out [N, V].  False: they are no numbers. */
-bool llm_log_probabilities(const Llm *m, const float *h, size_t N, float *out, Error *e);
+/* [N, V]: h · outputᵀ, through the cap where there is one; not for training (tape_cross_entropy() is). */
+Tensor *llm_logits(Tape *t, const Llm *m, Tensor *h);
+/* Log-probabilities of all tokens after each of N hidden states: [N, V].  NULL: they are no numbers. */
+Tensor *llm_log_probabilities(Tape *t, const Llm *m, Tensor *h);
 
 #endif

@@ -202,6 +202,16 @@ static bool is_directory(const char *path)
 	return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
 }
 
+Tokenizer *llm_tokenizer(const char *path, Error *e)
+{
+	Gguf *g = gguf_open(path, e);
+	Tokenizer *t = g ? vocabulary_read(g, e) : NULL;
+	if (g != NULL && t == NULL)
+		fail_in(e, "%s", path);
+	gguf_close(g);
+	return t;
+}
+
 Llm *llm_load(const char *path, Error *e)
 {
 	Gguf *g = is_directory(path) ? huggingface_open(path, e) : gguf_open(path, e);

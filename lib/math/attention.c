@@ -222,9 +222,9 @@ static bool room_new(AttentionRoom *room, const Attention *a, bool backward, Are
 {
 	size_t keys = most_keys(a);
 	*room = (AttentionRoom){.p = arena_new(scratch, keys * TILE, sizeof(float), e),
-	               .dp = arena_new(scratch, backward ? keys * TILE : 0, sizeof(float), e),
-	               .spare = arena_new(scratch, keys, sizeof(float), e),
-	               .buckets = arena_new(scratch, a->bias.time ? keys * TILE : 0, 1, e)};
+	                        .dp = arena_new(scratch, backward ? keys * TILE : 0, sizeof(float), e),
+	                        .spare = arena_new(scratch, keys, sizeof(float), e),
+	                        .buckets = arena_new(scratch, a->bias.time ? keys * TILE : 0, 1, e)};
 	return room->p != NULL && room->dp != NULL && room->spare != NULL && room->buckets != NULL;
 }
 

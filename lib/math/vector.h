@@ -64,9 +64,9 @@ void attention_bias_add(float *x, float scale, size_t n, const float *position, 
 void gelu_forward(const float *x, size_t n, float *y);
 void gelu_backward(const float *x, const float *dy, size_t n, float *dx);
 
-/* Attention of `group` heads, that share a key head, of one row over `count` rows of a cache, by their numbers
- * in `seen`: o = softmax(cap · tanh(scale · q kᵀ / cap)) v, cap 0: none.  q, o: [group, D]; k, v: row i begins
- * at i · stride; scores: [group, count], room. */
+/* Attention of `group` heads, that share a key head, of one row over `count` rows of a cache, by their
+ * numbers in `seen`: o = softmax(cap · tanh(scale · q kᵀ / cap)) v, cap 0: none.  q, o: [group, D]; k, v: row
+ * i begins at i · stride; scores: [group, count], room. */
 typedef struct {
 	size_t group, D, stride;
 	float scale, cap;

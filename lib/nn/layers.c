@@ -160,8 +160,8 @@ static void attend_cached(void *context, size_t first, size_t count)
 		size_t row = i / kv_heads, head = i % kv_heads, at = i * width;
 		size_t seen = s->seen_count[row], before = window > 0 && seen > window ? seen - window : 0;
 		attention_cached(&c->heads, c->q + at, c->k + head * c->heads.D, c->v + head * c->heads.D,
-		                 s->seen[row] + before, seen - before, c->scores + i * c->heads.group * c->most,
-		                 c->o + at);
+		                 s->seen[row] + before, seen - before,
+		                 c->scores + i * c->heads.group * c->most, c->o + at);
 	}
 }
 

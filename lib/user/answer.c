@@ -34,18 +34,27 @@ void answerer_free(Answerer *a)
 	*a = (Answerer){0};
 }
 
-/* What the adapter makes of one user, on the tape. */
-static bool remember(const Answerer *a, Tape *t, const Query *q, AdapterMemory *memory, Error *e)
+/* What the adapter makes of the users, on the tape. */
+static bool remember(const Answerer *a, Tape *t, const Query *const *users, size_t count,
+                     AdapterMemory *memory, Error *e)
 {
+	size_t *first = arena_new(&t->arena, count, sizeof *first, e);
+	size_t *known = arena_new(&t->arena, count, sizeof *known, e);
+	Segment *histories = arena_new(&t->arena, count, sizeof *histories, e);
 	EventBatch batch;
-	size_t *known = arena_new(&t->arena, 2, sizeof *known, e);
-	if (known == NULL || !batch_new(&batch, &a->translation, q->users, &q->history, 1, &t->arena, e))
+	if (first == NULL || known == NULL || histories == NULL)
 		return false;
-	if (batch.rows == 0)
-		return fail(e, ERROR_USAGE, "a user without events");
-	known[0] = 0;
-	known[1] = batch.rows;
-	AdapterTargets targets = {1, known, known + 1, batch.positions};
+	for (size_t i = 0; i < count; i++)
+		histories[i] = users[i]->history;
+	if (!batch_new(&batch, &a->translation, users[0]->users, histories, count, &t->arena, e))
+		return false;
+	for (size_t i = 0; i < count; i++) {
+		first[i] = batch.segments[i].query;
+		known[i] = batch.segments[i].queries;
+		if (known[i] == 0)
+			return fail(e, ERROR_USAGE, "a user without events");
+	}
+	AdapterTargets targets = {count, first, known, batch.positions};
 	if (adapter_memory(a->adapter, t, encoder_forward(t, a->adapter->encoder, &batch), &targets, memory))
 		return true;
 	*e = t->error;
@@ -59,8 +68,8 @@ static bool rank_one(const Answerer *a, Tape *t, const Query *q, size_t K, Ranki
 	Injection injection = adapter_injection(&memory);
 	size_t first = (size_t)q->users->offsets[q->user], items = a->data->items.strings.count;
 	uint8_t *left_out = memory_new(items, 1, e);
-	bool done = decoder_new(&decoder, a->llm, e) && left_out != NULL &&
-	            (a->adapter == NULL || remember(a, t, q, &memory, e));
+	bool done = decoder_new(&decoder, a->llm, NULL, e) && left_out != NULL &&
+	            (a->adapter == NULL || remember(a, t, &q, 1, &memory, e));
 	if (done) {
 		decoder.injection = a->adapter ? &injection : NULL;
 		for (size_t event = first; event < q->history.end && !a->keep_seen; event++)
@@ -91,33 +100,71 @@ Ranker answerer_ranker(Answerer *a)
 	return (Ranker){a, a->data, 1, rank_by_llm};
 }
 
-bool answerer_generate(const Answerer *a, const Query *q, const Sampling *sampling, Buffer *text, Error *e)
+typedef struct {
+	Prompt *prompts;
+	const Onlooker *onlooker;
+} Audience;
+
+static bool take_token(void *context, size_t prompt, int32_t token, bool *stop, Error *e)
+{
+	const Audience *a = context;
+	return writing_add(&a->prompts[prompt].writing, token, stop, e) &&
+	       (a->onlooker == NULL || a->onlooker->look(a->onlooker->context, prompt, e));
+}
+
+static bool place(void *context, const size_t *start, size_t count, Arena *arena, Error *e)
+{
+	(void)count; /* the decoder's sequences are the memory's targets */
+	return adapter_tokens(context, start, arena, e);
+}
+
+/* The adapter's memory of the prompts' users, which the decoder then injects. */
+static bool meet_users(const Answerer *a, Tape *t, const Prompt *prompts, size_t count, AdapterMemory *memory,
+                       Error *e)
+{
+	const Query **users = arena_new(&t->arena, count, sizeof *users, e);
+	for (size_t i = 0; users != NULL && i < count; i++)
+		users[i] = prompts[i].user;
+	return users != NULL && remember(a, t, users, count, memory, e);
+}
+
+/* All but the adapter's memory. */
+static bool continue_all(const Answerer *a, Decoder *d, Generation *g, const StringList *stops,
+                         Prompt *prompts, size_t count, const Onlooker *onlooker, Error *e)
+{
+	Continuation *c = memory_new(count, sizeof *c, e);
+	Audience audience = {prompts, onlooker};
+	TokenSink sink = {&audience, take_token};
+	bool done = c != NULL;
+	g->sink = &sink;
+	for (size_t i = 0; done && i < count; i++) {
+		const Prompt *p = &prompts[i];
+		c[i] =
+		    (Continuation){.prompt = p->prompt.ids, .prompt_count = p->prompt.count, .seed = p->seed};
+		done = writing_start(&prompts[i].writing, a->llm->tokenizer, stops, p->prompt.ids,
+		                     p->prompt.count, e);
+	}
+	done = done && decoder_generate(d, g, c, count, e);
+	for (size_t i = 0; c != NULL && i < count; i++)
+		tokens_free(&c[i].out);
+	memory_free(c);
+	return done;
+}
+
+bool answerer_continue(const Answerer *a, const Generation *g, const StringList *stops, Prompt *prompts,
+                       size_t count, const Onlooker *onlooker, Pool *pool, Error *e)
 {
 	Decoder decoder;
-	Tape tape = {0};
+	Tape tape = {.pool = pool};
 	AdapterMemory memory;
+	Generation generation = *g;
 	Injection injection = adapter_injection(&memory);
-	Tokens tokens = {0};
-	Buffer whole = {0}, prompt = {0};
-	const Tokenizer *tokenizer = a->llm->tokenizer;
-	bool done =
-	    decoder_new(&decoder, a->llm, e) && (a->adapter == NULL || remember(a, &tape, q, &memory, e));
+	Placing placing = {&memory, place};
+	bool done = decoder_new(&decoder, a->llm, pool, e) &&
+	            (a->adapter == NULL || meet_users(a, &tape, prompts, count, &memory, e));
 	decoder.injection = a->adapter ? &injection : NULL;
-	done = done && decoder_sample(&decoder, a->query.ids, a->query.count, sampling, &tokens, e);
-	/* The space that a tokenizer puts in front is told from a real one only in context: decode all,
-	 * and skip the prompt. */
-	Tokens all = {0};
-	done =
-	    done && memory_grow(&all.ids, &all.capacity, a->query.count + tokens.count, sizeof *all.ids, e);
-	for (size_t i = 0; done && i < a->query.count + tokens.count; i++)
-		all.ids[all.count++] = i < a->query.count ? a->query.ids[i] : tokens.ids[i - a->query.count];
-	done = done && tokenizer_decode(tokenizer, all.ids, a->query.count, &prompt, e) &&
-	       tokenizer_decode(tokenizer, all.ids, all.count, &whole, e) &&
-	       buffer_append(text, whole.data + prompt.size, whole.size - prompt.size, e);
-	tokens_free(&tokens);
-	tokens_free(&all);
-	buffer_free(&whole);
-	buffer_free(&prompt);
+	decoder.placing = a->adapter ? &placing : NULL;
+	done = done && continue_all(a, &decoder, &generation, stops, prompts, count, onlooker, e);
 	decoder_free(&decoder);
 	tape_free(&tape);
 	return done;

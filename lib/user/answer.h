@@ -3,7 +3,9 @@
 #ifndef USER_ANSWER_H
 #define USER_ANSWER_H
 
-#include "llm/decode.h"
+#include "llm/generate.h"
+#include "llm/rank.h"
+#include "llm/writing.h"
 #include "user/adapter.h"
 #include "user/ranking.h"
 #include "user/task.h"
@@ -31,7 +33,22 @@ void answerer_free(Answerer *a);
 /* Ranks the catalogue of the data: log-probability of the name and the end token. */
 Ranker answerer_ranker(Answerer *a);
 
-/* Continues the query; with a user (q may be NULL without an adapter).  Appends to *text. */
-bool answerer_generate(const Answerer *a, const Query *q, const Sampling *sampling, Buffer *text, Error *e);
+/* A text to be continued: the words, and for whom; without an adapter user may be NULL. */
+typedef struct {
+	Tokens prompt; /* the caller's to free */
+	const Query *user;
+	uint64_t seed;
+	Writing writing; /* answerer_continue() starts it: the answer; the caller's to free, after that */
+} Prompt;
+
+/* Called after each token with the number of its prompt. */
+typedef struct {
+	void *context;
+	bool (*look)(void *context, size_t prompt, Error *e);
+} Onlooker;
+
+/* Continues them together, as g says but for its sink, until a stop text; onlooker may be NULL. */
+bool answerer_continue(const Answerer *a, const Generation *g, const StringList *stops, Prompt *prompts,
+                       size_t count, const Onlooker *onlooker, Pool *pool, Error *e);
 
 #endif

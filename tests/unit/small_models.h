@@ -113,17 +113,12 @@ SMALL Tensor *small_forward(Tape *t, const Llm *m, const int32_t *tokens, size_t
 SMALL double small_worth(const Llm *m, const int32_t *tokens, size_t N, size_t from,
                          const Injection *injection)
 {
-	Error e = {0};
 	Tape t = {0};
 	double sum = 0;
-	float *row = memory_new(m->shape.V, sizeof *row, &e);
-	sample_must(row != NULL, &e);
-	const Tensor *h = small_forward(&t, m, tokens, N, injection);
-	for (size_t i = from; i < N; i++) {
-		sample_must(llm_log_probabilities(m, h->value + (i - 1) * m->shape.layer.C, 1, row, &e), &e);
-		sum += (double)row[tokens[i]];
-	}
-	memory_free(row);
+	const Tensor *y = llm_log_probabilities(&t, m, small_forward(&t, m, tokens, N, injection));
+	sample_must(y != NULL, &t.error);
+	for (size_t i = from; i < N; i++)
+		sum += (double)y->value[(i - 1) * m->shape.V + (size_t)tokens[i]];
 	tape_free(&t);
 	return sum;
 }

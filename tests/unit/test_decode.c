@@ -1,5 +1,6 @@
 /* Decoding: the trie, ranking against every sequence's worth by the whole forward pass, and sampling. */
-#include "llm/decode.h"
+#include "llm/generate.h"
+#include "llm/rank.h"
 #include "small_models.h"
 
 #include <setjmp.h>
@@ -57,7 +58,7 @@ static Catalogue *catalogue_new(uint64_t seed)
 		assert_true(trie_add(&c.trie, sequences[i] + 1, length, (int32_t)i, &e));
 		c.worth[i] = small_worth(c.llm, all, PROMPT + length, PROMPT, NULL);
 	}
-	assert_true(decoder_new(&c.decoder, c.llm, &e));
+	assert_true(decoder_new(&c.decoder, c.llm, NULL, &e));
 	return &c;
 }
 
@@ -156,13 +157,17 @@ static void test_rank_needs_a_prompt(void **state)
 	catalogue_free(c);
 }
 
-static Tokens sample(Decoder *d, Sampling s)
+/* `most` tokens after the prompt. */
+static Tokens sample(Decoder *d, Sampling s, size_t most, uint64_t seed)
 {
 	Error e = {0};
-	Tokens out = {0};
-	if (!decoder_sample(d, prompt, PROMPT, &s, &out, &e))
+	int32_t eos = tokenizer_model(d->llm->tokenizer)->eos;
+	s.penalty = s.penalty > 0 ? s.penalty : 1;
+	Generation g = {.sampling = s, .most = most, .ends = &eos, .end_count = 1};
+	Continuation c = {.prompt = prompt, .prompt_count = PROMPT, .seed = seed};
+	if (!decoder_generate(d, &g, &c, 1, &e))
 		fail_msg("%s", e.text);
-	return out;
+	return c.out;
 }
 
 static void same(Tokens a, Tokens b, bool expected)
@@ -182,16 +187,14 @@ static void test_greedy(void **state)
 	Decoder d;
 	Tape t = {0};
 	int32_t all[PROMPT + 20];
-	float *row = memory_new(m->shape.V, sizeof *row, &e);
-	assert_true(decoder_new(&d, m, &e) && row != NULL);
-	Tokens out = sample(&d, (Sampling){0, 0, 1, 20, 1});
+	assert_true(decoder_new(&d, m, NULL, &e));
+	Tokens out = sample(&d, (Sampling){0, 0, 1}, 20, 1);
 	memcpy(all, prompt, sizeof prompt);
 	for (size_t i = 0; i < 20; i++) {
 		int32_t best = 0;
 		tape_reset(&t, false, 0);
-		const Tensor *h = small_forward(&t, m, all, PROMPT + i, NULL);
-		assert_true(
-		    llm_log_probabilities(m, h->value + (PROMPT + i - 1) * m->shape.layer.C, 1, row, &e));
+		const Tensor *y = llm_log_probabilities(&t, m, small_forward(&t, m, all, PROMPT + i, NULL));
+		const float *row = y->value + (PROMPT + i - 1) * m->shape.V;
 		for (size_t v = 1; v < m->shape.V; v++)
 			best = row[v] > row[best] ? (int32_t)v : best;
 		if (best == tokenizer_model(m->tokenizer)->eos) {
@@ -201,10 +204,9 @@ static void test_greedy(void **state)
 		assert_true(i < out.count && out.ids[i] == best);
 		all[PROMPT + i] = best;
 	}
-	same(out, sample(&d, (Sampling){1, 1, 1, 20, 3}), true); /* top-k 1 */
-	same(sample(&d, (Sampling){0, 0, 1, 20, 3}), sample(&d, (Sampling){5, 0, 0, 20, 3}),
+	same(out, sample(&d, (Sampling){1, 1, 1}, 20, 3), true); /* top-k 1 */
+	same(sample(&d, (Sampling){0, 0, 1}, 20, 3), sample(&d, (Sampling){5, 0, 0}, 20, 3),
 	     true); /* top-p 0 */
-	memory_free(row);
 	tape_free(&t);
 	decoder_free(&d);
 	llm_free(m);
@@ -216,11 +218,11 @@ static void test_seeds(void **state)
 	Error e = {0};
 	Llm *m = small_llm(true, 9);
 	Decoder d;
-	assert_true(decoder_new(&d, m, &e));
-	same(sample(&d, (Sampling){1, 0, 1, 20, 4}), sample(&d, (Sampling){1, 0, 1, 20, 4}), true);
-	same(sample(&d, (Sampling){1, 0, 1, 20, 4}), sample(&d, (Sampling){1, 0, 1, 20, 5}), false);
-	same(sample(&d, (Sampling){1, 0, 1, 20, 4}), sample(&d, (Sampling){0, 0, 1, 20, 4}), false);
-	Tokens none = sample(&d, (Sampling){1, 0, 1, 0, 4});
+	assert_true(decoder_new(&d, m, NULL, &e));
+	same(sample(&d, (Sampling){1, 0, 1}, 20, 4), sample(&d, (Sampling){1, 0, 1}, 20, 4), true);
+	same(sample(&d, (Sampling){1, 0, 1}, 20, 4), sample(&d, (Sampling){1, 0, 1}, 20, 5), false);
+	same(sample(&d, (Sampling){1, 0, 1}, 20, 4), sample(&d, (Sampling){0, 0, 1}, 20, 4), false);
+	Tokens none = sample(&d, (Sampling){1, 0, 1}, 0, 4);
 	assert_int_equal(none.count, 0);
 	decoder_free(&d);
 	llm_free(m);
@@ -236,12 +238,11 @@ static void test_sampling_follows_probabilities(void **state)
 	Decoder d;
 	Tape t = {0};
 	size_t V = m->shape.V, counts[512] = {0};
-	float *row = memory_new(V, sizeof *row, &e);
-	assert_true(decoder_new(&d, m, &e) && row != NULL && V <= 512);
-	const Tensor *h = small_forward(&t, m, prompt, PROMPT, NULL);
-	assert_true(llm_log_probabilities(m, h->value + (PROMPT - 1) * m->shape.layer.C, 1, row, &e));
+	assert_true(decoder_new(&d, m, NULL, &e) && V <= 512);
+	const Tensor *y = llm_log_probabilities(&t, m, small_forward(&t, m, prompt, PROMPT, NULL));
+	const float *row = y->value + (PROMPT - 1) * V;
 	for (uint64_t seed = 0; seed < DRAWS; seed++) {
-		Tokens out = sample(&d, (Sampling){0.5, TOP, 1, 1, seed});
+		Tokens out = sample(&d, (Sampling){0.5, TOP, 1}, 1, seed);
 		if (out.count > 0)
 			counts[out.ids[0]]++;
 		tokens_free(&out);
@@ -261,7 +262,6 @@ static void test_sampling_follows_probabilities(void **state)
 		double expected = DRAWS * exp((double)row[best[k]] / 0.5) / total;
 		assert_true(fabs((double)counts[best[k]] - expected) < 5 * sqrt(expected) + 1);
 	}
-	memory_free(row);
 	tape_free(&t);
 	decoder_free(&d);
 	llm_free(m);

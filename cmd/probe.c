@@ -1,0 +1,129 @@
+#include "probe.h"
+
+#include "llm/decode.h"
+#include "stream/npy.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+bool probe_lines(const char *path, Strings *lines, Error *e)
+{
+	FILE *file = strcmp(path, "-") == 0 ? stdin : fopen(path, "r");
+	char *line = NULL;
+	size_t capacity = 0;
+	ssize_t size;
+	bool done = file != NULL || fail_errno(e, "%s: cannot open", path);
+	while (done && (size = getline(&line, &capacity, file)) >= 0)
+		done = strings_append(lines, line, (size_t)size - (line[size - 1] == '\n'), e);
+	if (done && ferror(file))
+		done = fail_errno(e, "%s: cannot read", path);
+	free(line);
+	if (file != NULL && file != stdin)
+		fclose(file); /* was only read from: nothing can be lost */
+	return done;
+}
+
+static bool write_ids(Output *o, const Tokens *ids, Error *e)
+{
+	Buffer line = {0};
+	bool done = buffer_append(&line, "[", 1, e);
+	for (size_t i = 0; done && i < ids->count; i++)
+		done = buffer_print(&line, e, i ? ", %d" : "%d", ids->ids[i]);
+	done = done && buffer_append(&line, "]\n", 2, e) && output_write(o, line.data, line.size, e);
+	buffer_free(&line);
+	return done;
+}
+
+static bool write_tokens(const Tokenizer *t, const Strings *lines, Output *o, Error *e)
+{
+	Tokens ids = {0};
+	bool done = true;
+	for (size_t i = 0; done && i < lines->count; i++) {
+		ids.count = 0;
+		done = tokenizer_encode(t, strings_at(lines, i), false, &ids, e) && write_ids(o, &ids, e);
+	}
+	tokens_free(&ids);
+	return done;
+}
+
+bool probe_tokens(const char *llm, const StringList *files, const char *output, Error *e)
+{
+	Strings lines = {0};
+	Output o = {0};
+	Tokenizer *t = llm_tokenizer(llm, e);
+	bool done = t != NULL && (files->count > 0 || probe_lines("-", &lines, e));
+	for (size_t i = 0; done && i < files->count; i++)
+		done = output_differs(output, files->items[i], e) && probe_lines(files->items[i], &lines, e);
+	done = done && output_open(&o, output, false, e) && write_tokens(t, &lines, &o, e) &&
+	       output_close(&o, e);
+	output_abort(&o);
+	strings_free(&lines);
+	tokenizer_free(t);
+	return done;
+}
+
+/* The list in the file, of the LLM's tokens. */
+static bool read_ids(const Llm *llm, const char *path, Tokens *out, Error *e)
+{
+	json_error_t problem = {0};
+	json_t *list = json_load_file(path, 0, &problem), *item;
+	size_t index;
+	bool done = json_is_array(list);
+	if (!done && list == NULL && problem.line < 0)
+		fail(e, ERROR_FAILURE, "%s", problem.text);
+	else if (!done)
+		fail(e, ERROR_MALFORMED, "%s: line %d: is no JSON list of token ids", path,
+		     list ? 1 : problem.line);
+	json_array_foreach(list, index, item)
+	{
+		json_int_t id = json_integer_value(item);
+		if (done && (!json_is_integer(item) || id < 0 || (size_t)id >= llm->shape.V))
+			done = fail(e, ERROR_MALFORMED, "%s: element %zu is none of the LLM's %zu tokens",
+			            path, index, llm->shape.V);
+		done = done && memory_grow(&out->ids, &out->capacity, out->count + 1, sizeof *out->ids, e);
+		if (done)
+			out->ids[out->count++] = (int32_t)id;
+	}
+	json_decref(list);
+	return done;
+}
+
+/* One pass over all tokens; logits by pieces, since a vocabulary is large. */
+static bool write_logits(const Llm *llm, const Tokens *ids, Output *o, Pool *pool, Error *e)
+{
+	enum { PIECE = 64 };
+	Tape t = {.pool = pool};
+	size_t N = ids->count, shape[] = {N, llm->shape.V};
+	int32_t *positions = arena_new(&t.arena, N, sizeof *positions, e);
+	bool done = positions != NULL && npy_write_header(o, DTYPE_F32, 2, shape, e);
+	for (size_t i = 0; done && i < N; i++)
+		positions[i] = (int32_t)i;
+	AttentionSegment segment = {0, N, 0, N, true};
+	Sequence s = {.positions = positions, .segments = &segment, .segment_count = 1};
+	const Tensor *h = done && N > 0 ? llm_forward(&t, llm, ids->ids, N, &s, NULL) : NULL;
+	for (size_t first = 0; h != NULL && done && first < N; first += PIECE) {
+		ArenaMark mark = arena_mark(&t.arena);
+		size_t rows = N - first < PIECE ? N - first : PIECE;
+		const Tensor *y =
+		    llm_logits(&t, llm, tape_constant(&t, h->value + first * h->cols, rows, h->cols));
+		done = y != NULL && output_write(o, y->value, y->rows * y->cols * sizeof *y->value, e);
+		arena_rewind(&t.arena, mark);
+	}
+	if (e->code == ERROR_NONE && t.error.code != ERROR_NONE)
+		*e = t.error;
+	tape_free(&t);
+	return e->code == ERROR_NONE;
+}
+
+bool probe_logits(const Llm *llm, const char *ids, const char *output, Pool *pool, Error *e)
+{
+	Tokens tokens = {0};
+	Output o = {0};
+	bool done = output_differs(output, ids, e) && read_ids(llm, ids, &tokens, e) &&
+	            output_open(&o, output, true, e) && write_logits(llm, &tokens, &o, pool, e) &&
+	            output_close(&o, e);
+	output_abort(&o);
+	tokens_free(&tokens);
+	return done;
+}

@@ -1,0 +1,18 @@
+/* ul-gen's ways to look inside an LLM: token ids of texts, logits of token ids. */
+#ifndef CMD_PROBE_H
+#define CMD_PROBE_H
+
+#include "base/options.h"
+#include "llm/model.h"
+
+/* Each line of the files (none: standard input) as a JSON list of ids on a line, as they stand: no BOS, and
+ * control tokens spelled in the text are text.  The LLM's tokenizer alone is read. */
+bool probe_tokens(const char *llm, const StringList *files, const char *output, Error *e);
+
+/* The logits after each of the ids in a JSON list, as .npy: F32 [ids, V]. */
+bool probe_logits(const Llm *llm, const char *ids, const char *output, Pool *pool, Error *e);
+
+/* Lines of a file ("-": standard input), without their ends. */
+bool probe_lines(const char *path, Strings *lines, Error *e);
+
+#endif

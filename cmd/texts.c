@@ -1,0 +1,195 @@
+#include "texts.h"
+
+#include "probe.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+json_t *json_of_text(Text t)
+{
+	Error e = {0};
+	Buffer b = {0};
+	json_t *json = NULL;
+	if (text_is_utf8(t))
+		return json_stringn(t.data ? t.data : "", t.size);
+	if (buffer_append(&b, t.data, t.size, &e) && buffer_append(&b, "", 1, &e)) {
+		for (size_t i = 0; i < t.size; i++)
+			b.data[i] = b.data[i] ? b.data[i] : 0xff;
+		char *text = document_text((const char *)b.data, &e);
+		json = text ? json_string(text) : NULL;
+		memory_free(text);
+	}
+	buffer_free(&b);
+	return json;
+}
+
+bool write_json_line(Output *o, json_t *object, Error *e)
+{
+	char *line = object ? json_dumps(object, JSON_REAL_PRECISION(7)) : NULL;
+	bool done = line != NULL ? output_write(o, line, strlen(line), e) && output_write(o, "\n", 1, e)
+	                         : fail(e, ERROR_FAILURE, "out of memory: no room for an answer");
+	free(line);
+	json_decref(object);
+	return done;
+}
+
+bool text_writer_new(TextWriter *w, const TextSettings *s, const Answerer *a, Output *o, Pool *pool, Error *e)
+{
+	*w = (TextWriter){s, a, o, pool, o->path == NULL && isatty(STDOUT_FILENO) && s->prompts == NULL};
+	for (size_t i = 0; i < s->stops.count; i++)
+		if (s->stops.items[i][0] == '\0')
+			return fail(e, ERROR_USAGE, "an empty --stop would end every text before it begins");
+	return true;
+}
+
+static bool is_text(const TextWriter *w)
+{
+	return w->settings->format ? strcmp(w->settings->format, "text") == 0 : w->streams;
+}
+
+typedef struct {
+	TextWriter *writer;
+	Prompt *prompts;
+} Streaming;
+
+static bool show(TextWriter *w, Prompt *p, bool last, Error *e)
+{
+	Text text = writing_new(&p->writing, last);
+	return output_write(w->output, text.data, text.size, e) &&
+	       (fflush(w->output->file) == 0 || fail_errno(e, "cannot write"));
+}
+
+static bool look(void *context, size_t prompt, Error *e)
+{
+	Streaming *s = context;
+	return show(s->writer, &s->prompts[prompt], false, e);
+}
+
+static bool continue_prompts(TextWriter *w, Prompt *prompts, size_t count, Error *e)
+{
+	const TextSettings *s = w->settings;
+	int32_t eos = tokenizer_model(w->answerer->llm->tokenizer)->eos;
+	Generation g = {.sampling = {s->temperature, (size_t)s->top_k, s->top_p, s->min_p, s->penalty},
+	                .beams = (size_t)s->beams,
+	                .most = (size_t)s->most,
+	                .ends = &eos,
+	                .end_count = eos != TOKEN_NONE};
+	Streaming streaming = {w, prompts};
+	Onlooker onlooker = {&streaming, look};
+	return answerer_continue(w->answerer, &g, &s->stops, prompts, count,
+	                         w->streams && count == 1 ? &onlooker : NULL, w->pool, e);
+}
+
+/* --- prompts -------------------------------------------------------------- */
+
+static bool encode_prompt(const TextWriter *w, Text words, uint64_t number, Prompt *p, Error *e)
+{
+	*p = (Prompt){.seed = random_key(w->settings->seed, number)};
+	return tokenizer_encode(w->answerer->llm->tokenizer, words, true, &p->prompt, e);
+}
+
+static bool write_prompt(TextWriter *w, Text words, Prompt *p, Error *e)
+{
+	Text text = writing_text(&p->writing);
+	if (!is_text(w))
+		return write_json_line(w->output,
+		                       json_pack("{s:s, s:o, s:o}", "task", "prompt", "prompt",
+		                                 json_of_text(words), "text", json_of_text(text)),
+		                       e);
+	if (w->streams)
+		return show(w, p, true, e) && output_write(w->output, "\n", 1, e);
+	return output_write(w->output, words.data, words.size, e) &&
+	       output_write(w->output, text.data, text.size, e) && output_write(w->output, "\n", 1, e);
+}
+
+static void prompts_free(Prompt *prompts, size_t count)
+{
+	for (size_t i = 0; prompts != NULL && i < count; i++) {
+		tokens_free(&prompts[i].prompt);
+		writing_free(&prompts[i].writing);
+	}
+	memory_free(prompts);
+}
+
+/* Words [first, first + count) together. */
+static bool continue_words(TextWriter *w, const Strings *words, size_t first, size_t count, Error *e)
+{
+	Prompt *prompts = memory_new(count, sizeof *prompts, e);
+	bool done = prompts != NULL;
+	for (size_t i = 0; done && i < count; i++)
+		done = encode_prompt(w, strings_at(words, first + i), first + i, &prompts[i], e);
+	if (done && w->streams && is_text(w))
+		done = output_write(w->output, words->bytes, (size_t)words->offsets[words->count], e);
+	done = done && continue_prompts(w, prompts, count, e);
+	for (size_t i = 0; done && i < count; i++)
+		done = write_prompt(w, strings_at(words, first + i), &prompts[i], e);
+	prompts_free(prompts, count);
+	return done;
+}
+
+bool texts_of_prompts(TextWriter *w, Error *e)
+{
+	const TextSettings *s = w->settings;
+	Strings words = {0};
+	bool done = s->prompts ? probe_lines(s->prompts, &words, e)
+	                       : strings_append(&words, s->prompt, strlen(s->prompt), e);
+	size_t batch = s->beams > 1 ? 1 : (size_t)s->batch;
+	for (size_t first = 0; done && first < words.count; first += batch) {
+		size_t left = words.count - first;
+		done = continue_words(w, &words, first, left < batch ? left : batch, e);
+	}
+	strings_free(&words);
+	return done;
+}
+
+/* --- users ---------------------------------------------------------------- */
+
+static bool copy_query(const Answerer *a, Prompt *p, Error *e)
+{
+	const Tokens *query = &a->query;
+	if (!memory_grow(&p->prompt.ids, &p->prompt.capacity, query->count, sizeof *query->ids, e))
+		return false;
+	if (query->count > 0)
+		memcpy(p->prompt.ids, query->ids, query->count * sizeof *query->ids);
+	p->prompt.count = query->count;
+	return true;
+}
+
+static bool write_user(TextWriter *w, const Prompt *p, Error *e)
+{
+	const Query *q = p->user;
+	return write_json_line(w->output,
+	                       json_pack("{s:o, s:s, s:o}", "user",
+	                                 json_of_text(strings_at(&q->users->ids, q->user)), "task", "prompt",
+	                                 "text", json_of_text(writing_text(&p->writing))),
+	                       e);
+}
+
+static bool continue_users(TextWriter *w, const Query *questions, size_t count, size_t number, Error *e)
+{
+	Prompt *prompts = memory_new(count, sizeof *prompts, e);
+	bool done = prompts != NULL;
+	for (size_t i = 0; done && i < count; i++) {
+		prompts[i] =
+		    (Prompt){.user = &questions[i], .seed = random_key(w->settings->seed, number + i)};
+		done = copy_query(w->answerer, &prompts[i], e);
+	}
+	done = done && continue_prompts(w, prompts, count, e);
+	for (size_t i = 0; done && i < count; i++)
+		done = write_user(w, &prompts[i], e);
+	prompts_free(prompts, count);
+	return done;
+}
+
+bool texts_of_users(TextWriter *w, const Query *questions, size_t count, size_t number, Error *e)
+{
+	size_t batch = w->settings->beams > 1 ? 1 : (size_t)w->settings->batch;
+	for (size_t first = 0; first < count; first += batch) {
+		size_t left = count - first;
+		if (!continue_users(w, questions + first, left < batch ? left : batch, number + first, e))
+			return false;
+	}
+	return true;
+}

@@ -1,0 +1,204 @@
+#include "llm/generate.h"
+
+#include "llm/beams.h"
+
+#include <string.h>
+
+/* A continuation under way. */
+typedef struct {
+	Continuation *c;
+	Random random;
+	int32_t *path; /* the rows of its tokens */
+	size_t length; /* tokens that were read */
+	size_t room;   /* tokens at most */
+	int32_t token; /* the last one, which is to be read */
+	bool done;
+} Stream;
+
+typedef struct {
+	Decoder *d;
+	const Generation *g;
+	Stream *streams;
+	size_t count;
+	NextToken *next;
+	size_t next_capacity;
+	Sampler sampler;
+	int32_t *said; /* of one stream at a time */
+	size_t said_capacity;
+} Streams;
+
+static bool is_end(const Generation *g, int32_t token)
+{
+	for (size_t i = 0; i < g->end_count; i++)
+		if (g->ends[i] == token)
+			return true;
+	return false;
+}
+
+/* How many tokens all prompts begin with. */
+static size_t shared_length(const Continuation *c, size_t count)
+{
+	size_t shared = c[0].prompt_count;
+	for (size_t i = 1; i < count; i++) {
+		size_t length = 0;
+		while (length < shared && length < c[i].prompt_count &&
+		       c[i].prompt[length] == c[0].prompt[length])
+			length++;
+		shared = length;
+	}
+	return shared;
+}
+
+static bool start(Streams *s, Continuation *c, Arena *arena, Error *e)
+{
+	size_t most = s->d->llm->most_positions;
+	for (size_t i = 0; i < s->count; i++) {
+		Stream *stream = &s->streams[i];
+		size_t room = c[i].prompt_count + s->g->most;
+		*stream = (Stream){.c = &c[i], .random = {random_key(c[i].seed, 0x5a3), 0}};
+		stream->room = room < most ? room : most;
+		stream->path = arena_new(arena, stream->room, sizeof *stream->path, e);
+		if (stream->path == NULL)
+			return false;
+		if (c[i].prompt_count > most)
+			return fail(e, ERROR_USAGE,
+			            "the prompt's %zu tokens are more than the LLM's context of %zu",
+			            c[i].prompt_count, most);
+		if (c[i].prompt_count == 0)
+			return fail(e, ERROR_USAGE,
+			            "the prompt is empty, and the LLM has no token to begin with");
+	}
+	return true;
+}
+
+/* What all streams have said and been told, for the penalty. */
+static bool recall(Streams *s, const Stream *stream, size_t *count, Error *e)
+{
+	const Continuation *c = stream->c;
+	*count = 0;
+	if (s->g->sampling.penalty == 1)
+		return true;
+	*count = c->prompt_count + c->out.count;
+	if (!memory_grow(&s->said, &s->said_capacity, *count, sizeof *s->said, e))
+		return false;
+	memcpy(s->said, c->prompt, c->prompt_count * sizeof *s->said);
+	if (c->out.count > 0)
+		memcpy(s->said + c->prompt_count, c->out.ids, c->out.count * sizeof *s->said);
+	return true;
+}
+
+/* Takes the stream's next token from its logits. */
+static bool extend(Streams *s, size_t i, float *logits, Error *e)
+{
+	Stream *stream = &s->streams[i];
+	Tokens *out = &stream->c->out;
+	size_t said;
+	if (!recall(s, stream, &said, e) ||
+	    (stream->token = sample_token(&s->sampler, &s->g->sampling, logits, s->d->llm->shape.V, s->said,
+	                                  said, &stream->random, e)) < 0)
+		return false;
+	if (is_end(s->g, stream->token)) {
+		stream->done = true;
+		return true;
+	}
+	if (!memory_grow(&out->ids, &out->capacity, out->count + 1, sizeof *out->ids, e))
+		return false;
+	out->ids[out->count++] = stream->token;
+	stream->done = out->count == s->g->most || stream->length == stream->room;
+	return s->g->sink == NULL ||
+	       s->g->sink->take(s->g->sink->context, i, stream->token, &stream->done, e);
+}
+
+/* Hidden states of the streams that go on, row by row, become their next tokens. */
+static bool extend_all(Streams *s, Tensor *h, Error *e)
+{
+	Tensor *logits = h ? llm_logits(&s->d->tape, s->d->llm, h) : NULL;
+	if (logits == NULL)
+		return h != NULL && fail(e, s->d->tape.error.code, "%s", s->d->tape.error.text);
+	for (size_t i = 0, row = 0; i < s->count; i++)
+		if (!s->streams[i].done && !extend(s, i, logits->value + row++ * logits->cols, e))
+			return false;
+	return true;
+}
+
+static void add_next(Streams *s, size_t n, size_t i, int32_t token)
+{
+	Stream *stream = &s->streams[i];
+	stream->path[stream->length] = (int32_t)(s->d->rows + n);
+	s->next[n] = (NextToken){token, (int32_t)stream->length++, i, stream->path};
+}
+
+/* What of the prompts is not shared, all in one batch; the last rows predict. */
+static bool read_rest(Streams *s, size_t shared, Arena *arena, Error *e)
+{
+	size_t total = 0, n = 0;
+	int32_t *last = arena_new(arena, s->count, sizeof *last, e);
+	for (size_t i = 0; i < s->count; i++)
+		total += s->streams[i].c->prompt_count - shared;
+	if (last == NULL || !memory_grow(&s->next, &s->next_capacity, total, sizeof *s->next, e))
+		return false;
+	for (size_t i = 0; i < s->count; i++) {
+		const Continuation *c = s->streams[i].c;
+		for (size_t k = shared; k < c->prompt_count; k++)
+			add_next(s, n++, i, c->prompt[k]);
+		last[i] = (int32_t)n - 1;
+	}
+	Tensor *h = decoder_step(s->d, s->next, n, s->count, e);
+	return h != NULL && extend_all(s, tape_rows(&s->d->tape, h, last, s->count), e);
+}
+
+/* All prompts; those that are one sequence, or that begin alike, without a word read twice. */
+static bool read_prompts(Streams *s, Continuation *c, Arena *arena, Error *e)
+{
+	bool apart = s->count > 1 && s->d->injection != NULL;
+	size_t shared = apart ? 0 : shared_length(c, s->count);
+	for (size_t i = 0; i < s->count && s->count > 1; i++) /* each has something of its own to read */
+		shared = shared < c[i].prompt_count ? shared : c[i].prompt_count - 1;
+	Tensor *h = NULL;
+	s->d->rows = 0;
+	if (shared > 0 && (h = decoder_begin(s->d, c[0].prompt, shared, e)) == NULL)
+		return false;
+	for (size_t i = 0; i < s->count; i++) {
+		s->streams[i].length = shared;
+		for (size_t k = 0; k < shared; k++)
+			s->streams[i].path[k] = (int32_t)k;
+	}
+	return s->count == 1 ? extend_all(s, h, e) : read_rest(s, shared, arena, e);
+}
+
+static bool generate(Streams *s, Continuation *c, Arena *arena, Error *e)
+{
+	if (!start(s, c, arena, e))
+		return false;
+	if (s->g->most == 0)
+		return true;
+	if (!read_prompts(s, c, arena, e))
+		return false;
+	for (;;) {
+		size_t n = 0;
+		if (!memory_grow(&s->next, &s->next_capacity, s->count, sizeof *s->next, e))
+			return false;
+		for (size_t i = 0; i < s->count; i++)
+			if (!s->streams[i].done)
+				add_next(s, n++, i, s->streams[i].token);
+		if (n == 0)
+			return true;
+		if (!extend_all(s, decoder_step(s->d, s->next, n, s->count, e), e))
+			return false;
+	}
+}
+
+bool decoder_generate(Decoder *d, const Generation *g, Continuation *c, size_t count, Error *e)
+{
+	if (g->beams > 1)
+		return decoder_beams(d, g, c, e);
+	Arena arena = {0};
+	Streams s = {.d = d, .g = g, .count = count};
+	s.streams = arena_new(&arena, count, sizeof *s.streams, e);
+	bool done = s.streams != NULL && (count == 0 || generate(&s, c, &arena, e));
+	memory_free(s.next);
+	memory_free(s.said);
+	sampler_free(&s.sampler);
+	arena_free(&arena);
+	return done;
+}

@@ -1,0 +1,105 @@
+#include "llm/writing.h"
+
+#include <string.h>
+
+static bool add_token(Writing *w, int32_t token, Error *e)
+{
+	Tokens *t = &w->tokens;
+	if (!memory_grow(&t->ids, &t->capacity, t->count + 1, sizeof *t->ids, e))
+		return false;
+	t->ids[t->count++] = token;
+	return true;
+}
+
+static bool decode(Writing *w, Error *e)
+{
+	w->text.size = 0;
+	return tokenizer_decode(w->tokenizer, w->tokens.ids, w->tokens.count, &w->text, e);
+}
+
+bool writing_start(Writing *w, const Tokenizer *tokenizer, const StringList *stops, const int32_t *prompt,
+                   size_t count, Error *e)
+{
+	*w = (Writing){.tokenizer = tokenizer, .stops = stops};
+	for (size_t i = 0; i < count; i++)
+		if (!add_token(w, prompt[i], e))
+			return false;
+	if (!decode(w, e))
+		return false;
+	w->known = w->shown = w->text.size;
+	return true;
+}
+
+/* Cuts the text before the first stop text in it. */
+static void look_for_stops(Writing *w)
+{
+	for (size_t i = 0; w->stops != NULL && i < w->stops->count; i++) {
+		const char *stop = w->stops->items[i];
+		Text text = writing_text(w);
+		const char *found = text.size > 0 ? memmem(text.data, text.size, stop, strlen(stop)) : NULL;
+		if (found == NULL)
+			continue;
+		w->text.size = w->known + (size_t)(found - text.data);
+		w->stopped = true;
+	}
+}
+
+bool writing_add(Writing *w, int32_t token, bool *stop, Error *e)
+{
+	if (w->stopped || !add_token(w, token, e) || !decode(w, e))
+		return w->stopped;
+	look_for_stops(w);
+	*stop = *stop || w->stopped;
+	return true;
+}
+
+Text writing_text(const Writing *w)
+{
+	size_t size = w->text.size > w->known ? w->text.size - w->known : 0;
+	return (Text){(const char *)w->text.data + (size > 0 ? w->known : 0), size};
+}
+
+/* How many bytes at the end of the text may be the beginning of a stop text. */
+static size_t held_for_stops(const Writing *w)
+{
+	size_t held = 0;
+	for (size_t i = 0; w->stops != NULL && i < w->stops->count; i++) {
+		size_t size = strlen(w->stops->items[i]), left = w->text.size - w->shown;
+		for (size_t length = size < left ? size : left; length > held; length--)
+			if (memcmp(w->text.data + w->text.size - length, w->stops->items[i], length) == 0)
+				held = length;
+	}
+	return held;
+}
+
+/* … or are a character that is not complete yet. */
+static size_t held_for_utf8(const uint8_t *text, size_t size)
+{
+	for (size_t back = 1; back <= 3 && back <= size; back++) {
+		uint8_t byte = text[size - back];
+		if ((byte & 0xc0) == 0x80)
+			continue;
+		size_t needs = byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : byte >= 0xc0 ? 2 : 1;
+		return needs > back ? back : 0;
+	}
+	return 0;
+}
+
+Text writing_new(Writing *w, bool last)
+{
+	if (w->text.size <= w->shown)
+		return (Text){"", 0};
+	size_t held = last ? 0 : held_for_stops(w);
+	if (!last)
+		held += held_for_utf8(w->text.data + w->shown, w->text.size - held - w->shown);
+	Text text = {(const char *)w->text.data + w->shown, w->text.size - held - w->shown};
+	w->shown += text.size;
+	return text;
+}
+
+void writing_free(Writing *w)
+{
+	tokens_free(&w->tokens);
+	buffer_free(&w->text);
+	*w = (Writing){0};
+}
