@@ -11,6 +11,9 @@ set(Error *e, int code, const char *format, va_list arguments)
 	e->code = code;
 	if (vsnprintf(e->text, sizeof e->text, format, arguments) < 0)
 		e->text[0] = '\0';
+	for (char *p = e->text; *p != '\0'; p++)
+		if ((unsigned char)*p < ' ' || *p == 0x7f)
+			*p = '?';
 }
 
 bool fail(Error *e, int code, const char *format, ...)

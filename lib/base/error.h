@@ -22,7 +22,9 @@ typedef struct {
 } Error;
 
 /* Sets code and text, unless an error is there already (the first one is the
- * cause).  Returns false, so that `return fail(e, …)` reads as what it is. */
+ * cause).  Control characters, which names from a file may have, become '?', so that the text is
+ * one line and leaves a terminal alone.  Returns false, so that `return fail(e, …)` reads as what
+ * it is. */
 bool fail(Error *e, int code, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 /* As fail(), with ": " and the text of errno behind. */
