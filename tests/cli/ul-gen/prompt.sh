@@ -1,7 +1,7 @@
 # Text: greedy is the same for any seed, sampling for the same one; one likeliest token is greedy.
 small data.ult lm.gguf encoder.ult adapter.ult
 say() {
-	ul-gen -q --llm lm.gguf --prompt 'Next choice:' --n-predict 20 "$@"
+	ul-gen -q --llm lm.gguf --prompt 'Next choice:' --n-predict 20 --format text "$@"
 }
 say >greedy
 grep -q '^Next choice:' greedy
@@ -14,7 +14,7 @@ say --temperature 2 --seed 2 >two
 expect 1 cmp -s one two
 [[ $(say --n-predict 1 | wc -c) -lt $(wc -c <greedy) ]]
 # With a user, JSON lines, and always UTF-8, whatever bytes the model thinks of.
-say --temperature 50 -m encoder.ult -a adapter.ult --limit 5 data.ult >texts
+ul-gen -q --llm lm.gguf --prompt 'Next choice:' --n-predict 20 --temperature 50 -m encoder.ult -a adapter.ult --limit 5 data.ult >texts
 [[ $(wc -l <texts) == 5 ]]
 iconv -f UTF-8 -t UTF-8 texts | cmp texts -
 grep -c '^{"user": "[0-9]*", .*"text": "' texts | grep -qx 5

@@ -1,0 +1,25 @@
+# What bounds the choice of tokens and the length of a text.
+small lm.gguf
+say() {
+	ul-gen -q --llm lm.gguf --prompt 'Next choice:' --n-predict 30 --format text "$@"
+}
+say >greedy
+say --temperature 1 --min-p 1 | cmp greedy -
+say --repeat-penalty 1 | cmp greedy -
+say --temperature 2 --repeat-penalty 50 >varied
+expect 1 cmp -s varied greedy
+# A stop text ends a text, and does not belong to it.
+said=$(tail -c +13 greedy)
+first=${said:0:3}
+[[ $(say --stop "$first") == 'Next choice:' ]]
+[[ $(say --stop "$said") == 'Next choice:' ]]
+last=${said: -1}
+[[ $(say --stop "$last") == "Next choice:${said%%"$last"*}" ]]
+[[ $(say --stop "$last" --stop "$first") == 'Next choice:' ]]
+say --stop 'nobody says this' | cmp greedy -
+words=--stop usage ul-gen --llm lm.gguf --prompt x --stop ''
+words=--min-p usage ul-gen --llm lm.gguf --prompt x --min-p 2
+words=--prompt usage ul-gen --llm lm.gguf --rank 3 --beams 2 data.ult
+# Beams find what is at least as likely as the greedy text: for few tokens all can be tried.
+say --n-predict 2 --beams 400 >best
+[[ $(wc -c <best) -gt 12 ]]
