@@ -75,13 +75,13 @@ static bool turn(Llm *m, const float *divisors, Error *e)
 	                     s->rope_base, s->rope_scaling, divisors};
 	if (s->architecture->learned)
 		return true;
-	if (!rotary_new(&m->rotary, &shape, m->most_positions, e))
+	if (!rotary_new(&m->rotary, &shape, m->positions_end, e))
 		return false;
 	if (s->window == 0 || s->architecture->window_rope_base == 0)
 		return true;
 	shape.base = s->architecture->window_rope_base;
 	shape.scaling = 1;
-	return rotary_new(&m->window_rotary, &shape, m->most_positions, e);
+	return rotary_new(&m->window_rotary, &shape, m->positions_end, e);
 }
 
 static Llm *new_llm(const LlmShape *shape, Tokenizer *tokenizer, const ParameterSource *source,
@@ -95,6 +95,7 @@ static Llm *new_llm(const LlmShape *shape, Tokenizer *tokenizer, const Parameter
 	*m = (Llm){.shape = *shape, .tokenizer = tokenizer, .parameters.source = source};
 	m->shape.layer.memory = shape->layer.C;
 	m->most_positions = shape->context < LLM_POSITIONS ? shape->context : LLM_POSITIONS;
+	m->positions_end = shape->architecture->learned ? m->most_positions : LLM_POSITIONS;
 	bool done = build(m, seed, e) && turn(m, divisors, e);
 	m->parameters.source = NULL;
 	if (done)
@@ -164,9 +165,9 @@ Tensor *llm_forward(Tape *t, const Llm *m, const int32_t *tokens, size_t N, cons
 	Sequence sequence = *s;
 	float eps = m->shape.layer.eps;
 	for (size_t i = 0; i < N; i++)
-		if ((size_t)s->positions[i] >= m->most_positions) {
-			fail(&t->error, ERROR_USAGE,
-			     "the text is longer than the LLM's context of %zu tokens", m->most_positions);
+		if ((size_t)s->positions[i] >= m->positions_end) {
+			fail(&t->error, ERROR_USAGE, "the text is longer than the %zu tokens that can be read",
+			     m->positions_end);
 			return NULL;
 		}
 	Tensor *x = embed(t, m, tokens, N, s->positions);

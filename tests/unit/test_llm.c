@@ -118,7 +118,7 @@ static void test_context_is_a_limit(void **state)
 	(void)state;
 	Llm *m = small_llm(true, 5);
 	Tape t = {0};
-	int32_t beyond = (int32_t)m->shape.context;
+	int32_t beyond = LLM_POSITIONS;
 	AttentionSegment one = {0, 1, 0, 1, true};
 	Sequence s = {.positions = &beyond, .segments = &one, .segment_count = 1};
 	assert_null(llm_forward(&t, m, tokens, 1, &s, NULL));
