@@ -105,7 +105,8 @@ int main(int argc, char **argv)
 	Option table[COMMON_OPTIONS + OWN + TRAINING_OPTIONS] = {
 	    [COMMON_OPTIONS] = {"output", 'o', OPTION_STRING, &s.output, "ADAPTER",
 	                        "write the adapter to this file", .incidental = true},
-	    {"llm", 0, OPTION_STRING, &s.llm, "GGUF", "the language model", .input = true},
+	    {"llm", 0, OPTION_STRING, &s.llm, "LLM",
+	     "the language model: a GGUF file, or a Hugging Face folder", .input = true},
 	    {"model", 'm', OPTION_STRING, &s.model, "ENCODER", "the pretrained user encoder", .input = true},
 	    {"task", 0, OPTION_CHOICE, &s.task, "next-item",
 	     "what the LLM is to answer: the next item's name"},

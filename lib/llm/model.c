@@ -166,8 +166,8 @@ Tensor *llm_forward(Tape *t, const Llm *m, const int32_t *tokens, size_t N, cons
 	float eps = m->shape.layer.eps;
 	for (size_t i = 0; i < N; i++)
 		if ((size_t)s->positions[i] >= m->positions_end) {
-			fail(&t->error, ERROR_USAGE, "the text is longer than the %zu tokens that can be read",
-			     m->positions_end);
+			fail(&t->error, ERROR_USAGE,
+			     "the text is longer than the %zu tokens that can be read", m->positions_end);
 			return NULL;
 		}
 	Tensor *x = embed(t, m, tokens, N, s->positions);

@@ -30,8 +30,8 @@ typedef struct {
 	AttentionLayer *attention;            /* by layer */
 	FeedForward *feed;
 	Rotary rotary, window_rotary; /* the second of layers with a window */
-	size_t most_positions; /* of a text: the context, or LLM_POSITIONS where that is less */
-	size_t positions_end;  /* of what llm_forward() computes: rotary positions go beyond the context */
+	size_t most_positions;        /* of a text: the context, or LLM_POSITIONS where that is less */
+	size_t positions_end; /* of what llm_forward() computes: rotary positions go beyond the context */
 	Tokenizer *tokenizer;
 	uint64_t hash; /* of the file it came from */
 } Llm;

@@ -2,8 +2,8 @@
  *
  *     build/tests/bench/make_llm FILE [stories15M|SmolLM2-135M|Qwen2.5-0.5B]
  *
- * (60, 540 or 2,000 MB; SmolLM2-135M where none is named).  Its tokens are the 256 bytes and many that no text
- * has. */
+ * (60, 540 or 2,000 MB; SmolLM2-135M where none is named).  Its tokens are the 256 bytes and many that no
+ * text has. */
 #include "llm/model.h"
 
 #include <stdio.h>

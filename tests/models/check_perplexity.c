@@ -1,7 +1,7 @@
 /* check_perplexity MODELS: the perplexity of small trained models, of each type of numbers, against what the
- * reference engine has (MODELS/SOURCES.md).  The text is the corpus's stories, without what is not ASCII, with
- * an empty line between them, and of it the first 200,000 characters; it is cut into pieces of 512 tokens, each
- * begins with BOS, and the second half of each counts. */
+ * reference engine has (MODELS/SOURCES.md).  The text is the corpus's stories, without what is not ASCII,
+ * with an empty line between them, and of it the first 200,000 characters; it is cut into pieces of 512
+ * tokens, each begins with BOS, and the second half of each counts. */
 #include "llm/model.h"
 #include "math/gemm.h"
 
@@ -57,7 +57,8 @@ static bool add_piece(const Llm *m, Tape *t, int32_t *tokens, double *sum)
 	Sequence s = {.positions = positions, .segments = &segment, .segment_count = 1};
 	tape_reset(t, false, 0);
 	tokens[0] = tokenizer_model(m->tokenizer)->bos;
-	Tensor *h = llm_forward(t, m, tokens, PIECE, &s, NULL), *y = h ? llm_log_probabilities(t, m, h) : NULL;
+	Tensor *h = llm_forward(t, m, tokens, PIECE, &s, NULL),
+	       *y = h ? llm_log_probabilities(t, m, h) : NULL;
 	for (size_t i = PIECE / 2; y != NULL && i + 1 < PIECE; i++)
 		*sum -= (double)y->value[i * y->cols + (size_t)tokens[i + 1]];
 	return y != NULL;
@@ -69,8 +70,8 @@ static bool perplexity(const char *path, const Buffer *text, double *result, Err
 	Tokens tokens = {0};
 	double sum = 0;
 	Llm *m = llm_load(path, e);
-	bool done = m != NULL && tokenizer_encode(m->tokenizer, (Text){(const char *)text->data, text->size}, true,
-	                                          &tokens, e);
+	bool done = m != NULL && tokenizer_encode(m->tokenizer, (Text){(const char *)text->data, text->size},
+	                                          true, &tokens, e);
 	size_t pieces = tokens.count / PIECE;
 	for (size_t i = 0; done && i < pieces; i++)
 		done = add_piece(m, &t, tokens.ids + i * PIECE, &sum);
@@ -102,8 +103,8 @@ int main(int argc, char **argv)
 		snprintf(path, sizeof path, "%s/%s", argv[1], models[i].path);
 		/* The reference engine rounds activations where weights are quantised. */
 		bool good = perplexity(path, &text, &found, &e) && fabs(found - expected) <= 1e-3 * expected;
-		printf("%s: %s: %.4f, and %.4f by the reference engine %s\n", good ? "passed" : "FAILED", models[i].path,
-		       found, expected, e.text);
+		printf("%s: %s: %.4f, and %.4f by the reference engine %s\n", good ? "passed" : "FAILED",
+		       models[i].path, found, expected, e.text);
 		failed += !good;
 	}
 	buffer_free(&text);

@@ -40,9 +40,10 @@ static size_t draw_place(Random *r, size_t size)
 
 static void overwrite(Random *r, size_t at, size_t size)
 {
-	static const uint64_t numbers[] = {0,           1,           2,          3,          31,        32,
-	                                   0x7f,        0xff,        0xffff,     0x7fffffff, 1u << 31,  UINT32_MAX,
-	                                   1ull << 32,  1ull << 40,  INT64_MAX,  1ull << 63, UINT64_MAX};
+	static const uint64_t numbers[] = {0,          1,          2,          3,          31,
+	                                   32,         0x7f,       0xff,       0xffff,     0x7fffffff,
+	                                   1u << 31,   UINT32_MAX, 1ull << 32, 1ull << 40, INT64_MAX,
+	                                   1ull << 63, UINT64_MAX};
 	uint64_t number = numbers[random_below(r, sizeof numbers / sizeof *numbers)];
 	size_t width = (size_t)1 << random_below(r, 4);
 	memcpy(mutant + at, &number, width < size - at ? width : size - at);
@@ -53,7 +54,8 @@ static size_t mutate(Random *r, size_t size)
 {
 	memcpy(mutant, original, size);
 	for (uint64_t changes = 1 + random_below(r, 4); changes > 0; changes--) {
-		size_t at = draw_place(r, size), other = draw_place(r, size), length = (size_t)random_below(r, 64);
+		size_t at = draw_place(r, size), other = draw_place(r, size),
+		       length = (size_t)random_below(r, 64);
 		switch (random_below(r, 5)) {
 		case 0:
 			mutant[at] ^= (uint8_t)(1u << random_below(r, 8));
