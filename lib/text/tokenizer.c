@@ -23,8 +23,8 @@ struct Tokenizer {
 	TokenizerModel model;
 	Vocabulary pieces;  /* the tokens, then what merges speak of and is none */
 	int32_t bytes[256]; /* the piece or the token of a byte, or TOKEN_NONE */
-	int32_t *user_defined;
-	size_t user_defined_count; /* the longest first */
+	int32_t *named; /* what may be spelled in a text, the longest first: user defined, control, unknown */
+	size_t named_count;
 	/* BPE */
 	Pretokenizer *pretokenizer;
 	const PretokenizerKind *kind;
@@ -48,7 +48,7 @@ void tokenizer_free(Tokenizer *t)
 	tokenizer_model_free(&t->model);
 	vocabulary_free(&t->pieces);
 	pretokenizer_free(t->pretokenizer);
-	memory_free(t->user_defined);
+	memory_free(t->named);
 	memory_free(t->rules);
 	memory_free(t);
 }
@@ -172,24 +172,26 @@ static int longer_first(const void *a, const void *b)
 	return x->id < y->id ? -1 : 1;
 }
 
-static bool list_user_defined(Tokenizer *t, Error *e)
+static bool list_named(Tokenizer *t, Error *e)
 {
 	Length *lengths = memory_new(tokenizer_size(t), sizeof *lengths, e);
 	size_t count = 0;
 	for (size_t i = 0; lengths != NULL && i < tokenizer_size(t); i++) {
 		Text token = strings_at(&t->model.tokens, i);
-		if (type_of(t, (int32_t)i) == TOKEN_USER_DEFINED && token.size > 0)
+		int32_t type = type_of(t, (int32_t)i);
+		bool named = type == TOKEN_USER_DEFINED || type == TOKEN_CONTROL || type == TOKEN_UNKNOWN;
+		if (named && token.size > 0)
 			lengths[count++] = (Length){token.size, (int32_t)i};
 	}
-	t->user_defined = lengths ? memory_new(count, sizeof *t->user_defined, e) : NULL;
-	if (t->user_defined != NULL) {
+	t->named = lengths ? memory_new(count, sizeof *t->named, e) : NULL;
+	if (t->named != NULL) {
 		qsort(lengths, count, sizeof *lengths, longer_first);
 		for (size_t i = 0; i < count; i++)
-			t->user_defined[i] = lengths[i].id;
-		t->user_defined_count = count;
+			t->named[i] = lengths[i].id;
+		t->named_count = count;
 	}
 	memory_free(lengths);
-	return t->user_defined != NULL;
+	return t->named != NULL;
 }
 
 static bool check_id(const Tokenizer *t, const char *what, int32_t id, Error *e)
@@ -216,7 +218,7 @@ static bool prepare(Tokenizer *t, Error *e)
 			return false;
 		}
 	}
-	if (!vocabulary_from(&t->pieces, &copy, e) || !list_user_defined(t, e))
+	if (!vocabulary_from(&t->pieces, &copy, e) || !list_named(t, e))
 		return false;
 	return m->kind == TOKENIZER_BPE ? prepare_bpe(t, e) : prepare_sentencepiece(t, e);
 }
@@ -240,7 +242,7 @@ Tokenizer *tokenizer_new(TokenizerModel *m, Error *e)
 
 /* --- encoding ------------------------------------------------------------ */
 
-/* What lies between two user defined tokens, or one of these. */
+/* What lies between two tokens that are spelled in the text, or one of these. */
 typedef struct {
 	Text text;
 	int32_t id; /* TOKEN_NONE: text */
@@ -254,6 +256,7 @@ typedef struct {
 /* The memory of one tokenizer_encode(). */
 typedef struct {
 	const Tokenizer *t;
+	unsigned flags;
 	Tokens *out;
 	Fragments fragments, next;
 	Words words;
@@ -451,15 +454,17 @@ static bool cut_fragments(Encoding *c, int32_t id, Error *e)
 	return true;
 }
 
-/* User defined tokens are found before anything else, the longest first. */
-static bool find_user_defined(Encoding *c, Text text, Error *e)
+/* Tokens that are spelled out are found before anything else, the longest first. */
+static bool find_named(Encoding *c, Text text, Error *e)
 {
 	if (text.size == 0)
 		return true;
 	if (!add_fragment(&c->fragments, text, TOKEN_NONE, e))
 		return false;
-	for (size_t i = 0; i < c->t->user_defined_count; i++) {
-		int32_t id = c->t->user_defined[i];
+	for (size_t i = 0; i < c->t->named_count; i++) {
+		int32_t id = c->t->named[i];
+		if (type_of(c->t, id) != TOKEN_USER_DEFINED && !(c->flags & TOKENIZE_SPECIAL))
+			continue;
 		Text token = strings_at(&c->t->model.tokens, (size_t)id);
 		if (memmem(text.data, text.size, token.data, token.size) != NULL && !cut_fragments(c, id, e))
 			return false;
@@ -469,7 +474,7 @@ static bool find_user_defined(Encoding *c, Text text, Error *e)
 
 static bool encode(Encoding *c, Text text, Error *e)
 {
-	if (!find_user_defined(c, text, e))
+	if (!find_named(c, text, e))
 		return false;
 	for (size_t i = 0; i < c->fragments.count; i++) {
 		const Fragment *f = &c->fragments.items[i];
@@ -482,14 +487,14 @@ static bool encode(Encoding *c, Text text, Error *e)
 	return true;
 }
 
-bool tokenizer_encode(const Tokenizer *t, Text text, bool special, Tokens *out, Error *e)
+bool tokenizer_encode(const Tokenizer *t, Text text, unsigned flags, Tokens *out, Error *e)
 {
 	const TokenizerModel *m = &t->model;
 	if (text.size > INT32_MAX / 4) /* so that 32 bits count it with its spaces made visible */
 		return fail(e, ERROR_FAILURE, "a text of %zu bytes is too long to be encoded at once",
 		            text.size);
-	Encoding c = {.t = t, .out = out};
-	bool done = !special || !m->add_bos || m->bos == TOKEN_NONE || emit(out, m->bos, e);
+	Encoding c = {.t = t, .flags = flags, .out = out};
+	bool done = !(flags & TOKENIZE_BOS) || !m->add_bos || m->bos == TOKEN_NONE || emit(out, m->bos, e);
 	done = done && encode(&c, text, e);
 	memory_free(c.fragments.items);
 	memory_free(c.next.items);

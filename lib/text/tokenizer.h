@@ -50,13 +50,18 @@ typedef struct {
 	size_t count, capacity;
 } Tokens;
 
-/* Appends the ids of `text` (at most 512 MiB) to *out.  `special`: the BOS first, if
- * the model asks for one.  An EOS is the caller's to add, where a text really ends:
- * behind a prompt it would be wrong.  Control tokens spelled in the text are not
- * recognised, user defined ones are, before all else.  Bytes that are no UTF-8
+enum {
+	TOKENIZE_BOS = 1,    /* the BOS first, if the model asks for one */
+	TOKENIZE_SPECIAL = 2 /* control and unknown tokens spelled in the text are these: for prompts, not
+	                        for text of others */
+};
+
+/* Appends the ids of `text` (at most 512 MiB) to *out.  An EOS is the caller's to
+ * add, where a text really ends: behind a prompt it would be wrong.  User defined
+ * tokens spelled in the text are recognised before all else, the longest first.  Bytes that are no UTF-8
  * are encoded as bytes.  What has no token, nor byte tokens, becomes the unknown
  * token (SentencePiece: one for a run), or is left out where there is none. */
-bool tokenizer_encode(const Tokenizer *t, Text text, bool special, Tokens *out, Error *e);
+bool tokenizer_encode(const Tokenizer *t, Text text, unsigned flags, Tokens *out, Error *e);
 /* Appends the text of the ids, byte for byte what was encoded (with SentencePiece
  * U+2581 comes back as a space).  Control tokens are left out; the unknown token
  * is U+FFFD.  The space that SentencePiece puts in front is taken away at the

@@ -125,7 +125,7 @@ bool answer_tokens(const Tokenizer *tokenizer, Text name, Tokens *out, Error *e)
 	bool done =
 	    (adds_space || buffer_append(&spaced, " ", 1, e)) &&
 	    buffer_append(&spaced, name.data, name.size, e) &&
-	    tokenizer_encode(tokenizer, (Text){(const char *)spaced.data, spaced.size}, false, out, e) &&
+	    tokenizer_encode(tokenizer, (Text){(const char *)spaced.data, spaced.size}, 0, out, e) &&
 	    memory_grow(&out->ids, &out->capacity, out->count + 1, sizeof *out->ids, e);
 	if (done)
 		out->ids[out->count++] = model->eos;

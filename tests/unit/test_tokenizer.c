@@ -56,11 +56,11 @@ static Tokenizer *make(TokenizerModel *m)
 	return t;
 }
 
-static void expect_text(const Tokenizer *t, Text text, bool special, size_t count, const int32_t *ids)
+static void expect_text(const Tokenizer *t, Text text, unsigned flags, size_t count, const int32_t *ids)
 {
 	Error e = {0};
 	Tokens got = {0};
-	assert_true(tokenizer_encode(t, text, special, &got, &e));
+	assert_true(tokenizer_encode(t, text, flags, &got, &e));
 	assert_int_equal(got.count, count);
 	for (size_t i = 0; i < count; i++)
 		assert_int_equal(got.ids[i], ids[i]);
@@ -72,14 +72,14 @@ static void expect_text(const Tokenizer *t, Text text, bool special, size_t coun
 	{                                                                                                    \
 		__VA_ARGS__                                                                                  \
 	}
-#define expect(t, text, ids) expect_text(t, text_of(text), false, ids)
+#define expect(t, text, ids) expect_text(t, text_of(text), 0, ids)
 
 static void round_trip(const Tokenizer *t, Text text)
 {
 	Error e = {0};
 	Tokens ids = {0};
 	Buffer back = {0};
-	assert_true(tokenizer_encode(t, text, true, &ids, &e));
+	assert_true(tokenizer_encode(t, text, TOKENIZE_BOS, &ids, &e));
 	assert_true(tokenizer_decode(t, ids.ids, ids.count, &back, &e));
 	assert_int_equal(back.size, text.size);
 	if (text.size > 0)
@@ -213,8 +213,9 @@ static void test_bpe(void **state)
 	expect(t, "<u r>low<u r> low", IDS(USER, LOW, USER, SPACE_LOW));
 	expect(t, "<u r><u r>!", IDS(USER, LONGER));
 	expect(t, "<|end|>", IDS('<', '|', 'e', 'n', 'd', '|', '>'));
+	expect_text(t, text_of("low<|end|><u r>!"), TOKENIZE_SPECIAL, IDS(LOW, CONTROL, LONGER));
 	expect(t, "\xff\xe2\x82", IDS(0xff, 0xe2, 0x82));
-	expect_text(t, text_of(""), true, 0, NULL);
+	expect_text(t, text_of(""), TOKENIZE_BOS, 0, NULL);
 	round_trips(t);
 	tokenizer_free(t);
 }
@@ -226,7 +227,7 @@ static void test_whole_words(void **state)
 	m.add_bos = m.add_eos = true;
 	Tokenizer *t = make(&m);
 	/* The BOS, and no EOS, which a prompt must not end with. */
-	expect_text(t, text_of("best low"), true, IDS(CONTROL, WHOLE, SPACE_LOW));
+	expect_text(t, text_of("best low"), TOKENIZE_BOS, IDS(CONTROL, WHOLE, SPACE_LOW));
 	expect(t, "best", IDS(WHOLE));
 	round_trips(t);
 	tokenizer_free(t);
@@ -386,8 +387,8 @@ static void test_sentencepiece(void **state)
 	expect(t, "a<3b", IDS(SP_A, HEART, SP, B));
 	expect(t, "bb", IDS(SP, B, B));
 	expect(t, "<s>", IDS(SP, BYTES + '<', BYTES + 's', BYTES + '>'));
-	expect_text(t, text_of("a"), true, IDS(BOS, SP_A));
-	expect_text(t, text_of(""), true, IDS(BOS));
+	expect_text(t, text_of("a"), TOKENIZE_BOS, IDS(BOS, SP_A));
+	expect_text(t, text_of(""), TOKENIZE_BOS, IDS(BOS));
 	round_trips(t);
 	round_trip(t, text_of("a<3 b<3<3  a"));
 	tokenizer_free(t);
@@ -533,8 +534,8 @@ static void check_file(TokenizerModel *m, const char *text)
 	gguf_close(g);
 	assert_non_null(back);
 	same_model(tokenizer_model(t), tokenizer_model(back), count);
-	assert_true(tokenizer_encode(t, text_of(text), true, &before, &e));
-	assert_true(tokenizer_encode(back, text_of(text), true, &after, &e));
+	assert_true(tokenizer_encode(t, text_of(text), TOKENIZE_BOS, &before, &e));
+	assert_true(tokenizer_encode(back, text_of(text), TOKENIZE_BOS, &after, &e));
 	assert_int_equal(before.count, after.count);
 	assert_memory_equal(before.ids, after.ids, before.count * sizeof *before.ids);
 	tokens_free(&before);
