@@ -274,7 +274,7 @@ static bool sample_all(Decoder *d, const int32_t *prompt, size_t N, const Sampli
 		if (!llm_log_probabilities(llm, h->value + (h->rows - 1) * llm->shape.C, 1, row, e))
 			return false;
 		int32_t token = sample_token(s, row, llm->shape.V, candidates, &random);
-		if (token == tokenizer_model(llm->tokenizer)->eos)
+		if (tokenizer_ends(llm->tokenizer, token))
 			return true;
 		if (!memory_grow(&out->ids, &out->capacity, out->count + 1, sizeof *out->ids, e))
 			return false;

@@ -48,7 +48,7 @@ static bool read_pre(const Gguf *g, TokenizerModel *m, Error *e)
 static bool read_kind(const Gguf *g, TokenizerModel *m, Error *e)
 {
 	Text model;
-	*m = (TokenizerModel){.bos = TOKEN_NONE, .eos = TOKEN_NONE, .unknown = TOKEN_NONE};
+	*m = (TokenizerModel){.bos = TOKEN_NONE, .eos = TOKEN_NONE, .eot = TOKEN_NONE, .unknown = TOKEN_NONE};
 	if (!gguf_string(g, KEY("model"), &model, e) || !read_pre(g, m, e))
 		return false;
 	if (text_equal(model, text_of("gpt2"))) {

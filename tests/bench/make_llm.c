@@ -50,7 +50,8 @@ int main(int argc, char **argv)
 	                               .tied = true};
 	Error e = {0};
 	Llm *llm = NULL;
-	TokenizerModel m = {.kind = TOKENIZER_SENTENCEPIECE, .bos = 1, .eos = 2, .unknown = 0};
+	TokenizerModel m = {
+	    .kind = TOKENIZER_SENTENCEPIECE, .bos = 1, .eos = 2, .eot = TOKEN_NONE, .unknown = 0};
 	bool done = argc == 2 && add_tokens(&m, &e);
 	Tokenizer *tokenizer = done ? tokenizer_new(&m, &e) : NULL;
 	done = tokenizer != NULL && (llm = llm_new(&shape, tokenizer, 1, &e)) != NULL &&

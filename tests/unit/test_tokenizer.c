@@ -43,8 +43,12 @@ static void add(Strings *s, const char *text)
 
 static TokenizerModel empty_model(TokenizerKind kind)
 {
-	return (TokenizerModel){
-	    .kind = kind, .pre = "gpt-2", .bos = TOKEN_NONE, .eos = TOKEN_NONE, .unknown = TOKEN_NONE};
+	return (TokenizerModel){.kind = kind,
+	                        .pre = "gpt-2",
+	                        .bos = TOKEN_NONE,
+	                        .eos = TOKEN_NONE,
+	                        .eot = TOKEN_NONE,
+	                        .unknown = TOKEN_NONE};
 }
 
 static Tokenizer *make(TokenizerModel *m)
@@ -141,9 +145,10 @@ static void expect_words(const char *pre, const char *text, const char *bars)
 	Pretokenizer *p = pretokenizer_new(pre, &e);
 	assert_non_null(p);
 	assert_true(pretokenizer_split(p, text_of(text), &words, &e));
-	for (size_t i = 0, start = 0; i < words.count; start = words.ends[i++])
-		assert_true(buffer_print(&got, &e, "%s%.*s", i ? "|" : "", (int)(words.ends[i] - start),
-		                         text + start));
+	for (size_t i = 0; i < words.count; i++)
+		assert_true(buffer_print(&got, &e, "%s%.*s", i ? "|" : "",
+		                         (int)(words.items[i].end - words.items[i].start),
+		                         text + words.items[i].start));
 	assert_true(buffer_print(&got, &e, "%s", ""));
 	assert_string_equal((char *)got.data, bars);
 	pretokenizer_free(p);
