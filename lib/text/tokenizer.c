@@ -174,20 +174,32 @@ static bool prepare_kind(Tokenizer *t, Error *e)
 	       (t->model.kind == TOKENIZER_SENTENCEPIECE || prepare_unigram(t, e));
 }
 
+/* SentencePiece looks for user defined tokens in what its normalizer left. */
+static bool mark_user_defined(TokenizerModel *m, Error *e)
+{
+	if (m->added == NULL && (m->added = memory_new(m->tokens.count, sizeof *m->added, e)) == NULL)
+		return false;
+	for (size_t i = 0; m->types != NULL && i < m->tokens.count; i++)
+		if (m->types[i] == TOKEN_USER_DEFINED)
+			m->added[i] |= ADDED_NORMALIZED;
+	return true;
+}
+
 /* What SentencePiece does to a text, where the model does not say it step by step. */
 static bool list_steps(TokenizerModel *m, Error *e)
 {
 	const Text none = {"", 0}, space = {" ", 1}, charsmap = {(char *)m->charsmap.data, m->charsmap.size};
-	NormalizeSteps *steps = &m->rewriter;
 	bool unigram = m->kind == TOKENIZER_UNIGRAM;
+	NormalizeSteps *steps = unigram ? &m->normalizer : &m->rewriter;
 	if (m->own_steps || m->kind == TOKENIZER_BPE)
 		return true;
-	return (!unigram || m->charsmap.size == 0 ||
+	return (!unigram || mark_user_defined(m, e)) &&
+	       (!unigram || m->charsmap.size == 0 ||
 	        normalize_steps_add(steps, NORMALIZE_CHARSMAP, charsmap, none, e)) &&
 	       (!unigram || !m->squeeze_spaces ||
 	        normalize_steps_add(steps, NORMALIZE_SQUEEZE, none, none, e)) &&
 	       (!m->add_space_prefix || normalize_steps_add(steps, NORMALIZE_PREPEND, none, space, e)) &&
-	       normalize_steps_add(steps, NORMALIZE_REPLACE, space, text_of(VISIBLE_SPACE), e);
+	       normalize_steps_add(&m->rewriter, NORMALIZE_REPLACE, space, text_of(VISIBLE_SPACE), e);
 }
 
 static bool prepare_steps(Tokenizer *t, Error *e)
@@ -220,7 +232,7 @@ static bool add_spelling(const Tokenizer *t, int32_t id, Strings *spellings, Err
 {
 	Buffer normalized = {0};
 	Text token = strings_at(&t->model.tokens, (size_t)id);
-	if (t->model.added == NULL || !(t->model.added[id] & ADDED_NORMALIZED))
+	if (!t->model.own_steps || t->model.added == NULL || !(t->model.added[id] & ADDED_NORMALIZED))
 		return strings_append(spellings, token.data, token.size, e);
 	bool done = normalizer_run(t->normalizer, token, true, &normalized, e) &&
 	            strings_append(spellings, normalized.data, normalized.size, e);

@@ -31,7 +31,7 @@ enum {
 	ADDED_LSTRIP = 1,      /* with the white space before it … */
 	ADDED_RSTRIP = 2,      /* … and behind it */
 	ADDED_SINGLE_WORD = 4, /* not within a word */
-	ADDED_NORMALIZED = 8   /* after the normalizer, which the token went through as well */
+	ADDED_NORMALIZED = 8   /* after the normalizer, which the token of own_steps went through as well */
 };
 
 /* All that a tokenizer is.  tokenizer_new() takes over the contents; lists by id

@@ -591,7 +591,7 @@ static void test_vocabulary_refuses(void **state)
 	(void)state;
 	Error e = {0};
 	refused_file(gguf_writer_new(&e), "'tokenizer.ggml.model' is missing");
-	refused_file(small_file("bert", 3), "'bert' is not supported; these are: gpt2, llama");
+	refused_file(small_file("bert", 3), "'bert' is not supported; these are: gpt2, llama, t5");
 	refused_file(small_file("gpt2", 3), "'tokenizer.ggml.merges' is missing");
 	refused_file(small_file("llama", 4), "'tokenizer.ggml.token_type' has 4 elements for 3 tokens");
 	refused_file(small_file("llama", 3), "'tokenizer.ggml.scores' is missing");
