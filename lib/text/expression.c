@@ -73,7 +73,11 @@ static bool translate_escape(Translation *t, Error *e)
 	bool letters = (letter | 32) >= 'a' && (letter | 32) <= 'z', digits = letter >= '0' && letter <= '9';
 	if (letter < 0 || digits || (letters && strchr("dDpPnrtfaexAz", letter) == NULL))
 		return refuse(t, 2, e);
-	return copy(t, 2, e);
+	size_t count = 2;
+	if (strchr("pPx", letter) != NULL && peek(t, 2) == '{')
+		while (peek(t, count) >= 0 && peek(t, count - 1) != '}')
+			count++;
+	return copy(t, count, e);
 }
 
 static bool open_class(Translation *t, Error *e)
