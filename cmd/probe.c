@@ -41,7 +41,7 @@ static bool write_tokens(const Tokenizer *t, const Strings *lines, Output *o, Er
 	bool done = true;
 	for (size_t i = 0; done && i < lines->count; i++) {
 		ids.count = 0;
-		done = tokenizer_encode(t, strings_at(lines, i), false, &ids, e) && write_ids(o, &ids, e);
+		done = tokenizer_encode(t, strings_at(lines, i), 0, &ids, e) && write_ids(o, &ids, e);
 	}
 	tokens_free(&ids);
 	return done;

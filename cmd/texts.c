@@ -70,12 +70,9 @@ static bool look(void *context, size_t prompt, Error *e)
 static bool continue_prompts(TextWriter *w, Prompt *prompts, size_t count, Error *e)
 {
 	const TextSettings *s = w->settings;
-	int32_t eos = tokenizer_model(w->answerer->llm->tokenizer)->eos;
 	Generation g = {.sampling = {s->temperature, (size_t)s->top_k, s->top_p, s->min_p, s->penalty},
 	                .beams = (size_t)s->beams,
-	                .most = (size_t)s->most,
-	                .ends = &eos,
-	                .end_count = eos != TOKEN_NONE};
+	                .most = (size_t)s->most};
 	Streaming streaming = {w, prompts};
 	Onlooker onlooker = {&streaming, look};
 	return answerer_continue(w->answerer, &g, &s->stops, prompts, count,
@@ -87,7 +84,7 @@ static bool continue_prompts(TextWriter *w, Prompt *prompts, size_t count, Error
 static bool encode_prompt(const TextWriter *w, Text words, uint64_t number, Prompt *p, Error *e)
 {
 	*p = (Prompt){.seed = random_key(w->settings->seed, number)};
-	return tokenizer_encode(w->answerer->llm->tokenizer, words, true, &p->prompt, e);
+	return tokenizer_encode(w->answerer->llm->tokenizer, words, TOKENIZE_BOS, &p->prompt, e);
 }
 
 static bool write_prompt(TextWriter *w, Text words, Prompt *p, Error *e)

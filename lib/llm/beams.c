@@ -60,14 +60,6 @@ static bool beams_new(Beams *b, Arena *arena, Error *e)
 	return true;
 }
 
-static bool is_end(const Generation *g, int32_t token)
-{
-	for (size_t i = 0; i < g->end_count; i++)
-		if (g->ends[i] == token)
-			return true;
-	return false;
-}
-
 /* Puts a step into a list that has its best first and holds `most`. */
 static size_t insert(Step *steps, size_t count, size_t most, Step step)
 {
@@ -85,7 +77,7 @@ static size_t best_steps(const Beams *b, const Tensor *y)
 {
 	size_t count = 0, most = 2 * b->g->beams;
 	for (size_t i = 0; i < b->live_count; i++)
-		for (size_t v = 0; v < y->cols; v++) {
+		for (size_t v = 0; v < tokenizer_size(b->d->llm->tokenizer); v++) {
 			double score = b->live[i].score + (double)y->value[i * y->cols + v];
 			count = insert(b->steps, count, most, (Step){i, (int32_t)v, score});
 		}
@@ -117,7 +109,7 @@ static void take_steps(Beams *b, size_t count)
 	for (size_t i = 0; i < count && next < b->g->beams; i++) {
 		const Step *step = &b->steps[i];
 		const Beam *parent = &b->live[step->parent];
-		if (is_end(b->g, step->token)) {
+		if (tokenizer_ends(b->d->llm->tokenizer, step->token)) {
 			end(b, parent, step->score, parent->count + 1);
 			continue;
 		}

@@ -27,14 +27,6 @@ typedef struct {
 	size_t said_capacity;
 } Streams;
 
-static bool is_end(const Generation *g, int32_t token)
-{
-	for (size_t i = 0; i < g->end_count; i++)
-		if (g->ends[i] == token)
-			return true;
-	return false;
-}
-
 /* How many tokens all prompts begin with. */
 static size_t shared_length(const Continuation *c, size_t count)
 {
@@ -94,10 +86,11 @@ static bool extend(Streams *s, size_t i, float *logits, Error *e)
 	Tokens *out = &stream->c->out;
 	size_t said;
 	if (!recall(s, stream, &said, e) ||
-	    (stream->token = sample_token(&s->sampler, &s->g->sampling, logits, s->d->llm->shape.V, s->said,
-	                                  said, &stream->random, e)) < 0)
+	    (stream->token =
+	         sample_token(&s->sampler, &s->g->sampling, logits, tokenizer_size(s->d->llm->tokenizer),
+	                      s->said, said, &stream->random, e)) < 0)
 		return false;
-	if (is_end(s->g, stream->token)) {
+	if (tokenizer_ends(s->d->llm->tokenizer, stream->token)) {
 		stream->done = true;
 		return true;
 	}

@@ -21,10 +21,8 @@ typedef struct {
 
 typedef struct {
 	Sampling sampling;
-	size_t beams;        /* above 1: the likeliest of so many, and no sampling */
-	size_t most;         /* tokens that are added at most */
-	const int32_t *ends; /* tokens that end a text */
-	size_t end_count;
+	size_t beams;          /* above 1: the likeliest of so many, and no sampling */
+	size_t most;           /* tokens that are added at most */
 	const TokenSink *sink; /* NULL: nobody looks before the end */
 } Generation;
 

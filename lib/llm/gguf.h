@@ -80,6 +80,7 @@ bool gguf_add_u32(GgufWriter *w, const char *key, uint32_t value, Error *e);
 bool gguf_add_f32(GgufWriter *w, const char *key, float value, Error *e);
 bool gguf_add_bool(GgufWriter *w, const char *key, bool value, Error *e);
 bool gguf_add_strings(GgufWriter *w, const char *key, const Strings *values, Error *e);
+bool gguf_add_bytes(GgufWriter *w, const char *key, Text bytes, Error *e);
 bool gguf_add_i32s(GgufWriter *w, const char *key, const int32_t *values, size_t count, Error *e);
 bool gguf_add_f32s(GgufWriter *w, const char *key, const float *values, size_t count, Error *e);
 /* An F32 tensor; the data is borrowed until gguf_write(). */

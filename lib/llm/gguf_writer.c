@@ -101,6 +101,12 @@ bool gguf_add_strings(GgufWriter *w, const char *key, const Strings *values, Err
 	return true;
 }
 
+bool gguf_add_bytes(GgufWriter *w, const char *key, Text bytes, Error *e)
+{
+	return put_array(w, key, GGUF_U8, bytes.size, e) &&
+	       buffer_append(&w->metadata, bytes.data, bytes.size, e);
+}
+
 bool gguf_add_i32s(GgufWriter *w, const char *key, const int32_t *values, size_t count, Error *e)
 {
 	return put_array(w, key, GGUF_I32, count, e) &&

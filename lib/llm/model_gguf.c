@@ -3,6 +3,7 @@
 
 #include "llm/huggingface.h"
 #include "llm/shape.h"
+#include "llm/tokenizer_json.h"
 #include "llm/vocabulary.h"
 
 #include <math.h>
@@ -174,40 +175,58 @@ static Llm *read_weights(const Source *s, Tokenizer *tokenizer, Error *e)
 	return NULL;
 }
 
-static Llm *read_model(const Gguf *g, Error *e)
-{
-	LlmShape shape = {0};
-	Tokenizer *tokenizer;
-	if (!llm_shape_read(g, &shape, e) || (tokenizer = vocabulary_read(g, e)) == NULL)
-		return NULL;
-	Source s = {g, &shape, memory_new(gguf_tensor_count(g), 1, e)};
-	if (s.used == NULL || tokenizer_size(tokenizer) != shape.V) {
-		if (s.used != NULL)
-			fail(e, ERROR_MALFORMED, "%zu tokens, but %zu embeddings", tokenizer_size(tokenizer),
-			     shape.V);
-		memory_free(s.used);
-		tokenizer_free(tokenizer);
-		return NULL;
-	}
-	Llm *m = read_weights(&s, tokenizer, e);
-	memory_free(s.used);
-	if (m != NULL)
-		m->hash = gguf_hash(g);
-	return m;
-}
-
 static bool is_directory(const char *path)
 {
 	struct stat status;
 	return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
 }
 
+static Tokenizer *read_tokenizer(const Gguf *g, const char *path, Error *e)
+{
+	if (is_directory(path))
+		return tokenizer_json_read(path, e);
+	Tokenizer *t = vocabulary_read(g, e);
+	if (t == NULL)
+		fail_in(e, "%s", path);
+	return t;
+}
+
+/* Folders may have more embeddings than tokens, to make their number a round one; nobody says those. */
+static bool check_tokens(const Tokenizer *t, size_t V, bool more, Error *e)
+{
+	size_t tokens = tokenizer_size(t);
+	return tokens == V || (more && tokens < V) ||
+	       fail(e, ERROR_MALFORMED, "%zu tokens, but %zu embeddings", tokens, V);
+}
+
+static Llm *read_model(const Gguf *g, const char *path, Error *e)
+{
+	LlmShape shape = {0};
+	Tokenizer *tokenizer;
+	if (!llm_shape_read(g, &shape, e)) {
+		fail_in(e, "%s", path);
+		return NULL;
+	}
+	if ((tokenizer = read_tokenizer(g, path, e)) == NULL)
+		return NULL;
+	Source s = {g, &shape, memory_new(gguf_tensor_count(g), 1, e)};
+	Llm *m = NULL;
+	if (s.used == NULL || !check_tokens(tokenizer, shape.V, is_directory(path), e))
+		tokenizer_free(tokenizer);
+	else
+		m = read_weights(&s, tokenizer, e);
+	memory_free(s.used);
+	if (m != NULL)
+		m->hash = gguf_hash(g);
+	else
+		fail_in(e, "%s", path);
+	return m;
+}
+
 Tokenizer *llm_tokenizer(const char *path, Error *e)
 {
-	Gguf *g = gguf_open(path, e);
-	Tokenizer *t = g ? vocabulary_read(g, e) : NULL;
-	if (g != NULL && t == NULL)
-		fail_in(e, "%s", path);
+	Gguf *g = is_directory(path) ? NULL : gguf_open(path, e);
+	Tokenizer *t = g != NULL || is_directory(path) ? read_tokenizer(g, path, e) : NULL;
 	gguf_close(g);
 	return t;
 }
@@ -215,11 +234,7 @@ Tokenizer *llm_tokenizer(const char *path, Error *e)
 Llm *llm_load(const char *path, Error *e)
 {
 	Gguf *g = is_directory(path) ? huggingface_open(path, e) : gguf_open(path, e);
-	if (g == NULL)
-		return NULL;
-	Llm *m = read_model(g, e);
-	if (m == NULL)
-		fail_in(e, "%s", path);
+	Llm *m = g ? read_model(g, path, e) : NULL;
 	gguf_close(g);
 	return m;
 }

@@ -53,7 +53,7 @@ static bool add_text(Pieces *p, const Llm *m, Text text, Error *e)
 {
 	Tokens tokens = {0};
 	const TokenizerModel *model = tokenizer_model(m->tokenizer);
-	bool done = tokenizer_encode(m->tokenizer, text, true, &tokens, e);
+	bool done = tokenizer_encode(m->tokenizer, text, TOKENIZE_BOS, &tokens, e);
 	for (size_t i = 0; done && i < tokens.count; i++) {
 		done = add_token(p, tokens.ids[i], e);
 		if (done && i > 0 && i % m->shape.context == 0)

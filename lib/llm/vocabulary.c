@@ -4,7 +4,8 @@
 
 #include <string.h>
 
-#define KEY(name) "tokenizer.ggml." name
+#define KEY(name)     "tokenizer.ggml." name
+#define CHAT_TEMPLATE "tokenizer.chat_template"
 
 /* A token's id; files write "none" as -1 or as the largest number of 32 bits. */
 static bool read_id(const Gguf *g, const char *key, int32_t *id, Error *e)
@@ -44,28 +45,76 @@ static bool read_pre(const Gguf *g, TokenizerModel *m, Error *e)
 	return true;
 }
 
-/* The kind, and what holds for it where the file is silent. */
+/* By TokenizerKind. */
+static const char kinds[] = "gpt2|llama|t5";
+
+/* What holds for a kind where the file is silent. */
+static void set_defaults(TokenizerModel *m)
+{
+	const PretokenizerKind *pre = pretokenizer_kind(m->pre);
+	switch (m->kind) {
+	case TOKENIZER_SENTENCEPIECE:
+		m->unknown = 0;
+		m->bos = 1;
+		m->eos = 2;
+		m->add_bos = m->add_space_prefix = true;
+		break;
+	case TOKENIZER_UNIGRAM:
+		m->unknown = 2;
+		m->eos = 1;
+		m->add_eos = m->add_space_prefix = m->squeeze_spaces = true;
+		break;
+	case TOKENIZER_BPE:
+	case TOKENIZER_CHARACTER_BPE:
+		m->add_bos = pre != NULL && pre->add_bos;
+	}
+}
+
 static bool read_kind(const Gguf *g, TokenizerModel *m, Error *e)
 {
 	Text model;
-	*m = (TokenizerModel){.bos = TOKEN_NONE, .eos = TOKEN_NONE, .unknown = TOKEN_NONE};
+	size_t kind = 0;
+	*m = (TokenizerModel){.bos = TOKEN_NONE, .eos = TOKEN_NONE, .eot = TOKEN_NONE, .unknown = TOKEN_NONE};
 	if (!gguf_string(g, KEY("model"), &model, e) || !read_pre(g, m, e))
 		return false;
-	if (text_equal(model, text_of("gpt2"))) {
-		const PretokenizerKind *kind = pretokenizer_kind(m->pre);
-		m->kind = TOKENIZER_BPE;
-		m->add_bos = kind != NULL && kind->add_bos;
-		return true;
-	}
-	if (!text_equal(model, text_of("llama")))
-		return fail(e, ERROR_MALFORMED, "tokenizer '%.*s' is not supported; these are: gpt2, llama",
+	while (word_at(kinds, kind).size > 0 && !text_equal(word_at(kinds, kind), model))
+		kind++;
+	if (word_at(kinds, kind).size == 0)
+		return fail(e, ERROR_MALFORMED,
+		            "tokenizer '%.*s' is not supported; these are: gpt2, llama, t5",
 		            (int)(model.size < 64 ? model.size : 64), model.data);
-	m->kind = TOKENIZER_SENTENCEPIECE;
-	m->unknown = 0;
-	m->bos = 1;
-	m->eos = 2;
-	m->add_bos = m->add_space_prefix = true;
+	m->kind = (TokenizerKind)kind;
+	set_defaults(m);
 	return true;
+}
+
+/* SentencePiece's table, which is an array of bytes with or without a sign. */
+static bool read_charsmap(const Gguf *g, TokenizerModel *m, Error *e)
+{
+	int32_t *bytes;
+	size_t count;
+	if (m->kind != TOKENIZER_UNIGRAM || !gguf_has(g, KEY("precompiled_charsmap")))
+		return true;
+	if (!gguf_integers(g, KEY("precompiled_charsmap"), &bytes, &count, e))
+		return false;
+	bool done = buffer_reserve(&m->charsmap, count, e);
+	for (size_t i = 0; done && i < count; i++)
+		m->charsmap.data[m->charsmap.size++] = (uint8_t)bytes[i];
+	memory_free(bytes);
+	return done;
+}
+
+static bool read_chat_template(const Gguf *g, TokenizerModel *m, Error *e)
+{
+	Text text;
+	if (!gguf_has(g, CHAT_TEMPLATE))
+		return true;
+	if (!gguf_string(g, CHAT_TEMPLATE, &text, e))
+		return false;
+	m->chat_template = memory_new(text.size + 1, 1, e);
+	if (m->chat_template != NULL)
+		memcpy(m->chat_template, text.data, text.size);
+	return m->chat_template != NULL;
 }
 
 static bool read_lists(const Gguf *g, TokenizerModel *m, Error *e)
@@ -85,11 +134,13 @@ static bool read_lists(const Gguf *g, TokenizerModel *m, Error *e)
 static bool read_model(const Gguf *g, TokenizerModel *m, Error *e)
 {
 	return read_kind(g, m, e) && read_lists(g, m, e) && read_id(g, KEY("bos_token_id"), &m->bos, e) &&
-	       read_id(g, KEY("eos_token_id"), &m->eos, e) &&
+	       read_id(g, KEY("eos_token_id"), &m->eos, e) && read_id(g, KEY("eot_token_id"), &m->eot, e) &&
 	       read_id(g, KEY("unknown_token_id"), &m->unknown, e) &&
 	       read_flag(g, KEY("add_bos_token"), &m->add_bos, e) &&
 	       read_flag(g, KEY("add_eos_token"), &m->add_eos, e) &&
-	       read_flag(g, KEY("add_space_prefix"), &m->add_space_prefix, e);
+	       read_flag(g, KEY("add_space_prefix"), &m->add_space_prefix, e) &&
+	       read_flag(g, KEY("remove_extra_whitespaces"), &m->squeeze_spaces, e) &&
+	       read_charsmap(g, m, e) && read_chat_template(g, m, e);
 }
 
 Tokenizer *vocabulary_read(const Gguf *g, Error *e)
@@ -123,10 +174,24 @@ static bool write_types(const TokenizerModel *m, GgufWriter *w, Error *e)
 	return done;
 }
 
+/* What only some vocabularies have. */
+static bool write_extras(const TokenizerModel *m, GgufWriter *w, Error *e)
+{
+	const Text charsmap = {(char *)m->charsmap.data, m->charsmap.size};
+	return (m->kind != TOKENIZER_UNIGRAM ||
+	        gguf_add_bool(w, KEY("remove_extra_whitespaces"), m->squeeze_spaces, e)) &&
+	       (charsmap.size == 0 || gguf_add_bytes(w, KEY("precompiled_charsmap"), charsmap, e)) &&
+	       (m->chat_template == NULL ||
+	        gguf_add_string(w, CHAT_TEMPLATE, text_of(m->chat_template), e)) &&
+	       write_id(w, KEY("eot_token_id"), m->eot, true, e);
+}
+
 bool vocabulary_write(const TokenizerModel *m, GgufWriter *w, Error *e)
 {
 	bool bpe = m->kind == TOKENIZER_BPE;
-	return gguf_add_string(w, KEY("model"), text_of(bpe ? "gpt2" : "llama"), e) &&
+	if (m->own_steps || m->kind == TOKENIZER_CHARACTER_BPE)
+		return fail(e, ERROR_FAILURE, "GGUF has no name for what this tokenizer does to a text");
+	return gguf_add_string(w, KEY("model"), word_at(kinds, m->kind), e) &&
 	       gguf_add_string(w, KEY("pre"), text_of(m->pre[0] ? m->pre : "default"), e) &&
 	       gguf_add_strings(w, KEY("tokens"), &m->tokens, e) && write_types(m, w, e) &&
 	       (bpe ? gguf_add_strings(w, KEY("merges"), &m->merges, e)
@@ -136,5 +201,5 @@ bool vocabulary_write(const TokenizerModel *m, GgufWriter *w, Error *e)
 	       write_id(w, KEY("unknown_token_id"), m->unknown, bpe, e) &&
 	       gguf_add_bool(w, KEY("add_bos_token"), m->add_bos, e) &&
 	       gguf_add_bool(w, KEY("add_eos_token"), m->add_eos, e) &&
-	       gguf_add_bool(w, KEY("add_space_prefix"), m->add_space_prefix, e);
+	       gguf_add_bool(w, KEY("add_space_prefix"), m->add_space_prefix, e) && write_extras(m, w, e);
 }

@@ -71,13 +71,12 @@ static bool count_words(Learning *l, const Strings *texts, Error *e)
 	bool done = p != NULL;
 	for (size_t i = 0; done && i < texts->count; i++) {
 		Text text = strings_at(texts, i);
-		size_t start = 0;
 		done =
 		    text.size <= INT32_MAX || fail(e, ERROR_FAILURE, "text %zu is too long to learn from", i);
 		done = done && pretokenizer_split(p, text, &words, e);
 		for (size_t k = 0; done && k < words.count; k++) {
-			done = count_word(l, (Text){text.data + start, words.ends[k] - start}, e);
-			start = words.ends[k];
+			Word word = words.items[k];
+			done = count_word(l, (Text){text.data + word.start, word.end - word.start}, e);
 		}
 	}
 	words_free(&words);
@@ -312,7 +311,7 @@ static bool finish(TokenizerModel *m, Error *e)
 bool tokenizer_learn(const Strings *texts, size_t size, TokenizerModel *m, Error *e)
 {
 	Learning l = {0};
-	*m = (TokenizerModel){.kind = TOKENIZER_BPE, .unknown = TOKEN_NONE};
+	*m = (TokenizerModel){.kind = TOKENIZER_BPE, .eot = TOKEN_NONE, .unknown = TOKEN_NONE};
 	snprintf(m->pre, sizeof m->pre, "%s", pre);
 	if (size < BYTES + 1 || size > INT32_MAX)
 		return fail(e, ERROR_USAGE, "a vocabulary of %zu tokens: at least %d are needed", size,

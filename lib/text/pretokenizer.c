@@ -1,14 +1,11 @@
 #include "text/pretokenizer.h"
 
-#include "text/utf8.h"
+#include "text/expression.h"
 
 #include <stdio.h>
 #include <string.h>
-#define PCRE2_CODE_UNIT_WIDTH 8
-#include <pcre2.h>
 
-/* Unicode's White_Space: PCRE2's own \s has U+180E as well, which is none any more. */
-#define SPACE      "\\t-\\r\\x{85}\\p{Z}"
+#define SPACE      EXPRESSION_SPACE
 #define OTHER      "[^" SPACE "\\p{L}\\p{N}]"
 #define LAST_SPACE "[" SPACE "]+(?![^" SPACE "])"
 #define GPT_2      "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?" OTHER "+|" LAST_SPACE
@@ -42,28 +39,45 @@ const PretokenizerKind *pretokenizer_kind(const char *name)
 	return NULL;
 }
 
-struct Pretokenizer {
-	size_t steps;
-	pcre2_code *code[PRETOKENIZER_STEPS];
-};
+const char pretokenizer_gpt_2[] = GPT_2;
 
-static bool fail_pcre(Error *e, int number)
+bool cut_steps_add(CutSteps *steps, Cut cut, const char *expression, Error *e)
 {
-	char text[120];
-	pcre2_get_error_message(number, (PCRE2_UCHAR *)text, sizeof text);
-	return fail(e, ERROR_FAILURE, "cannot cut text into words: %s", text);
+	if (!memory_grow(&steps->items, &steps->capacity, steps->count + 1, sizeof *steps->items, e))
+		return false;
+	char *copy = memory_string(expression, e);
+	if (copy == NULL)
+		return false;
+	steps->items[steps->count++] = (CutStep){cut, copy};
+	return true;
 }
 
-static bool compile(Pretokenizer *p, const char *expression, Error *e)
+void cut_steps_free(CutSteps *steps)
 {
-	int number;
-	PCRE2_SIZE where;
-	pcre2_code *code = pcre2_compile((PCRE2_SPTR)expression, PCRE2_ZERO_TERMINATED, PCRE2_UTF | PCRE2_UCP,
-	                                 &number, &where, NULL);
-	if (code == NULL)
-		return fail_pcre(e, number);
-	(void)pcre2_jit_compile(code, PCRE2_JIT_COMPLETE); /* without it, the same but slower */
-	p->code[p->steps++] = code;
+	for (size_t i = 0; i < steps->count; i++)
+		memory_free(steps->items[i].expression);
+	memory_free(steps->items);
+	*steps = (CutSteps){0};
+}
+
+typedef struct {
+	Cut cut;
+	Expression *expression;
+} Step;
+
+struct Pretokenizer {
+	Step *steps;
+	size_t count, capacity;
+};
+
+static bool add_step(Pretokenizer *p, Cut cut, const char *expression, Error *e)
+{
+	if (!memory_grow(&p->steps, &p->capacity, p->count + 1, sizeof *p->steps, e))
+		return false;
+	Expression *x = expression_new(expression, e);
+	if (x == NULL)
+		return false;
+	p->steps[p->count++] = (Step){cut, x};
 	return true;
 }
 
@@ -86,7 +100,18 @@ Pretokenizer *pretokenizer_new(const char *name, Error *e)
 	}
 	Pretokenizer *p = memory_new(1, sizeof *p, e);
 	for (size_t i = 0; p != NULL && i < PRETOKENIZER_STEPS && kind->expressions[i] != NULL; i++)
-		if (!compile(p, kind->expressions[i], e)) {
+		if (!add_step(p, CUT_ISOLATED, kind->expressions[i], e)) {
+			pretokenizer_free(p);
+			return NULL;
+		}
+	return p;
+}
+
+Pretokenizer *pretokenizer_of(const CutSteps *steps, Error *e)
+{
+	Pretokenizer *p = memory_new(1, sizeof *p, e);
+	for (size_t i = 0; p != NULL && i < steps->count; i++)
+		if (!add_step(p, steps->items[i].cut, steps->items[i].expression, e)) {
 			pretokenizer_free(p);
 			return NULL;
 		}
@@ -97,95 +122,89 @@ void pretokenizer_free(Pretokenizer *p)
 {
 	if (p == NULL)
 		return;
-	for (size_t i = 0; i < p->steps; i++)
-		pcre2_code_free(p->code[i]);
+	for (size_t i = 0; i < p->count; i++)
+		expression_free(p->steps[i].expression);
+	memory_free(p->steps);
 	memory_free(p);
 }
 
-static bool append(Words *words, size_t end, Error *e)
+/* The memory of one cut of a text. */
+typedef struct {
+	const char *text;
+	Match match;
+	Words words, next;
+} Cutting;
+
+static bool append(Words *words, size_t start, size_t end, Error *e)
 {
-	if (!memory_grow(&words->ends, &words->capacity, words->count + 1, sizeof *words->ends, e))
+	if (start == end)
+		return true;
+	if (!memory_grow(&words->items, &words->capacity, words->count + 1, sizeof *words->items, e))
 		return false;
-	words->ends[words->count++] = (uint32_t)end;
+	words->items[words->count++] = (Word){(uint32_t)start, (uint32_t)end};
 	return true;
 }
 
-/* Appends the ends of the matches in text[start … end), and of what lies between them. */
-static bool cut(const pcre2_code *code, pcre2_match_data *match, const char *text, size_t start, size_t end,
-                Words *words, Error *e)
+/* Appends the words that a match makes; *at is where the next one begins. */
+static bool cut_match(Words *words, Cut cut, size_t *at, size_t start, size_t end, Error *e)
 {
-	const PCRE2_SIZE *found = pcre2_get_ovector_pointer(match);
-	size_t at = 0, size = end - start;
-	while (at < size) {
-		int result =
-		    pcre2_match(code, (PCRE2_SPTR)(text + start), size, at, PCRE2_NO_UTF_CHECK, match, NULL);
-		if (result == PCRE2_ERROR_NOMATCH)
+	bool before = cut == CUT_ISOLATED || cut == CUT_REMOVED || cut == CUT_NEXT;
+	bool match = cut == CUT_ISOLATED || cut == CUT_KEPT;
+	size_t from = *at;
+	*at = cut == CUT_NEXT ? start : end;
+	if (cut == CUT_PREVIOUS)
+		return append(words, from, end, e);
+	return (!before || append(words, from, start, e)) && (!match || append(words, start, end, e));
+}
+
+static bool cut_word(Cutting *c, const Step *step, Word word, Error *e)
+{
+	Text text = {c->text + word.start, word.end - word.start};
+	size_t at = word.start, from = 0;
+	bool found = true;
+	while (from < text.size) {
+		if (!expression_find(step->expression, text, from, &c->match, &found, e))
+			return false;
+		if (!found)
 			break;
-		if (result < 0)
-			return fail_pcre(e, result);
-		if (found[0] > at && !append(words, start + found[0], e))
+		from = c->match.end;
+		if (!cut_match(&c->next, step->cut, &at, word.start + c->match.start, word.start + from, e))
 			return false;
-		if (!append(words, start + found[1], e))
-			return false;
-		at = found[1];
 	}
-	return at == size || append(words, end, e);
+	return step->cut == CUT_KEPT || append(&c->next, at, word.end, e);
 }
 
-/* A copy in which bytes that are no UTF-8 are control characters, or NULL (and
- * success) where there are none. */
-static bool mend(Text text, char **copy, Error *e)
+static bool split(const Pretokenizer *p, Cutting *c, size_t size, Error *e)
 {
-	*copy = NULL;
-	for (size_t i = 0, length; i < text.size; i += length) {
-		uint32_t code;
-		length = utf8_decode(text.data + i, text.size - i, &code);
-		if (length > 0)
-			continue;
-		if (*copy == NULL) {
-			if ((*copy = memory_new(text.size, 1, e)) == NULL)
-				return false;
-			memcpy(*copy, text.data, text.size);
-		}
-		(*copy)[i] = 1;
-		length = 1;
+	c->words.count = 0;
+	bool done = append(&c->words, 0, size, e);
+	for (size_t i = 0; done && i < p->count; i++) {
+		c->next.count = 0;
+		for (size_t k = 0; done && k < c->words.count; k++)
+			done = cut_word(c, &p->steps[i], c->words.items[k], e);
+		Words last = c->words;
+		c->words = c->next;
+		c->next = last;
 	}
-	return true;
-}
-
-static bool split(const Pretokenizer *p, pcre2_match_data *match, Text text, Words *words, Error *e)
-{
-	Words next = {0};
-	words->count = 0;
-	bool done = text.size == 0 || append(words, text.size, e);
-	for (size_t i = 0; done && i < p->steps; i++) {
-		next.count = 0;
-		for (size_t k = 0; done && k < words->count; k++)
-			done = cut(p->code[i], match, text.data, k ? words->ends[k - 1] : 0, words->ends[k],
-			           &next, e);
-		Words last = *words;
-		*words = next;
-		next = last;
-	}
-	words_free(&next);
 	return done;
 }
 
 bool pretokenizer_split(const Pretokenizer *p, Text text, Words *words, Error *e)
 {
 	char *copy;
-	pcre2_match_data *match = pcre2_match_data_create(1, NULL);
-	if (match == NULL)
-		return fail(e, ERROR_FAILURE, "out of memory");
-	bool done =
-	    mend(text, &copy, e) && split(p, match, (Text){copy ? copy : text.data, text.size}, words, e);
+	if (!text_mend(text, &copy, e))
+		return false;
+	Cutting c = {.text = copy ? copy : text.data, .words = *words};
+	bool done = split(p, &c, text.size, e);
+	*words = c.words;
+	words_free(&c.next);
+	match_free(&c.match);
 	memory_free(copy);
-	pcre2_match_data_free(match);
 	return done;
 }
 
 void words_free(Words *words)
 {
-	memory_free(words->ends);
+	memory_free(words->items);
 	*words = (Words){0};
 }

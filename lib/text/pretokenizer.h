@@ -16,20 +16,51 @@ typedef struct {
 
 const PretokenizerKind *pretokenizer_kind(const char *name); /* NULL: unknown */
 
+/* How the matches of an expression cut a text. */
+typedef enum {
+	CUT_ISOLATED, /* each is a word, and so is what lies between two */
+	CUT_PREVIOUS, /* each ends a word */
+	CUT_NEXT,     /* each begins a word */
+	CUT_REMOVED,  /* they are lost: the words lie between */
+	CUT_KEPT      /* they are the words: all else is lost */
+} Cut;
+
+typedef struct {
+	Cut cut;
+	char *expression;
+} CutStep;
+
+/* Steps as a vocabulary's file describes them: the expressions are the list's own. */
+typedef struct {
+	CutStep *items;
+	size_t count, capacity;
+} CutSteps;
+
+bool cut_steps_add(CutSteps *steps, Cut cut, const char *expression, Error *e);
+void cut_steps_free(CutSteps *steps);
+
+extern const char pretokenizer_gpt_2[]; /* the expression of GPT-2 */
+
 typedef struct Pretokenizer Pretokenizer;
 
-/* An unknown name is ERROR_MALFORMED, with the names that are known. */
+/* By name: an unknown one is ERROR_MALFORMED, with the names that are known. */
 Pretokenizer *pretokenizer_new(const char *name, Error *e);
+/* By steps: of none, each text is a word. */
+Pretokenizer *pretokenizer_of(const CutSteps *steps, Error *e);
 void pretokenizer_free(Pretokenizer *p);
 
-/* Where the words end: word i is text[ends[i - 1] … ends[i]), the first begins at 0. */
+/* Word i is text[items[i].start … items[i].end). */
 typedef struct {
-	uint32_t *ends;
+	uint32_t start, end;
+} Word;
+
+typedef struct {
+	Word *items;
 	size_t count, capacity;
 } Words;
 
-/* Cuts `text` (below 4 GiB) anew into *words; nothing of it is lost.  A byte that
- * is no UTF-8 counts as a control character. */
+/* Cuts `text` (below 4 GiB) anew into *words.  A byte that is no UTF-8 counts as a
+ * control character. */
 bool pretokenizer_split(const Pretokenizer *p, Text text, Words *words, Error *e);
 void words_free(Words *words);
 

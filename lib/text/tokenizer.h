@@ -1,11 +1,18 @@
-/* Text to token ids and back: byte-level BPE (GPT-2's family) and
- * SentencePiece-style BPE with scores (Llama's), as their makers do it. */
+/* Text to token ids and back, as the makers of vocabularies do it: byte-level BPE
+ * (GPT-2's family), BPE on characters by scores (SentencePiece's, Llama's) or by
+ * merges (Llama's in tokenizer.json), and SentencePiece's unigram model. */
 #ifndef TEXT_TOKENIZER_H
 #define TEXT_TOKENIZER_H
 
-#include "base/strings.h"
+#include "text/normalizer.h"
+#include "text/pretokenizer.h"
 
-typedef enum { TOKENIZER_BPE, TOKENIZER_SENTENCEPIECE } TokenizerKind;
+typedef enum {
+	TOKENIZER_BPE,
+	TOKENIZER_SENTENCEPIECE,
+	TOKENIZER_UNIGRAM,
+	TOKENIZER_CHARACTER_BPE
+} TokenizerKind;
 
 /* Kinds of token, as GGUF numbers them. */
 enum {
@@ -19,19 +26,37 @@ enum {
 
 enum { TOKEN_NONE = -1 };
 
+/* How a control, unknown or user defined token is found in a text. */
+enum {
+	ADDED_LSTRIP = 1,      /* with the white space before it … */
+	ADDED_RSTRIP = 2,      /* … and behind it */
+	ADDED_SINGLE_WORD = 4, /* not within a word */
+	ADDED_NORMALIZED = 8   /* after the normalizer, which the token of own_steps went through as well */
+};
+
 /* All that a tokenizer is.  tokenizer_new() takes over the contents; lists by id
  * have as many elements as there are tokens. */
 typedef struct {
 	TokenizerKind kind;
-	char pre[32]; /* the pre-tokenizer's name, for BPE: "gpt-2", "llama-bpe", "qwen2", … */
-	Strings
-	    tokens; /* by id; BPE: in GPT-2's printable alphabet; SentencePiece: with U+2581 for a space */
-	Strings merges;            /* BPE: "left right", the best first */
-	float *scores;             /* SentencePiece: by id */
-	int32_t *types;            /* by id; NULL: all normal */
-	int32_t bos, eos, unknown; /* TOKEN_NONE: there is none */
+	char pre[32];   /* the pre-tokenizer's name, for BPE: "gpt-2", "llama-bpe", "qwen2", … */
+	Strings tokens; /* by id; BPE: in GPT-2's printable alphabet; others: with U+2581 for a space */
+	Strings merges; /* BPE of both kinds: "left right", the best first */
+	float *scores;  /* SentencePiece and unigram: by id */
+	int32_t *types; /* by id; NULL: all normal */
+	uint8_t *added; /* by id: ADDED_…; NULL: none */
+	int32_t bos, eos, eot, unknown; /* TOKEN_NONE: there is none.  EOT: the end of a turn in a chat */
 	bool add_bos, add_eos;
-	bool add_space_prefix; /* SentencePiece */
+	bool add_space_prefix; /* not BPE: decoding takes it away */
+	bool prefix_once;      /* … which is at the start alone, not behind a token that is spelled out */
+	bool squeeze_spaces;   /* unigram */
+	Buffer charsmap;       /* unigram: SentencePiece's table, or empty */
+	bool whole_words;      /* BPE: a word that is a token is not taken apart */
+	bool fuse_unknown;     /* BPE of both kinds: one for a run (the others always do so) */
+	bool own_steps;        /* these lists tell what is done to a text, not the kind and `pre`: */
+	NormalizeSteps normalizer; /* … before tokens are looked for that are ADDED_NORMALIZED */
+	NormalizeSteps rewriter;   /* … and after that */
+	CutSteps cuts;
+	char *chat_template; /* Jinja's text; NULL: none */
 } TokenizerModel;
 
 void tokenizer_model_free(TokenizerModel *m);
@@ -43,26 +68,32 @@ typedef struct Tokenizer Tokenizer;
 Tokenizer *tokenizer_new(TokenizerModel *m, Error *e);
 void tokenizer_free(Tokenizer *t);
 const TokenizerModel *tokenizer_model(const Tokenizer *t);
-size_t tokenizer_size(const Tokenizer *t); /* V */
+size_t tokenizer_size(const Tokenizer *t);           /* V */
+bool tokenizer_ends(const Tokenizer *t, int32_t id); /* whether it is the EOS or the EOT */
 
 typedef struct {
 	int32_t *ids;
 	size_t count, capacity;
 } Tokens;
 
-/* Appends the ids of `text` (at most 512 MiB) to *out.  `special`: the BOS first, if
- * the model asks for one.  An EOS is the caller's to add, where a text really ends:
- * behind a prompt it would be wrong.  Control tokens spelled in the text are not
- * recognised, user defined ones are, before all else.  Bytes that are no UTF-8
- * are encoded as bytes.  What has no token, nor byte tokens, becomes the unknown
- * token (SentencePiece: one for a run), or is left out where there is none. */
-bool tokenizer_encode(const Tokenizer *t, Text text, bool special, Tokens *out, Error *e);
-/* Appends the text of the ids, byte for byte what was encoded (with SentencePiece
- * U+2581 comes back as a space).  Control tokens are left out; the unknown token
- * is U+FFFD.  The space that SentencePiece puts in front is taken away at the
- * start and wherever a control or user defined token went before: to continue a
- * text, decode all of it and skip what is known.  An id outside the vocabulary is
- * ERROR_MALFORMED. */
+enum {
+	TOKENIZE_BOS = 1,    /* the BOS first, if the model asks for one */
+	TOKENIZE_SPECIAL = 2 /* control and unknown tokens spelled in the text are these: for prompts, not
+	                        for text of others */
+};
+
+/* Appends the ids of `text` (at most 512 MiB) to *out.  An EOS is the caller's to
+ * add, where a text really ends: behind a prompt it would be wrong.  User defined
+ * tokens spelled in the text are recognised before all else, the longest first.
+ * Bytes that are no UTF-8 are encoded as bytes.  What has no token, nor byte tokens,
+ * becomes the unknown token, or is left out where there is none. */
+bool tokenizer_encode(const Tokenizer *t, Text text, unsigned flags, Tokens *out, Error *e);
+/* Appends the text of the ids, byte for byte what was encoded where no normalizer
+ * changed it (in vocabularies of characters U+2581 comes back as a space).  Control
+ * tokens are left out; the unknown token is U+FFFD.  The space that encoding puts in
+ * front is taken away at the start and wherever a control or user defined token went
+ * before: to continue a text, decode all of it and skip what is known.  An id outside
+ * the vocabulary is ERROR_MALFORMED. */
 bool tokenizer_decode(const Tokenizer *t, const int32_t *ids, size_t count, Buffer *out, Error *e);
 void tokens_free(Tokens *tokens);
 

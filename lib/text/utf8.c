@@ -13,6 +13,13 @@ size_t utf8_encode(uint32_t code, char *out)
 	return length;
 }
 
+bool utf8_is_space(uint32_t code)
+{
+	return (code >= 9 && code <= 13) || code == 0x20 || code == 0x85 || code == 0xa0 || code == 0x1680 ||
+	       (code >= 0x2000 && code <= 0x200a) || code == 0x2028 || code == 0x2029 || code == 0x202f ||
+	       code == 0x205f || code == 0x3000;
+}
+
 static bool prints(uint32_t code)
 {
 	return (code > 32 && code < 127) || (code > 160 && code < 256 && code != 173);

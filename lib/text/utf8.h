@@ -8,6 +8,8 @@
 /* Writes the sequence of a code point below 0x110000; the length, at most 4. */
 size_t utf8_encode(uint32_t code, char *out);
 
+bool utf8_is_space(uint32_t code); /* Unicode's White_Space */
+
 /* GPT-2's alphabet: bytes that print in Latin-1 stand for themselves, the others
  * for 256, 257, … in their order. */
 uint32_t alphabet_of_byte(uint8_t byte);

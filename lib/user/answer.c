@@ -7,7 +7,7 @@ bool answerer_new(Answerer *a, const Llm *llm, const Adapter *adapter, const Dat
 {
 	*a = (Answerer){.llm = llm, .adapter = adapter, .data = data};
 	const char *words = query ? query : (adapter ? adapter->query : TASK_QUERY);
-	return tokenizer_encode(llm->tokenizer, text_of(words), true, &a->query, e) &&
+	return tokenizer_encode(llm->tokenizer, text_of(words), TOKENIZE_BOS, &a->query, e) &&
 	       (adapter == NULL || translation_new(&a->translation, adapter->encoder, data, e)) &&
 	       (data == NULL ||
 	        (item_names(data, &a->names, e) && answer_trie(llm->tokenizer, &a->names, &a->trie, e)));

@@ -55,7 +55,7 @@ static bool tokenize_answers(Finetuning *f, Error *e)
 	const Tokenizer *tokenizer = f->adapter->llm->tokenizer;
 	size_t most = f->adapter->llm->most_positions;
 	Trie trie = {0}; /* only to see that all can be told apart when it comes to answering */
-	bool done = tokenizer_encode(tokenizer, text_of(f->adapter->query), true, &f->query, e) &&
+	bool done = tokenizer_encode(tokenizer, text_of(f->adapter->query), TOKENIZE_BOS, &f->query, e) &&
 	            item_names(f->data, &names, e) && answer_trie(tokenizer, &names, &trie, e) &&
 	            (f->answer_offsets = memory_new(names.count + 1, sizeof *f->answer_offsets, e)) != NULL;
 	for (size_t id = 0; done && id < names.count; id++) {

@@ -65,7 +65,8 @@ static LlmShape shape_of(size_t i)
 
 static bool make(const char *path, size_t i, Error *e)
 {
-	TokenizerModel m = {.kind = TOKENIZER_SENTENCEPIECE, .bos = 1, .eos = 2, .unknown = 0};
+	TokenizerModel m = {
+	    .kind = TOKENIZER_SENTENCEPIECE, .bos = 1, .eos = 2, .eot = TOKEN_NONE, .unknown = 0};
 	LlmShape shape = shape_of(i);
 	Llm *llm = NULL;
 	Tokenizer *tokenizer = add_tokens(&m, (int)shape.V, e) ? tokenizer_new(&m, e) : NULL;

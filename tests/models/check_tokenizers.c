@@ -28,7 +28,7 @@ static bool check_text(const Tokenizer *t, Text text, const int32_t *ids, size_t
 	Error e = {0};
 	Tokens got = {0};
 	Buffer back = {0};
-	bool equal = tokenizer_encode(t, text, false, &got, &e) && got.count == count &&
+	bool equal = tokenizer_encode(t, text, 0, &got, &e) && got.count == count &&
 	             (count == 0 || memcmp(got.ids, ids, count * sizeof *ids) == 0);
 	if (!equal)
 		fprintf(stderr, "  encoded otherwise: '%.*s'\n", (int)text.size, text.data);

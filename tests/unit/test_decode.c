@@ -161,9 +161,8 @@ static void test_rank_needs_a_prompt(void **state)
 static Tokens sample(Decoder *d, Sampling s, size_t most, uint64_t seed)
 {
 	Error e = {0};
-	int32_t eos = tokenizer_model(d->llm->tokenizer)->eos;
 	s.penalty = s.penalty > 0 ? s.penalty : 1;
-	Generation g = {.sampling = s, .most = most, .ends = &eos, .end_count = 1};
+	Generation g = {.sampling = s, .most = most};
 	Continuation c = {.prompt = prompt, .prompt_count = PROMPT, .seed = seed};
 	if (!decoder_generate(d, &g, &c, 1, &e))
 		fail_msg("%s", e.text);

@@ -33,8 +33,7 @@ static void check_together(const char *architecture, Sampling sampling, size_t f
 {
 	Error e = {0};
 	Llm *m = sure_llm(architecture);
-	int32_t eos = tokenizer_model(m->tokenizer)->eos;
-	Generation g = {.sampling = sampling, .most = 12, .ends = &eos, .end_count = 1};
+	Generation g = {.sampling = sampling, .most = 12};
 	for (size_t threads = 1; threads <= 2; threads++) {
 		Pool *pool = pool_new(threads, &e);
 		Continuation c[4], alone[4];
@@ -100,7 +99,7 @@ static void test_beams(void **state)
 		}
 		arena_rewind(&t.arena, mark);
 	}
-	Generation g = {.sampling = {.penalty = 1}, .beams = V, .most = 2, .ends = &eos, .end_count = 1};
+	Generation g = {.sampling = {.penalty = 1}, .beams = V, .most = 2};
 	Continuation c = {.prompt = prompts[0], .prompt_count = 4};
 	generate(m, &g, &c, 1, NULL);
 	assert_int_equal(c.out.count, (best[0] >= 0) + (best[1] >= 0));
@@ -223,7 +222,7 @@ static void test_writing(void **state)
 	char shown[64] = "";
 	bool stop = false;
 	for (const char *p = text; *p != '\0'; p++) /* a byte a token */
-		assert_true(tokenizer_encode(t, (Text){p, 1}, false, &ids, &e));
+		assert_true(tokenizer_encode(t, (Text){p, 1}, 0, &ids, &e));
 	assert_true(writing_start(&w, t, &list, ids.ids, 1, &e));
 	for (size_t i = 1; i < ids.count && !stop; i++) {
 		assert_true(writing_add(&w, ids.ids[i], &stop, &e));

@@ -309,7 +309,7 @@ static void test_pretraining_learns(void **state)
 	/* By heart: the text is likely, from its first token to its end. */
 	Tokens all = {0};
 	const TokenizerModel *model = tokenizer_model(m->tokenizer);
-	assert_true(tokenizer_encode(m->tokenizer, text_of("title no. 2"), true, &all, &e));
+	assert_true(tokenizer_encode(m->tokenizer, text_of("title no. 2"), TOKENIZE_BOS, &all, &e));
 	assert_true(memory_grow(&all.ids, &all.capacity, all.count + 1, sizeof *all.ids, &e));
 	all.ids[all.count++] = model->eos;
 	assert_int_equal(all.ids[0], model->bos);

@@ -43,8 +43,12 @@ static void add(Strings *s, const char *text)
 
 static TokenizerModel empty_model(TokenizerKind kind)
 {
-	return (TokenizerModel){
-	    .kind = kind, .pre = "gpt-2", .bos = TOKEN_NONE, .eos = TOKEN_NONE, .unknown = TOKEN_NONE};
+	return (TokenizerModel){.kind = kind,
+	                        .pre = "gpt-2",
+	                        .bos = TOKEN_NONE,
+	                        .eos = TOKEN_NONE,
+	                        .eot = TOKEN_NONE,
+	                        .unknown = TOKEN_NONE};
 }
 
 static Tokenizer *make(TokenizerModel *m)
@@ -56,11 +60,11 @@ static Tokenizer *make(TokenizerModel *m)
 	return t;
 }
 
-static void expect_text(const Tokenizer *t, Text text, bool special, size_t count, const int32_t *ids)
+static void expect_text(const Tokenizer *t, Text text, unsigned flags, size_t count, const int32_t *ids)
 {
 	Error e = {0};
 	Tokens got = {0};
-	assert_true(tokenizer_encode(t, text, special, &got, &e));
+	assert_true(tokenizer_encode(t, text, flags, &got, &e));
 	assert_int_equal(got.count, count);
 	for (size_t i = 0; i < count; i++)
 		assert_int_equal(got.ids[i], ids[i]);
@@ -72,14 +76,14 @@ static void expect_text(const Tokenizer *t, Text text, bool special, size_t coun
 	{                                                                                                    \
 		__VA_ARGS__                                                                                  \
 	}
-#define expect(t, text, ids) expect_text(t, text_of(text), false, ids)
+#define expect(t, text, ids) expect_text(t, text_of(text), 0, ids)
 
 static void round_trip(const Tokenizer *t, Text text)
 {
 	Error e = {0};
 	Tokens ids = {0};
 	Buffer back = {0};
-	assert_true(tokenizer_encode(t, text, true, &ids, &e));
+	assert_true(tokenizer_encode(t, text, TOKENIZE_BOS, &ids, &e));
 	assert_true(tokenizer_decode(t, ids.ids, ids.count, &back, &e));
 	assert_int_equal(back.size, text.size);
 	if (text.size > 0)
@@ -141,9 +145,10 @@ static void expect_words(const char *pre, const char *text, const char *bars)
 	Pretokenizer *p = pretokenizer_new(pre, &e);
 	assert_non_null(p);
 	assert_true(pretokenizer_split(p, text_of(text), &words, &e));
-	for (size_t i = 0, start = 0; i < words.count; start = words.ends[i++])
-		assert_true(buffer_print(&got, &e, "%s%.*s", i ? "|" : "", (int)(words.ends[i] - start),
-		                         text + start));
+	for (size_t i = 0; i < words.count; i++)
+		assert_true(buffer_print(&got, &e, "%s%.*s", i ? "|" : "",
+		                         (int)(words.items[i].end - words.items[i].start),
+		                         text + words.items[i].start));
 	assert_true(buffer_print(&got, &e, "%s", ""));
 	assert_string_equal((char *)got.data, bars);
 	pretokenizer_free(p);
@@ -213,8 +218,9 @@ static void test_bpe(void **state)
 	expect(t, "<u r>low<u r> low", IDS(USER, LOW, USER, SPACE_LOW));
 	expect(t, "<u r><u r>!", IDS(USER, LONGER));
 	expect(t, "<|end|>", IDS('<', '|', 'e', 'n', 'd', '|', '>'));
+	expect_text(t, text_of("low<|end|><u r>!"), TOKENIZE_SPECIAL, IDS(LOW, CONTROL, LONGER));
 	expect(t, "\xff\xe2\x82", IDS(0xff, 0xe2, 0x82));
-	expect_text(t, text_of(""), true, 0, NULL);
+	expect_text(t, text_of(""), TOKENIZE_BOS, 0, NULL);
 	round_trips(t);
 	tokenizer_free(t);
 }
@@ -226,7 +232,7 @@ static void test_whole_words(void **state)
 	m.add_bos = m.add_eos = true;
 	Tokenizer *t = make(&m);
 	/* The BOS, and no EOS, which a prompt must not end with. */
-	expect_text(t, text_of("best low"), true, IDS(CONTROL, WHOLE, SPACE_LOW));
+	expect_text(t, text_of("best low"), TOKENIZE_BOS, IDS(CONTROL, WHOLE, SPACE_LOW));
 	expect(t, "best", IDS(WHOLE));
 	round_trips(t);
 	tokenizer_free(t);
@@ -386,8 +392,8 @@ static void test_sentencepiece(void **state)
 	expect(t, "a<3b", IDS(SP_A, HEART, SP, B));
 	expect(t, "bb", IDS(SP, B, B));
 	expect(t, "<s>", IDS(SP, BYTES + '<', BYTES + 's', BYTES + '>'));
-	expect_text(t, text_of("a"), true, IDS(BOS, SP_A));
-	expect_text(t, text_of(""), true, IDS(BOS));
+	expect_text(t, text_of("a"), TOKENIZE_BOS, IDS(BOS, SP_A));
+	expect_text(t, text_of(""), TOKENIZE_BOS, IDS(BOS));
 	round_trips(t);
 	round_trip(t, text_of("a<3 b<3<3  a"));
 	tokenizer_free(t);
@@ -533,8 +539,8 @@ static void check_file(TokenizerModel *m, const char *text)
 	gguf_close(g);
 	assert_non_null(back);
 	same_model(tokenizer_model(t), tokenizer_model(back), count);
-	assert_true(tokenizer_encode(t, text_of(text), true, &before, &e));
-	assert_true(tokenizer_encode(back, text_of(text), true, &after, &e));
+	assert_true(tokenizer_encode(t, text_of(text), TOKENIZE_BOS, &before, &e));
+	assert_true(tokenizer_encode(back, text_of(text), TOKENIZE_BOS, &after, &e));
 	assert_int_equal(before.count, after.count);
 	assert_memory_equal(before.ids, after.ids, before.count * sizeof *before.ids);
 	tokens_free(&before);
@@ -585,7 +591,7 @@ static void test_vocabulary_refuses(void **state)
 	(void)state;
 	Error e = {0};
 	refused_file(gguf_writer_new(&e), "'tokenizer.ggml.model' is missing");
-	refused_file(small_file("bert", 3), "'bert' is not supported; these are: gpt2, llama");
+	refused_file(small_file("bert", 3), "'bert' is not supported; these are: gpt2, llama, t5");
 	refused_file(small_file("gpt2", 3), "'tokenizer.ggml.merges' is missing");
 	refused_file(small_file("llama", 4), "'tokenizer.ggml.token_type' has 4 elements for 3 tokens");
 	refused_file(small_file("llama", 3), "'tokenizer.ggml.scores' is missing");
