@@ -116,28 +116,39 @@ static bool find_pair(const void *context, const Symbol *left, const Symbol *rig
 	return *id != TOKEN_NONE;
 }
 
+static bool has_bytes(const Encoding *c, size_t start, size_t size)
+{
+	for (size_t i = start; i < start + size; i++)
+		if (c->t->bytes[(uint8_t)c->word.data[i]] == TOKEN_NONE)
+			return false;
+	return true;
+}
+
 /* A piece that is no token becomes its bytes, and without byte tokens unknown. */
 static bool emit_characters(Encoding *c, const Symbol *s, Error *e)
 {
-	const char *bytes = c->word.data + s->start;
 	if (s->id >= 0 && (size_t)s->id < tokenizer_size(c->t))
 		return emit(c, s->id, e);
+	if (!has_bytes(c, s->start, s->size))
+		return emit_unknown(c, e);
 	for (size_t i = 0; i < s->size; i++)
-		if (c->t->bytes[(uint8_t)bytes[i]] == TOKEN_NONE)
-			return emit_unknown(c, e);
-	for (size_t i = 0; i < s->size; i++)
-		if (!emit(c, c->t->bytes[(uint8_t)bytes[i]], e))
+		if (!emit(c, c->t->bytes[(uint8_t)c->word.data[s->start + i]], e))
 			return false;
 	return true;
 }
 
 static bool list_characters(Encoding *c, Error *e)
 {
+	/* what will be left out does not part those beside it */
+	bool drops = c->t->model.kind == TOKENIZER_CHARACTER_BPE && c->t->model.unknown == TOKEN_NONE;
 	for (size_t i = 0, length; i < c->word.size; i += length) {
 		uint32_t code;
 		length = utf8_decode(c->word.data + i, c->word.size - i, &code);
 		length = length ? length : 1; /* a byte that is no UTF-8 stands for itself */
-		if (!merge_symbol(&c->merging, find_piece(c, i, length), (uint32_t)i, (uint32_t)length, e))
+		int32_t id = find_piece(c, i, length);
+		if (id == TOKEN_NONE && drops && !has_bytes(c, i, length))
+			continue;
+		if (!merge_symbol(&c->merging, id, (uint32_t)i, (uint32_t)length, e))
 			return false;
 	}
 	return true;
@@ -155,7 +166,7 @@ static bool encode_characters(Encoding *c, Error *e)
 	          ? unigram_cut(t->unigram, c->word, &c->path, m, e)
 	          : list_characters(c, e) && merge_all(m, by_merges ? find_rule : find_pair, c, e)))
 		return false;
-	for (uint32_t i = 0; i != SYMBOL_END; i = m->symbols[i].next)
+	for (uint32_t i = m->count > 0 ? 0 : SYMBOL_END; i != SYMBOL_END; i = m->symbols[i].next)
 		if (!emit_characters(c, &m->symbols[i], e))
 			return false;
 	return true;

@@ -1,3 +1,4 @@
+#include "text/chat.h"
 #include "text/tokenizer_parts.h"
 #include "text/utf8.h"
 
@@ -282,6 +283,16 @@ static bool check_id(const Tokenizer *t, const char *what, int32_t id, Error *e)
 	            tokenizer_size(t));
 }
 
+/* The end of a turn, where the file tells how turns look but not how they end. */
+static void find_eot(Tokenizer *t)
+{
+	Error none = {0};
+	const char *template = t->model.chat_template;
+	const ChatFormat *f = template ? chat_format_of(template, &none) : NULL;
+	if (f != NULL && t->model.eot == TOKEN_NONE)
+		t->model.eot = (int32_t)vocabulary_find(&t->pieces, text_of(chat_end(f)));
+}
+
 static bool prepare(Tokenizer *t, Error *e)
 {
 	const TokenizerModel *m = &t->model;
@@ -302,6 +313,7 @@ static bool prepare(Tokenizer *t, Error *e)
 		strings_free(&copy);
 		return false;
 	}
+	find_eot(t);
 	return prepare_steps(t, e) && list_named(t, e) && prepare_kind(t, e);
 }
 

@@ -44,7 +44,8 @@ typedef struct {
 	float *scores;  /* SentencePiece and unigram: by id */
 	int32_t *types; /* by id; NULL: all normal */
 	uint8_t *added; /* by id: ADDED_…; NULL: none */
-	int32_t bos, eos, eot, unknown; /* TOKEN_NONE: there is none.  EOT: the end of a turn in a chat */
+	int32_t bos, eos, eot, unknown; /* TOKEN_NONE: there is none.  EOT: the end of a turn in a chat, if
+	                                   need be that of the template */
 	bool add_bos, add_eos;
 	bool add_space_prefix; /* not BPE: decoding takes it away */
 	bool prefix_once;      /* … which is at the start alone, not behind a token that is spelled out */
