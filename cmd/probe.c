@@ -39,9 +39,11 @@ static bool write_tokens(const Tokenizer *t, const Strings *lines, Output *o, Er
 {
 	Tokens ids = {0};
 	bool done = true;
+	/* What tokenizer.json describes recognises special tokens everywhere. */
+	unsigned flags = tokenizer_model(t)->own_steps ? TOKENIZE_SPECIAL : 0;
 	for (size_t i = 0; done && i < lines->count; i++) {
 		ids.count = 0;
-		done = tokenizer_encode(t, strings_at(lines, i), 0, &ids, e) && write_ids(o, &ids, e);
+		done = tokenizer_encode(t, strings_at(lines, i), flags, &ids, e) && write_ids(o, &ids, e);
 	}
 	tokens_free(&ids);
 	return done;

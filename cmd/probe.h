@@ -5,8 +5,9 @@
 #include "base/options.h"
 #include "llm/model.h"
 
-/* Each line of the files (none: standard input) as a JSON list of ids on a line, as they stand: no BOS, and
- * control tokens spelled in the text are text.  The LLM's tokenizer alone is read. */
+/* Each line of the files (none: standard input) as a JSON list of ids on a line: no BOS, and unless a
+ * tokenizer.json has it otherwise, control tokens spelled in the text are text.  The LLM's tokenizer alone is
+ * read. */
 bool probe_tokens(const char *llm, const StringList *files, const char *output, Error *e);
 
 /* The logits after each of the ids in a JSON list, as .npy: F32 [ids, V]. */

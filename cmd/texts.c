@@ -37,7 +37,13 @@ bool write_json_line(Output *o, json_t *object, Error *e)
 
 bool text_writer_new(TextWriter *w, const TextSettings *s, const Answerer *a, Output *o, Pool *pool, Error *e)
 {
+	const TokenizerModel *m = a->llm ? tokenizer_model(a->llm->tokenizer) : NULL;
 	*w = (TextWriter){s, a, o, pool, o->path == NULL && isatty(STDOUT_FILENO) && s->prompts == NULL};
+	if (s->chat && m->chat_template == NULL)
+		return fail(e, ERROR_USAGE,
+		            "--chat: the LLM has no chat template, and so was not trained to chat");
+	if (s->chat && (w->chat = chat_format_of(m->chat_template, e)) == NULL)
+		return fail_in(e, "--chat");
 	for (size_t i = 0; i < s->stops.count; i++)
 		if (s->stops.items[i][0] == '\0')
 			return fail(e, ERROR_USAGE, "an empty --stop would end every text before it begins");
@@ -81,10 +87,22 @@ static bool continue_prompts(TextWriter *w, Prompt *prompts, size_t count, Error
 
 /* --- prompts -------------------------------------------------------------- */
 
+/* The words as they are, or as what a user says to the assistant, whose turn it is then. */
 static bool encode_prompt(const TextWriter *w, Text words, uint64_t number, Prompt *p, Error *e)
 {
+	Buffer text = {0};
+	const char *system = w->settings->system;
+	const ChatMessage messages[] = {{CHAT_SYSTEM, text_of(system ? system : "")}, {CHAT_USER, words}};
 	*p = (Prompt){.seed = random_key(w->settings->seed, number)};
-	return tokenizer_encode(w->answerer->llm->tokenizer, words, TOKENIZE_BOS, &p->prompt, e);
+	if (w->chat != NULL) {
+		if (!chat_format(w->chat, messages + (system == NULL), 1 + (system != NULL), true, &text, e))
+			return false;
+		words = (Text){(const char *)text.data, text.size};
+	}
+	bool done = tokenizer_encode(w->answerer->llm->tokenizer, words, TOKENIZE_BOS | TOKENIZE_SPECIAL,
+	                             &p->prompt, e);
+	buffer_free(&text);
+	return done;
 }
 
 static bool write_prompt(TextWriter *w, Text words, Prompt *p, Error *e)
@@ -97,7 +115,7 @@ static bool write_prompt(TextWriter *w, Text words, Prompt *p, Error *e)
 		                       e);
 	if (w->streams)
 		return show(w, p, true, e) && output_write(w->output, "\n", 1, e);
-	return output_write(w->output, words.data, words.size, e) &&
+	return (w->chat != NULL || output_write(w->output, words.data, words.size, e)) &&
 	       output_write(w->output, text.data, text.size, e) && output_write(w->output, "\n", 1, e);
 }
 
@@ -117,7 +135,7 @@ static bool continue_words(TextWriter *w, const Strings *words, size_t first, si
 	bool done = prompts != NULL;
 	for (size_t i = 0; done && i < count; i++)
 		done = encode_prompt(w, strings_at(words, first + i), first + i, &prompts[i], e);
-	if (done && w->streams && is_text(w))
+	if (done && w->streams && is_text(w) && w->chat == NULL)
 		done = output_write(w->output, words->bytes, (size_t)words->offsets[words->count], e);
 	done = done && continue_prompts(w, prompts, count, e);
 	for (size_t i = 0; done && i < count; i++)

@@ -3,6 +3,7 @@
 #define CMD_TEXTS_H
 
 #include "stream/output.h"
+#include "text/chat.h"
 #include "tool.h"
 #include "user/answer.h"
 
@@ -10,7 +11,8 @@
 
 /* What was asked for; see the options of ul-gen. */
 typedef struct {
-	const char *prompt, *prompts, *format;
+	const char *prompt, *prompts, *system, *format;
+	bool chat;
 	int64_t most, top_k, beams, batch;
 	double temperature, top_p, min_p, penalty;
 	StringList stops;
@@ -22,7 +24,8 @@ typedef struct {
 	const Answerer *answerer;
 	Output *output;
 	Pool *pool;
-	bool streams; /* to a terminal, as it is said */
+	bool streams;           /* to a terminal, as it is said */
+	const ChatFormat *chat; /* prompts are what a user says in a conversation; NULL: they are texts */
 } TextWriter;
 
 bool text_writer_new(TextWriter *w, const TextSettings *s, const Answerer *a, Output *o, Pool *pool,

@@ -1,6 +1,7 @@
 /* ul-cat: looks into streams, checks, converts, merges and slices them (ul-cat(1)). */
 #include "tool.h"
 
+#include "llm/model.h"
 #include "stream/embeddings.h"
 #include "stream/join.h"
 #include "stream/shards.h"
@@ -287,8 +288,20 @@ static bool convert_any(StreamReader *r, Document *first, const Settings *s, Err
 	return done;
 }
 
+/* A language model, which is no stream. */
+static bool convert_llm(const char *path, const Settings *s, Error *e)
+{
+	if (path == NULL)
+		return fail(e, ERROR_USAGE, "--to gguf reads a language model: which FILE or folder?");
+	if (s->tensor != NULL || s->from > 0 || s->count < INT64_MAX)
+		return fail(e, ERROR_USAGE, "--tensor, --from and --count are not for --to gguf");
+	return output_differs(s->output, path, e) && llm_convert(path, s->output, e);
+}
+
 static bool convert(const char *path, const Settings *s, Error *e)
 {
+	if (s->to != NULL && strcmp(s->to, "gguf") == 0)
+		return convert_llm(path, s, e);
 	Document *first = NULL;
 	StreamReader *r = stream_reader_open(path, e);
 	bool done = r != NULL && stream_read(r, &first, e);
@@ -346,7 +359,8 @@ int main(int argc, char **argv)
 	    {"check", 'c', OPTION_FLAG, &s.check, NULL, "read all of every FILE and say whether it is whole"},
 	    {"merge", 'm', OPTION_FLAG, &s.merge, NULL,
 	     "merge datasets, or embeddings, that are shards of one whole"},
-	    {"to", 't', OPTION_CHOICE, &s.to, "safetensors|npy|csv|jsonl", "convert to that format"},
+	    {"to", 't', OPTION_CHOICE, &s.to, "safetensors|npy|csv|jsonl|gguf",
+	     "convert to that format; gguf: a language model, so that other engines run it"},
 	    {"tensor", 0, OPTION_STRING, &s.tensor, "NAME", "with --to: that tensor alone"},
 	    {"from", 0, OPTION_INTEGER, &s.from, "N", "leave out the first N users of embeddings", 0, 9e15},
 	    {"count", 0, OPTION_INTEGER, &s.count, "N", "no more than N users of embeddings", 0, 9e15},

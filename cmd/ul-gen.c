@@ -63,9 +63,10 @@ static bool check_given(const Settings *s, const Option *table, size_t count, co
 	if (s->rank == 0 && !options_refuse(table, count, "query keep-seen beam history", "--rank", e))
 		return false;
 	if (!texts &&
-	    !options_refuse(table, count,
-	                    "n-predict temperature top-k top-p min-p repeat-penalty beams stop batch",
-	                    "--prompt or --prompts", e))
+	    !options_refuse(
+	        table, count,
+	        "n-predict temperature top-k top-p min-p repeat-penalty beams stop batch chat system",
+	        "--prompt or --prompts", e))
 		return false;
 	if ((s->rank == 0 && (!texts || s->adapter != NULL)) &&
 	    !options_refuse(table, count, "format", "--rank, or --prompt without users", e))
@@ -107,6 +108,10 @@ static bool check(const Settings *s, Error *e)
 		return fail(e, ERROR_USAGE, "only an LLM continues a --prompt: --llm GGUF is missing");
 	if (s->adapter != NULL && (s->text.prompts != NULL || s->tokenize || s->logits))
 		return fail(e, ERROR_USAGE, "an adapter (-a) goes with --rank or --prompt");
+	if (s->text.system != NULL && !s->text.chat)
+		return fail(e, ERROR_USAGE, "--system goes with --chat");
+	if (s->text.chat && s->adapter != NULL)
+		return fail(e, ERROR_USAGE, "an adapter (-a) is asked its query, and does not --chat");
 	if (s->logits != (s->ids != NULL))
 		return fail(e, ERROR_USAGE, "--logits and --ids FILE go together");
 	return true;
@@ -399,6 +404,9 @@ int main(int argc, char **argv)
 	    {"prompt", 0, OPTION_STRING, &s.text.prompt, "TEXT", "text that the LLM continues"},
 	    {"prompts", 0, OPTION_STRING, &s.text.prompts, "FILE",
 	     "texts that the LLM continues, a line each (-: standard input)", .input = true},
+	    {"chat", 0, OPTION_FLAG, &s.text.chat, NULL,
+	     "prompts are what a user says to the LLM, in the format that it was trained to chat in"},
+	    {"system", 0, OPTION_STRING, &s.text.system, "TEXT", "with --chat: what the LLM is told first"},
 	    {"query", 0, OPTION_STRING, &s.query, "TEXT",
 	     "with --rank: ask this (default: what the adapter was trained with)"},
 	    {"split", 0, OPTION_CHOICE, &s.split, "test|val|train|all",

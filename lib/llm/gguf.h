@@ -86,6 +86,8 @@ bool gguf_add_f32s(GgufWriter *w, const char *key, const float *values, size_t c
 /* An F32 tensor; the data is borrowed until gguf_write(). */
 bool gguf_add_tensor(GgufWriter *w, const char *name, size_t rank, const size_t *shape, const float *data,
                      Error *e);
+/* One of another file, as it is there. */
+bool gguf_copy_tensor(GgufWriter *w, const GgufTensor *t, Error *e);
 bool gguf_write(const GgufWriter *w, Output *o, Error *e);
 /* What lies before the tensors' data, appended to *head. */
 bool gguf_encode_head(const GgufWriter *w, Buffer *head, Error *e);

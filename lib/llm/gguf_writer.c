@@ -9,7 +9,7 @@ enum { VERSION = 3, ALIGNMENT = 32 };
 struct GgufWriter {
 	Vocabulary keys, names;
 	Buffer metadata, tensors; /* as they will lie in the file */
-	const float **data;       /* by tensor */
+	const void **data;        /* by tensor */
 	size_t *bytes;
 	size_t data_capacity, bytes_capacity;
 	uint64_t offset; /* of the next tensor */
@@ -119,30 +119,37 @@ bool gguf_add_f32s(GgufWriter *w, const char *key, const float *values, size_t c
 	       buffer_append(&w->metadata, values, count * sizeof *values, e);
 }
 
+bool gguf_copy_tensor(GgufWriter *w, const GgufTensor *t, Error *e)
+{
+	size_t index = w->names.strings.count;
+	if (!memory_grow(&w->data, &w->data_capacity, index + 1, sizeof *w->data, e) ||
+	    !memory_grow(&w->bytes, &w->bytes_capacity, index + 1, sizeof *w->bytes, e) ||
+	    !put_name(&w->names, &w->tensors, t->name, e) || !put_u32(&w->tensors, (uint32_t)t->rank, e))
+		return false;
+	for (size_t i = 0; i < t->rank; i++)
+		if (!put_u64(&w->tensors, t->shape[i], e))
+			return false;
+	w->data[index] = t->data;
+	w->bytes[index] = t->bytes;
+	if (!put_u32(&w->tensors, t->type, e) || !put_u64(&w->tensors, w->offset, e))
+		return false;
+	w->offset += (t->bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+	return true;
+}
+
 bool gguf_add_tensor(GgufWriter *w, const char *name, size_t rank, const size_t *shape, const float *data,
                      Error *e)
 {
-	size_t index = w->names.strings.count, count = 1, bytes;
+	GgufTensor t = {.name = name, .type = GGML_F32, .rank = rank, .count = 1, .data = data};
 	if (rank < 1 || rank > GGUF_MAX_RANK)
 		return fail(e, ERROR_USAGE, "tensor '%s' has %zu dimensions instead of 1 to %d", name, rank,
 		            GGUF_MAX_RANK);
-	for (size_t i = 0; i < rank; i++)
-		if (!memory_product(count, shape[i], &count, e))
+	for (size_t i = 0; i < rank; i++) {
+		t.shape[i] = shape[i];
+		if (!memory_product(t.count, shape[i], &t.count, e))
 			return false;
-	if (!memory_product(count, sizeof *data, &bytes, e) ||
-	    !memory_grow(&w->data, &w->data_capacity, index + 1, sizeof *w->data, e) ||
-	    !memory_grow(&w->bytes, &w->bytes_capacity, index + 1, sizeof *w->bytes, e) ||
-	    !put_name(&w->names, &w->tensors, name, e) || !put_u32(&w->tensors, (uint32_t)rank, e))
-		return false;
-	for (size_t i = 0; i < rank; i++)
-		if (!put_u64(&w->tensors, shape[i], e))
-			return false;
-	w->data[index] = data;
-	w->bytes[index] = bytes;
-	if (!put_u32(&w->tensors, GGML_F32, e) || !put_u64(&w->tensors, w->offset, e))
-		return false;
-	w->offset += (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-	return true;
+	}
+	return memory_product(t.count, sizeof *data, &t.bytes, e) && gguf_copy_tensor(w, &t, e);
 }
 
 /* Zeros up to the next multiple of the alignment. */

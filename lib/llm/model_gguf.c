@@ -239,14 +239,27 @@ Llm *llm_load(const char *path, Error *e)
 	return m;
 }
 
+static bool write_head(GgufWriter *w, const LlmShape *shape, const Tokenizer *t, const char *name, Error *e)
+{
+	return gguf_add_string(w, "general.name", text_of(name), e) &&
+	       gguf_add_u32(w, "general.quantization_version", 2, e) && llm_shape_write(shape, w, e) &&
+	       vocabulary_write(tokenizer_model(t), w, e);
+}
+
+static bool write_file(const GgufWriter *w, const char *path, Error *e)
+{
+	Output output = {0};
+	bool done =
+	    output_open(&output, path, true, e) && gguf_write(w, &output, e) && output_close(&output, e);
+	output_abort(&output);
+	return done;
+}
+
 bool llm_save(const Llm *m, const char *name, const char *path, Error *e)
 {
 	GgufWriter *w = gguf_writer_new(e);
-	Output output = {0};
-	bool done = w != NULL && gguf_add_string(w, "general.name", text_of(name), e) &&
-	            gguf_add_u32(w, "general.file_type", 0, e) &&
-	            gguf_add_u32(w, "general.quantization_version", 2, e) &&
-	            llm_shape_write(&m->shape, w, e) && vocabulary_write(tokenizer_model(m->tokenizer), w, e);
+	bool done = w != NULL && gguf_add_u32(w, "general.file_type", 0, e) &&
+	            write_head(w, &m->shape, m->tokenizer, name, e);
 	for (size_t i = 0; done && i < m->parameters.count; i++) {
 		const Parameter *p = m->parameters.items[i];
 		char tensor[96];
@@ -254,9 +267,23 @@ bool llm_save(const Llm *m, const char *name, const char *path, Error *e)
 		size_t shape[] = {p->cols, p->rows};
 		done = gguf_add_tensor(w, tensor, p->rank, shape, p->value, e);
 	}
-	done = done && output_open(&output, path, true, e) && gguf_write(w, &output, e) &&
-	       output_close(&output, e);
-	output_abort(&output);
+	done = done && write_file(w, path, e);
 	gguf_writer_free(w);
+	return done;
+}
+
+bool llm_convert(const char *from, const char *path, Error *e)
+{
+	LlmShape shape;
+	Gguf *g = is_directory(from) ? huggingface_open(from, e) : gguf_open(from, e);
+	Tokenizer *t = g && llm_shape_read(g, &shape, e) ? read_tokenizer(g, from, e) : NULL;
+	GgufWriter *w = t ? gguf_writer_new(e) : NULL;
+	bool done = w != NULL && check_tokens(t, shape.V, false, e) && write_head(w, &shape, t, from, e);
+	for (size_t i = 0; done && i < gguf_tensor_count(g); i++)
+		done = gguf_copy_tensor(w, gguf_tensor_at(g, i), e);
+	done = (done || fail_in(e, "%s", from)) && write_file(w, path, e);
+	gguf_writer_free(w);
+	tokenizer_free(t);
+	gguf_close(g);
 	return done;
 }
