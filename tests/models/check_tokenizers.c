@@ -155,7 +155,8 @@ int main(int argc, char **argv)
 	int tokenize = glob(pattern, 0, NULL, &found);
 	snprintf(pattern, sizeof pattern, "%s/vocab-gguf/*.gguf.inp", argv[1]);
 	int lines = glob(pattern, GLOB_APPEND, NULL, &found);
-	if (tokenize != 0 || lines != 0)
+	int own = glob("tests/models/tokenize/*.json", GLOB_APPEND, NULL, &found); /* of make_texts.py */
+	if (tokenize != 0 || lines != 0 || own != 0)
 		wrong++;
 	for (size_t i = 0; i < found.gl_pathc; i++) {
 		char *path = found.gl_pathv[i], *end = path + strlen(path) - 4;
