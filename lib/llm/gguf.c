@@ -1,6 +1,6 @@
 #include "llm/gguf_internal.h"
 
-#include "llm/quant.h"
+#include "math/quant.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -200,7 +200,7 @@ static bool take_shape(Cursor *c, GgufTensor *t, size_t alignment, Error *e)
 	t->offset = (size_t)offset;
 	t->type = (GgmlType)number;
 	const QuantType *type = quant_type(number);
-	if (type == NULL || type->expand == NULL)
+	if (type == NULL || type->elements == 0)
 		return fail(e, ERROR_MALFORMED, "is of type %u (%s), supported are %s", number,
 		            type ? type->name : "unknown", quant_supported());
 	if (t->shape[0] % type->elements != 0)
@@ -644,7 +644,7 @@ const GgufTensor *gguf_tensor(const Gguf *g, const char *name)
 void gguf_expand(const GgufTensor *t, float *out)
 {
 	const QuantType *type = quant_type((uint32_t)t->type);
-	type->expand(t->data, t->count / type->elements, out);
+	quant_expand(type, t->data, t->count / type->elements, out);
 }
 
 GgufTensor gguf_rows(const GgufTensor *t, size_t first, size_t count)

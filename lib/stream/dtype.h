@@ -2,6 +2,8 @@
 #ifndef STREAM_DTYPE_H
 #define STREAM_DTYPE_H
 
+#include "base/half.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -26,11 +28,5 @@ typedef enum {
 size_t dtype_size(Dtype dtype);      /* bytes an element */
 const char *dtype_name(Dtype dtype); /* "F32" … as safetensors spells it */
 bool dtype_parse(const char *name, Dtype *dtype);
-
-/* Round to nearest, ties to even; NaN stays NaN. */
-uint16_t f16_from_f32(float x);
-float f32_from_f16(uint16_t x);
-uint16_t bf16_from_f32(float x);
-float f32_from_bf16(uint16_t x);
 
 #endif

@@ -1,6 +1,6 @@
 /* GGUF files: what the writer writes the reader reads, and what is broken it refuses. */
 #include "llm/gguf.h"
-#include "llm/quant.h"
+#include "math/quant.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -523,7 +523,7 @@ static void check_block(uint32_t type, const uint8_t *block, const float *expect
 	const QuantType *t = quant_type(type);
 	assert_non_null(t);
 	assert_non_null(strstr(quant_supported(), t->name));
-	t->expand(block, 1, out);
+	quant_expand(t, block, 1, out);
 	assert_memory_equal(out, expected, t->elements * sizeof *out);
 }
 
