@@ -469,7 +469,7 @@ static void test_broken_tensors(void **state)
 		uint32_t type;
 		const char *words;
 	} cases[] = {
-	    {8, 4, 0, 12, "'t': is of type 12 (Q4_K), supported are F32, F16, BF16, Q8_0, Q4_0"},
+	    {8, 4, 0, 16, "'t': is of type 16 (IQ2_XXS), supported are F32, F16, BF16, Q4_0"},
 	    {8, 4, 0, 77, "type 77 (unknown)"},
 	    {8, 4, 8, GGML_F32, "no multiple of 32"},
 	    {8, 4, 32, GGML_F32, "ends early"},
