@@ -122,11 +122,10 @@ bool answer_tokens(const Tokenizer *tokenizer, Text name, Tokens *out, Error *e)
 		            "the LLM has no end token, so that no answer could be told from its beginning");
 	/* SentencePiece puts the space in front by itself. */
 	bool adds_space = model->kind == TOKENIZER_SENTENCEPIECE && model->add_space_prefix;
-	bool done =
-	    (adds_space || buffer_append(&spaced, " ", 1, e)) &&
-	    buffer_append(&spaced, name.data, name.size, e) &&
-	    tokenizer_encode(tokenizer, (Text){(const char *)spaced.data, spaced.size}, 0, out, e) &&
-	    memory_grow(&out->ids, &out->capacity, out->count + 1, sizeof *out->ids, e);
+	bool done = (adds_space || buffer_append(&spaced, " ", 1, e)) &&
+	            buffer_append(&spaced, name.data, name.size, e) &&
+	            tokenizer_encode(tokenizer, (Text){(const char *)spaced.data, spaced.size}, 0, out, e) &&
+	            memory_grow(&out->ids, &out->capacity, out->count + 1, sizeof *out->ids, e);
 	if (done)
 		out->ids[out->count++] = model->eos;
 	buffer_free(&spaced);

@@ -147,8 +147,8 @@ static void test_evaluation(void **state)
 			Tokens all = {0};
 			Segment v = dataset_segment(&s->sample.data, &s->sample.users, user, PART_VALIDATION);
 			Text name = strings_at(&names, (size_t)s->sample.users.items[v.end]);
-			assert_true(
-			    tokenizer_encode(s->llm->tokenizer, text_of("Next choice:"), TOKENIZE_BOS, &all, &e));
+			assert_true(tokenizer_encode(s->llm->tokenizer, text_of("Next choice:"), TOKENIZE_BOS,
+			                             &all, &e));
 			size_t from = all.count, length = v.end - v.first;
 			assert_true(answer_tokens(s->llm->tokenizer, name, &all, &e));
 			remember_history(s, &t, v, length < 6 ? length : 6, &memory);
@@ -237,8 +237,8 @@ static void test_ranking_with_user(void **state)
 		remember(s, &t, 6, &memory);
 		for (size_t i = 0; i < 7; i++) {
 			Tokens all = {0};
-			assert_true(
-			    tokenizer_encode(s->llm->tokenizer, text_of("Next choice:"), TOKENIZE_BOS, &all, &e));
+			assert_true(tokenizer_encode(s->llm->tokenizer, text_of("Next choice:"), TOKENIZE_BOS,
+			                             &all, &e));
 			size_t from = all.count;
 			Text name = strings_at(&answerer.names, (size_t)r.answers[0].items[i]);
 			assert_true(answer_tokens(s->llm->tokenizer, name, &all, &e));
