@@ -98,7 +98,7 @@ bool fragments_find(const Tokenizer *t, Text text, bool normalized, unsigned fla
 	if (!append(f, text, TOKEN_NONE, e))
 		return false;
 	turn_over(f);
-	for (size_t i = 0; i < t->spellings.count; i++) {
+	for (size_t i = 0; text.size > 0 && i < t->spellings.count; i++) {
 		int32_t id = t->named[i];
 		unsigned added = t->model.added ? t->model.added[id] : 0;
 		Text spelling = strings_at(&t->spellings, i);

@@ -1,6 +1,8 @@
 /* check_tokenizers MODELS: compares with what the reference engine made of the
  * same texts.  MODELS has vocab-gguf/ and conformance/ (its README says what is
- * there).  A line a vocabulary; exit 1 where an id differs or nothing was found. */
+ * there), and tokenizer.json files, whose differences are known.  A line a
+ * vocabulary; exit 1 where an id differs or nothing was found. */
+#include "llm/tokenizer_json.h"
 #include "llm/vocabulary.h"
 
 #include <glob.h>
@@ -22,14 +24,18 @@ static Tokenizer *open_vocabulary(const char *path, Error *e)
 	return t;
 }
 
+static bool same_ids(const Tokens *got, const int32_t *ids, size_t count)
+{
+	return got->count == count && (count == 0 || memcmp(got->ids, ids, count * sizeof *ids) == 0);
+}
+
 /* Whether `text` becomes `ids`, and these the text again. */
 static bool check_text(const Tokenizer *t, Text text, const int32_t *ids, size_t count)
 {
 	Error e = {0};
 	Tokens got = {0};
 	Buffer back = {0};
-	bool equal = tokenizer_encode(t, text, 0, &got, &e) && got.count == count &&
-	             (count == 0 || memcmp(got.ids, ids, count * sizeof *ids) == 0);
+	bool equal = tokenizer_encode(t, text, 0, &got, &e) && same_ids(&got, ids, count);
 	if (!equal)
 		fprintf(stderr, "  encoded otherwise: '%.*s'\n", (int)text.size, text.data);
 	bool same = tokenizer_decode(t, got.ids, got.count, &back, &e) &&
@@ -134,12 +140,113 @@ static Score check_lines(const char *vocabulary, Error *e)
 	return score;
 }
 
+/* A folder with tokenizer.json, and the reference engine's ids for the same vocabulary;
+ * so many of these differ, since the makers of the two do. */
+typedef struct {
+	const char *folder, *cases;
+	unsigned flags;
+	size_t different;
+} Folder;
+
+static Score check_folder(const char *models, const Folder *f, Error *e)
+{
+	char path[4096];
+	Score score = {0};
+	size_t index;
+	json_t *item;
+	json_error_t problem;
+	snprintf(path, sizeof path, "%s/%s", models, f->folder);
+	Tokenizer *t = tokenizer_json_read(path, e);
+	snprintf(path, sizeof path, "%s/%s", models, f->cases);
+	json_t *root = json_load_file(path, JSON_ALLOW_NUL, &problem);
+	json_array_foreach(json_object_get(root, "cases"), index, item)
+	{
+		const json_t *text = json_object_get(item, "text"), *list = json_object_get(item, "ids");
+		Tokens got = {0}, wanted = {0};
+		for (size_t i = 0; i < json_array_size(list); i++)
+			if (memory_grow(&wanted.ids, &wanted.capacity, i + 1, sizeof *wanted.ids, e))
+				wanted.ids[wanted.count++] =
+				    (int32_t)json_integer_value(json_array_get(list, i));
+		score.equal += t != NULL &&
+		               tokenizer_encode(t, (Text){json_string_value(text), json_string_length(text)},
+		                                f->flags, &got, e) &&
+		               same_ids(&got, wanted.ids, wanted.count);
+		score.count++;
+		tokens_free(&got);
+		tokens_free(&wanted);
+	}
+	score.count -= score.count > f->different ? f->different : 0;
+	tokenizer_free(t);
+	json_decref(root);
+	return score;
+}
+
+static bool same_text(const Tokenizer *a, const Tokenizer *b, const json_t *text, Error *e)
+{
+	Text bytes = {json_string_value(text), json_string_length(text)};
+	Tokens x = {0}, y = {0};
+	bool same = tokenizer_encode(a, bytes, TOKENIZE_BOS, &x, e) &&
+	            tokenizer_encode(b, bytes, TOKENIZE_BOS, &y, e) && same_ids(&x, y.ids, y.count);
+	tokens_free(&x);
+	tokens_free(&y);
+	return same;
+}
+
+/* One vocabulary in both kinds of file must give the same ids. */
+static Score check_twins(const char *models, const char *texts, Error *e)
+{
+	char path[4096];
+	Score score = {0};
+	size_t index;
+	json_t *item;
+	json_error_t problem;
+	snprintf(path, sizeof path, "%s/tinystories-656k-hf", models);
+	Tokenizer *a = tokenizer_json_read(path, e);
+	snprintf(path, sizeof path, "%s/tinystories-656k-gguf/tinystories-656k-f32.gguf", models);
+	Tokenizer *b = open_vocabulary(path, e);
+	snprintf(path, sizeof path, "%s/%s", models, texts);
+	json_t *root = json_load_file(path, JSON_ALLOW_NUL, &problem);
+	const json_t *list = json_is_array(root) ? root : json_object_get(root, "cases");
+	json_array_foreach(list, index, item)
+	{
+		const json_t *text = json_is_string(item) ? item : json_object_get(item, "text");
+		score.equal += a != NULL && b != NULL && json_is_string(text) && same_text(a, b, text, e);
+		score.count++;
+	}
+	tokenizer_free(a);
+	tokenizer_free(b);
+	json_decref(root);
+	return score;
+}
+
 static bool report(const char *path, Score score, const Error *e)
 {
 	bool right = e->code == ERROR_NONE && score.count > 0 && score.equal == score.count;
 	printf("%s %s: %zu of %zu texts %s\n", right ? "ok    " : "not ok", path, score.equal, score.count,
 	       e->text);
 	return right;
+}
+
+/* The number of vocabularies that are wrong. */
+static size_t check_json_files(const char *models)
+{
+	static const Folder folders[] = {
+	    {"tokenizers/gpt2", "conformance/tokenize/gpt-2.json", 0, 0},
+	    {"tokenizers/qwen3", "conformance/tokenize/qwen2.json", 0, 4}, /* its NFC */
+	    {"tokenizers/qwen3", "conformance/tokenize/qwen2.json", TOKENIZE_SPECIAL, 5},
+	};
+	static const char *const texts[] = {"conformance/tokenize/gpt-2.json",
+	                                    "corpus/tinystories_1000.json"};
+	size_t wrong = 0;
+	for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
+		Error e = {0};
+		wrong += !report(folders[i].folder, check_folder(models, &folders[i], &e), &e);
+	}
+	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+		Error e = {0};
+		wrong += !report("tinystories-656k", check_twins(models, texts[i], &e), &e);
+	}
+	return wrong;
 }
 
 int main(int argc, char **argv)
@@ -166,5 +273,6 @@ int main(int argc, char **argv)
 		wrong += !report(path, json ? check_json(argv[1], path, &e) : check_lines(path, &e), &e);
 	}
 	globfree(&found);
+	wrong += check_json_files(argv[1]);
 	return wrong > 0 ? ERROR_FAILURE : 0;
 }

@@ -1,0 +1,274 @@
+/* tokenizer.json: files written here, small enough to follow by hand. */
+#include "llm/tokenizer_json.h"
+#include "text/expression.h"
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <cmocka.h> /* has a macro fail(): after the library's headers */
+
+static void write_file(const char *folder, const char *name, const char *text)
+{
+	char path[256];
+	snprintf(path, sizeof path, "%s/%s", folder, name);
+	FILE *file = fopen(path, "w");
+	assert_non_null(file);
+	assert_true(fputs(text, file) >= 0 && fclose(file) == 0);
+}
+
+static Tokenizer *read_texts(const char *json, const char *config, Error *e)
+{
+	char folder[] = "/tmp/test_tokenizer_json.XXXXXX", path[256];
+	assert_non_null(mkdtemp(folder));
+	write_file(folder, "tokenizer.json", json);
+	if (config != NULL)
+		write_file(folder, "tokenizer_config.json", config);
+	Tokenizer *t = tokenizer_json_read(folder, e);
+	snprintf(path, sizeof path, "%s/tokenizer.json", folder);
+	assert_int_equal(unlink(path), 0);
+	snprintf(path, sizeof path, "%s/tokenizer_config.json", folder);
+	assert_int_equal(unlink(path), config ? 0 : -1);
+	assert_int_equal(rmdir(folder), 0);
+	return t;
+}
+
+static Tokenizer *read_text(const char *json, const char *config)
+{
+	Error e = {0};
+	Tokenizer *t = read_texts(json, config, &e);
+	if (t == NULL)
+		fail_msg("%s", e.text);
+	return t;
+}
+
+static void refused(const char *json, const char *words)
+{
+	Error e = {0};
+	assert_null(read_texts(json, NULL, &e));
+	assert_int_equal(e.code, ERROR_MALFORMED);
+	if (strstr(e.text, words) == NULL)
+		fail_msg("'%s' does not say '%s'", e.text, words);
+}
+
+static void expect_flags(const Tokenizer *t, const char *text, unsigned flags, size_t count,
+                         const int32_t *ids)
+{
+	Error e = {0};
+	Tokens got = {0};
+	assert_true(tokenizer_encode(t, text_of(text), flags, &got, &e));
+	assert_int_equal(got.count, count);
+	for (size_t i = 0; i < count; i++)
+		assert_int_equal(got.ids[i], ids[i]);
+	tokens_free(&got);
+}
+
+#define IDS(...)                                                                                             \
+	sizeof((int32_t[]){__VA_ARGS__}) / sizeof(int32_t), (int32_t[])                                      \
+	{                                                                                                    \
+		__VA_ARGS__                                                                                  \
+	}
+#define expect(t, text, ids) expect_flags(t, text, TOKENIZE_SPECIAL, ids)
+
+static void expect_decoded(const Tokenizer *t, size_t count, const int32_t *ids, const char *wanted)
+{
+	Error e = {0};
+	Buffer out = {0};
+	assert_true(tokenizer_decode(t, ids, count, &out, &e));
+	assert_true(text_equal((Text){(char *)out.data, out.size}, text_of(wanted)));
+	buffer_free(&out);
+}
+
+#define TOKEN(id, text, special, more)                                                                       \
+	"{\"id\": " #id ", \"content\": \"" text "\", \"special\": " #special more "}"
+
+static void test_byte_level(void **state)
+{
+	(void)state;
+	Tokenizer *t = read_text(
+	    "{\"pre_tokenizer\": {\"type\": \"ByteLevel\", \"add_prefix_space\": false},"
+	    "\"decoder\": {\"type\": \"ByteLevel\"},"
+	    "\"added_tokens\": [" TOKEN(7, "<end>", true, ", \"normalized\": false") ", " TOKEN(
+	        8, "<note>", false,
+	        ", \"lstrip\": true, \"rstrip\": true") "],"
+	                                                "\"model\": {\"type\": \"BPE\", \"vocab\": {\"a\": "
+	                                                "0, \"b\": 1, \"Ġ\": 2, \"ab\": 3, \"Ġab\": 4, "
+	                                                "\"\\u00c3\": 5, \"\\u00a9\": 6}, \"merges\": [\"a "
+	                                                "b\", [\"Ġ\", \"ab\"]]}}",
+	    "{\"eos_token\": {\"content\": \"<end>\"}, \"bos_token\": null, \"model_max_length\": 1e30, "
+	    "\"chat_template\": [{\"name\": \"tool_use\", \"template\": \"x\"}, "
+	    "{\"name\": \"default\", \"template\": \"y\"}]}");
+	assert_int_equal(tokenizer_model(t)->kind, TOKENIZER_BPE);
+	assert_int_equal(tokenizer_model(t)->eos, 7);
+	assert_int_equal(tokenizer_model(t)->bos, TOKEN_NONE);
+	assert_string_equal(tokenizer_model(t)->chat_template, "y");
+	expect(t, "ab abb  a", IDS(3, 4, 1, 2, 2, 0));
+	expect(t, "\xc3\xa9", IDS(5, 6));
+	expect(t, "a<end>b", IDS(0, 7, 1));
+	expect_flags(t, "a<b", 0, IDS(0, 1)); /* no byte '<', and nothing for the unknown */
+	expect(t, "a  <note> ab", IDS(0, 8, 3));
+	expect_flags(t, "", TOKENIZE_SPECIAL, 0, NULL);
+	expect_decoded(t, IDS(3, 4, 5, 6, 7), "ab ab\xc3\xa9");
+	tokenizer_free(t);
+}
+
+#define LLAMA(vocabulary, more)                                                                              \
+	"{\"normalizer\": {\"type\": \"Sequence\", \"normalizers\": [{\"type\": \"Prepend\", \"prepend\": "  \
+	"\"▁\"}, {\"type\": \"Replace\", \"pattern\": {\"String\": \" \"}, \"content\": \"▁\"}]},"       \
+	"\"decoder\": {\"type\": \"Sequence\", \"decoders\": [{\"type\": \"Replace\", \"pattern\": "         \
+	"{\"String\": \"▁\"}, \"content\": \" \"}, {\"type\": \"ByteFallback\"}, {\"type\": \"Fuse\"}, "   \
+	"{\"type\": \"Strip\", \"content\": \" \", \"start\": 1, \"stop\": 0}]},"                            \
+	"\"post_processor\": {\"type\": \"TemplateProcessing\", \"single\": [{\"SpecialToken\": {\"id\": "   \
+	"\"<s>\"}}, {\"Sequence\": {\"id\": \"A\"}}]},"                                                      \
+	"\"added_tokens\": [" TOKEN(0, "<unk>", true, "") ", " TOKEN(                                        \
+	    1, "<s>", true, "") "],"                                                                         \
+	                        "\"model\": {\"type\": \"BPE\", \"unk_token\": \"<unk>\", \"vocab\": "       \
+	                        "{\"<unk>\": 0, \"<s>\": 1, "                                                \
+	                        "\"▁\": 2, \"a\": 3, \"b\": 4, \"▁a\": 5, \"ab\": 6, \"▁ab\": 7" vocabulary  \
+	                        "}, \"merges\": [\"a b\", \"▁ ab\", \"▁ a\"]" more "}}"
+
+static void test_llama(void **state)
+{
+	(void)state;
+	Tokenizer *t = read_text(LLAMA("", ", \"fuse_unk\": true, \"byte_fallback\": true"), NULL);
+	assert_int_equal(tokenizer_model(t)->kind, TOKENIZER_CHARACTER_BPE);
+	expect(t, "ab a", IDS(7, 5)); /* by merges: first a b, then ▁ ab */
+	expect(t, "cde", IDS(2, 0));
+	expect_flags(t, "a", TOKENIZE_BOS, IDS(1, 5));
+	expect_decoded(t, IDS(1, 7, 5), "ab a");
+	tokenizer_free(t);
+	t = read_text(LLAMA("", ""), NULL);
+	expect(t, "cde", IDS(2, 0, 0, 0));
+	tokenizer_free(t);
+	t = read_text(LLAMA(", \"<0xC3>\": 8, \"<0xA9>\": 9", ", \"byte_fallback\": true"), NULL);
+	expect(t,
+	       "\xc3\xa9"
+	       "a\xff",
+	       IDS(2, 8, 9, 3, 0));
+	expect_decoded(t, IDS(2, 8, 9, 3),
+	               "\xc3\xa9"
+	               "a");
+	tokenizer_free(t);
+	t = read_text(LLAMA("", ", \"ignore_merges\": true"), "{\"add_bos_token\": false}");
+	expect_flags(t, "a", TOKENIZE_BOS, IDS(5));
+	tokenizer_free(t);
+}
+
+#define UNIGRAM(steps)                                                                                       \
+	"{" steps "\"model\": {\"unk_id\": 0, \"vocab\": [[\"<unk>\", 0], [\"▁\", -2], [\"a\", -2], "      \
+	"[\"b\", -3], [\"▁ab\", -6], [\"ab\", -3.5]]}}"
+
+static void test_unigram(void **state)
+{
+	(void)state;
+	Tokenizer *t =
+	    read_text(UNIGRAM("\"pre_tokenizer\": {\"type\": \"Metaspace\", \"replacement\": \"▁\"}, "
+	                      "\"decoder\": {\"type\": \"Metaspace\", \"replacement\": \"▁\"},"),
+	              NULL);
+	expect(t, "ab ab", IDS(1, 5, 1, 5)); /* -5.5 is more than -6 */
+	expect(t, "xyzb", IDS(1, 0, 3));
+	expect(t, " a", IDS(1, 2));
+	expect_decoded(t, IDS(1, 5, 1, 5), "ab ab");
+	tokenizer_free(t);
+	t = read_text(UNIGRAM("\"normalizer\": {\"type\": \"Lowercase\"}, "), NULL);
+	expect(t, "AB", IDS(5));
+	tokenizer_free(t);
+}
+
+#define SPLIT(regex, behavior, invert)                                                                       \
+	"{\"pre_tokenizer\": {\"type\": \"Sequence\", \"pretokenizers\": [{\"type\": \"Split\", "            \
+	"\"pattern\": {\"Regex\": \"" regex "\"}, \"behavior\": \"" behavior "\", \"invert\": " invert       \
+	"}]}, \"model\": {\"type\": \"BPE\", \"vocab\": {\"a\": 0, \"b\": 1, \"-\": 2, \"aa\": 3, "          \
+	"\"-a\": 4, \"a-\": 5, \"ab\": 6}, \"merges\": [\"a a\", \"- a\", \"a -\", \"a b\"]}}"
+
+static void test_split(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *json;
+		int32_t ids[8];
+		size_t count;
+	} cuts[] = {
+	    {SPLIT("-", "Isolated", "false"), {3, 2, 2, 0}, 4},
+	    {SPLIT("-", "Removed", "false"), {3, 0}, 2},
+	    {SPLIT("-", "Removed", "true"), {2, 2}, 2},
+	    {SPLIT("-", "MergedWithPrevious", "false"), {3, 2, 2, 0}, 4},
+	    {SPLIT("-", "MergedWithNext", "false"), {3, 2, 4}, 3},
+	};
+	for (size_t i = 0; i < sizeof cuts / sizeof *cuts; i++) {
+		Tokenizer *t = read_text(cuts[i].json, NULL);
+		expect_flags(t, "aa--a", 0, cuts[i].count, cuts[i].ids);
+		tokenizer_free(t);
+	}
+}
+
+static void test_refuses(void **state)
+{
+	(void)state;
+	refused("{", "tokenizer.json:1: ");
+	refused("{}", "there is no model");
+	refused("{\"model\": {\"type\": \"WordPiece\"}}", "model 'WordPiece' is not supported");
+	refused("{\"model\": {\"type\": \"BPE\"}}", "no vocab");
+	refused("{\"model\": {\"type\": \"BPE\", \"vocab\": {\"a\": 2000000000}}}",
+	        "'a' has the id 2000000000");
+	refused("{\"model\": {\"type\": \"BPE\", \"vocab\": {\"a\": -1}}}", "'a' has the id -1");
+	refused("{\"model\": {\"type\": \"BPE\", \"vocab\": {\"a\": 0, \"b\": 0}}}", "the same id 0");
+	refused("{\"model\": {\"type\": \"BPE\", \"vocab\": {\"a\": 0}, \"merges\": [3]}}", "merge 0");
+	refused("{\"model\": {\"type\": \"BPE\", \"vocab\": {\"a\": 0}, \"merges\": [[\"a\", \"b c\"]]}}",
+	        "a space in a token");
+	refused("{\"model\": {\"type\": \"BPE\", \"vocab\": {\"a\": 0}, \"unk_token\": \"u\"}}",
+	        "'u' is not in");
+	refused("{\"model\": {\"type\": \"Unigram\", \"vocab\": [[\"a\", 0]], \"unk_id\": 7}}", "unk_id");
+	refused(UNIGRAM("\"normalizer\": {\"type\": \"Nmt\"}, "), "normalizer 'Nmt'");
+	refused(UNIGRAM("\"normalizer\": {\"type\": \"Precompiled\", \"precompiled_charsmap\": \"AAAA\"}, "),
+	        "precompiled_charsmap of 3 bytes");
+	refused(UNIGRAM("\"pre_tokenizer\": {\"type\": \"Whitespace\"}, "), "pre-tokenizer 'Whitespace'");
+	refused(UNIGRAM("\"pre_tokenizer\": {\"type\": \"ByteLevel\"}, "), "'ByteLevel'");
+	refused(UNIGRAM("\"post_processor\": {\"type\": \"BertProcessing\"}, "), "'BertProcessing'");
+	refused(UNIGRAM("\"decoder\": {\"type\": \"WordPiece\"}, "), "decoder 'WordPiece'");
+	refused(SPLIT("-", "Contiguous", "false"), "'Contiguous'");
+	refused(SPLIT("(", "Isolated", "false"), "regular expression '('");
+	refused(SPLIT("\\\\h", "Isolated", "false"), "'\\h' in a regular expression");
+}
+
+static void expect_translated(const char *from, const char *to)
+{
+	Error e = {0};
+	Buffer out = {0};
+	assert_true(expression_translate(text_of(from), &out, &e));
+	assert_string_equal((char *)out.data, to);
+	buffer_free(&out);
+}
+
+static void test_expressions(void **state)
+{
+	(void)state;
+	static const char *const refusals[] = {"\\1",   "\\b",       "[a[b]]", "[a&&b]",
+	                                       "a{2}+", "(*ACCEPT)", "\\",     "[\\W]"};
+	expect_translated("(?i:'s)|\\p{L}+|\\p{N}{1,3}", "(?i:'s)|\\p{L}+|\\p{N}{1,3}");
+	expect_translated("\\s+(?!\\S)", "[" EXPRESSION_SPACE "]+(?![^" EXPRESSION_SPACE "])");
+	expect_translated("[^\\s\\S]", "[^" EXPRESSION_SPACE "\\S\\x{180e}]");
+	expect_translated("[]a][[:alpha:]_](?m:.)", "[]a][[:alpha:]_](?s:.)");
+	expect_translated("\\u2581\\p{L}+", "\\x{2581}\\p{L}+");
+	for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++) {
+		Error e = {0};
+		Buffer out = {0};
+		assert_false(expression_translate(text_of(refusals[i]), &out, &e));
+		assert_int_equal(e.code, ERROR_MALFORMED);
+		buffer_free(&out);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_byte_level), cmocka_unit_test(test_llama),
+	    cmocka_unit_test(test_unigram),    cmocka_unit_test(test_split),
+	    cmocka_unit_test(test_refuses),    cmocka_unit_test(test_expressions),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
