@@ -39,7 +39,8 @@ static bool open_parts(const Settings *s, const char *path, Parts *p, Error *e)
 	Tuning tuning = strcmp(s->tune, "enc") == 0 ? TUNE_ENC : TUNE_PROJ;
 	if (s->llm == NULL || s->model == NULL)
 		return fail(e, ERROR_USAGE, "%s is missing", s->llm == NULL ? "--llm GGUF" : "-m ENCODER");
-	if (!training_files(&s->training, s->output, path, e) || (p->llm = llm_load(s->llm, e)) == NULL ||
+	if (!training_files(&s->training, s->output, path, e) ||
+	    (p->llm = llm_load(s->llm, LLM_EXPANDED, e)) == NULL ||
 	    (p->encoder = encoder_load(s->model, &p->encoder_hash, e)) == NULL ||
 	    (p->reader = dataset_open(path, e)) == NULL || !dataset_all(p->reader, &p->users, e))
 		return false;

@@ -179,7 +179,7 @@ static bool open_parts(const Settings *s, const char *path, Parts *p, Error *e)
 	uint64_t hash = 0;
 	bool users = s->rank > 0 || s->adapter != NULL;
 	return (s->model == NULL || (p->encoder = encoder_load(s->model, &hash, e)) != NULL) &&
-	       (s->llm == NULL || (p->llm = llm_load(s->llm, e)) != NULL) &&
+	       (s->llm == NULL || (p->llm = llm_load(s->llm, LLM_AS_STORED, e)) != NULL) &&
 	       (s->adapter == NULL ||
 	        (p->adapter = adapter_load(s->adapter, p->encoder, hash, p->llm, e)) != NULL) &&
 	       (!users || (p->reader = dataset_open(path, e)) != NULL) &&
@@ -368,7 +368,7 @@ static bool probe(const Settings *s, const StringList *operands, Error *e)
 	Parts p = {0};
 	if (s->tokenize)
 		return probe_tokens(s->llm, operands, s->output, e);
-	bool done = (p.llm = llm_load(s->llm, e)) != NULL &&
+	bool done = (p.llm = llm_load(s->llm, LLM_AS_STORED, e)) != NULL &&
 	            (p.pool = pool_new((size_t)s->common.threads, e)) != NULL && pack(&p, e) &&
 	            probe_logits(p.llm, s->ids, s->output, p.pool, e);
 	close_parts(&p);

@@ -123,6 +123,7 @@ void llm_free(Llm *m)
 	rotary_free(&m->rotary);
 	rotary_free(&m->window_rotary);
 	tokenizer_free(m->tokenizer);
+	gguf_close(m->file);
 	memory_free(m->attention);
 	memory_free(m->feed);
 	memory_free(m);

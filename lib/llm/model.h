@@ -5,6 +5,7 @@
 #define LLM_MODEL_H
 
 #include "llm/architecture.h"
+#include "llm/gguf.h"
 #include "nn/layers.h"
 #include "stream/output.h"
 #include "text/tokenizer.h"
@@ -34,6 +35,7 @@ typedef struct {
 	size_t positions_end; /* of what llm_forward() computes: rotary positions go beyond the context */
 	Tokenizer *tokenizer;
 	uint64_t hash; /* of the file it came from */
+	Gguf *file;    /* that stored matrices lie in; NULL: there are none */
 } Llm;
 
 /* Random weights; takes over the tokenizer, on error too. */
@@ -44,11 +46,12 @@ Llm *llm_from(const LlmShape *shape, Tokenizer *tokenizer, const ParameterSource
               const float *divisors, Error *e);
 void llm_free(Llm *m);
 
-/* GGUF of the architectures of llm/architecture.h, weights of the types that gguf_expand() knows, expanded
- * to F32.  What the file asks for and this code does not do is refused by name.  At most LLM_POSITIONS
- * positions are prepared. */
+/* A GGUF file or a Hugging Face folder.  LLM_EXPANDED: weights become F32, to be trained or trained through;
+ * LLM_AS_STORED: matrices stay as the file has them, to be used alone.  What the file asks for and this code
+ * does not do is refused by name. */
 enum { LLM_POSITIONS = 8192 };
-Llm *llm_load(const char *path, Error *e);
+typedef enum { LLM_EXPANDED, LLM_AS_STORED } LlmWeights;
+Llm *llm_load(const char *path, LlmWeights weights, Error *e);
 /* The tokenizer alone, of a file that may be a vocabulary without a model. */
 Tokenizer *llm_tokenizer(const char *path, Error *e);
 /* As GGUF, F32. */

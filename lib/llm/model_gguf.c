@@ -72,6 +72,7 @@ typedef struct {
 	const Gguf *g;
 	const LlmShape *shape;
 	uint8_t *used; /* by tensor */
+	LlmWeights weights;
 } Source;
 
 /* Rows of attn_qkv, [q; k; v], where a file has these in one tensor (GPT-2, GPT-NeoX). */
@@ -126,6 +127,19 @@ static void tensor_read(const void *context, Parameter *p)
 		gguf_expand(&t, p->value);
 }
 
+/* Matrices of numbers that take less room than F32. */
+static bool tensor_keep(const void *context, const Parameter *p, StoredMatrix *stored)
+{
+	const Source *s = context;
+	char name[96];
+	GgufTensor t;
+	gguf_name(p->name, name, sizeof name);
+	if (s->weights == LLM_EXPANDED || p->rank != 2 || !find_tensor(s, name, &t) || t.type == GGML_F32)
+		return false;
+	*stored = (StoredMatrix){.n = p->rows, .k = p->cols, .type = quant_type(t.type), .data = t.data};
+	return true;
+}
+
 /* What the file holds beyond the model (a bias, say) would be left out of the sums. */
 static bool check_rest(const Source *s, Error *e)
 {
@@ -161,7 +175,7 @@ static bool read_divisors(const Source *s, float **divisors, Error *e)
 static Llm *read_weights(const Source *s, Tokenizer *tokenizer, Error *e)
 {
 	float *divisors;
-	ParameterSource source = {s, tensor_fits, tensor_read};
+	ParameterSource source = {s, tensor_fits, tensor_read, tensor_keep};
 	if (!read_divisors(s, &divisors, e)) {
 		memory_free(divisors);
 		tokenizer_free(tokenizer);
@@ -199,7 +213,7 @@ static bool check_tokens(const Tokenizer *t, size_t V, bool more, Error *e)
 	       fail(e, ERROR_MALFORMED, "%zu tokens, but %zu embeddings", tokens, V);
 }
 
-static Llm *read_model(const Gguf *g, const char *path, Error *e)
+static Llm *read_model(const Gguf *g, const char *path, LlmWeights weights, Error *e)
 {
 	LlmShape shape = {0};
 	Tokenizer *tokenizer;
@@ -209,7 +223,7 @@ static Llm *read_model(const Gguf *g, const char *path, Error *e)
 	}
 	if ((tokenizer = read_tokenizer(g, path, e)) == NULL)
 		return NULL;
-	Source s = {g, &shape, memory_new(gguf_tensor_count(g), 1, e)};
+	Source s = {g, &shape, memory_new(gguf_tensor_count(g), 1, e), weights};
 	Llm *m = NULL;
 	if (s.used == NULL || !check_tokens(tokenizer, shape.V, is_directory(path), e))
 		tokenizer_free(tokenizer);
@@ -231,11 +245,14 @@ Tokenizer *llm_tokenizer(const char *path, Error *e)
 	return t;
 }
 
-Llm *llm_load(const char *path, Error *e)
+Llm *llm_load(const char *path, LlmWeights weights, Error *e)
 {
 	Gguf *g = is_directory(path) ? huggingface_open(path, e) : gguf_open(path, e);
-	Llm *m = g ? read_model(g, path, e) : NULL;
-	gguf_close(g);
+	Llm *m = g ? read_model(g, path, weights, e) : NULL;
+	if (m != NULL && weights == LLM_AS_STORED)
+		m->file = g;
+	else
+		gguf_close(g);
 	return m;
 }
 

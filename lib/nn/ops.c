@@ -42,6 +42,46 @@ typedef struct {
 	const Parameter *w;
 } Product;
 
+/* x as products with stored matrices want it: the same for all that read x. */
+static const StoredRows *rows_of(Tape *t, Tensor *x)
+{
+	if (x->rows_made != NULL)
+		return x->rows_made;
+	StoredRows *rows = arena_new(&t->arena, 1, sizeof *rows, &t->error);
+	if (rows == NULL || !stored_rows(rows, x->value, x->rows, x->cols, !t->exact, &t->arena, &t->error))
+		return NULL;
+	x->rows_made = rows;
+	return rows;
+}
+
+typedef struct {
+	const StoredMatrix *w;
+	const StoredRows *rows;
+	bool exact;
+	Tensor *y;
+} StoredLinear;
+
+static void multiply_stored(void *context, size_t first, size_t count)
+{
+	const StoredLinear *p = context;
+	stored_product(p->w, p->rows, p->exact, first, count, p->y->value, p->y->cols);
+}
+
+static Tensor *stored_linear(Tape *t, Tensor *x, const StoredMatrix *w)
+{
+	Tensor *y = tape_tensor(t, x->rows, w->n, false);
+	const StoredRows *rows = y ? rows_of(t, x) : NULL;
+	if (rows == NULL)
+		return NULL;
+	if (t->training && needs(x)) {
+		fail(&t->error, ERROR_FAILURE,
+		     "nothing can be trained below a matrix that stays as its file has it");
+		return NULL;
+	}
+	tape_spread(t, w->n, STORED_UNIT, multiply_stored, &(StoredLinear){w, rows, t->exact, y});
+	return y;
+}
+
 /* Columns [first, first + count) of y. */
 static void multiply(void *context, size_t first, size_t count)
 {
@@ -53,6 +93,8 @@ static void multiply(void *context, size_t first, size_t count)
 
 Tensor *tape_linear(Tape *t, Tensor *x, Parameter *w)
 {
+	if (x != NULL && w->stored != NULL)
+		return stored_linear(t, x, w->stored);
 	Tensor *y = x ? tape_tensor(t, x->rows, w->rows, needs(x) || w->trains) : NULL;
 	if (y == NULL)
 		return NULL;
@@ -121,6 +163,10 @@ Tensor *tape_embedding(Tape *t, Tensor *into, size_t column, Parameter *w, const
 	for (size_t r = 0; r < into->rows; r++) {
 		float *y = into->value + r * into->cols + column;
 		float share = 1.0f / (float)(offsets[r + 1] - offsets[r]);
+		if (w->stored != NULL && offsets[r + 1] == offsets[r] + 1) {
+			stored_row(w->stored, (size_t)ids[offsets[r]], y);
+			continue;
+		}
 		memset(y, 0, C * sizeof *y);
 		for (int64_t i = offsets[r]; i < offsets[r + 1]; i++)
 			vector_add_scaled(y, share, w->value + (size_t)ids[i] * C, C);

@@ -9,10 +9,11 @@
 #include "math/vector.h"
 #include "nn/tape.h"
 
-/* y = x Wᵀ: x [N, in], W [out, in] */
+/* y = x Wᵀ: x [N, in], W [out, in].  Of a W that is stored nothing flows back to x: an error. */
 Tensor *tape_linear(Tape *t, Tensor *x, Parameter *w);
 /* y[i] = mean of W's rows in list i: ids by offsets [N + 1]; zeros for an empty list; written into
- * columns [column, column + C) of a tensor `into` of N rows, so that features lie side by side. */
+ * columns [column, column + C) of a tensor `into` of N rows, so that features lie side by side.  Of a stored
+ * W each list has one id. */
 Tensor *tape_embedding(Tape *t, Tensor *into, size_t column, Parameter *w, const int64_t *offsets,
                        const int32_t *ids);
 /* x [N, C]: y ← x + b, b [C], in place (the tensor is the same one); b NULL: nothing to add. */

@@ -78,10 +78,29 @@ static Parameter *describe(const char *name, size_t rank, const size_t *shape, E
 static void set_factors(Parameter *p, size_t first_row)
 {
 	size_t rows = p->rows - first_row;
-	const float *w = p->value + first_row * p->cols;
+	const float *w = p->value ? p->value + first_row * p->cols : NULL;
 	p->first_row = first_row;
 	p->forward = (PackedOperand){.k = p->cols, .n = rows, .source = {w, p->cols, true}};
 	p->backward = (PackedOperand){.k = rows, .n = p->cols, .source = {w, p->cols, false}};
+}
+
+static bool make_values(Parameter *p, Error *e)
+{
+	p->value = arena_new(&p->memory->weights, p->count, sizeof *p->value, e);
+	return p->value != NULL;
+}
+
+static bool is_kept(const ParameterSource *source, const Parameter *p)
+{
+	StoredMatrix stored;
+	return source != NULL && source->keep != NULL && source->keep(source->context, p, &stored);
+}
+
+static bool keep(const ParameterSource *source, Parameter *p, Error *e)
+{
+	p->stored = arena_new(&p->memory->weights, 1, sizeof *p->stored, e);
+	p->trains = false;
+	return p->stored != NULL && source->keep(source->context, p, p->stored);
 }
 
 Parameter *parameters_add(Parameters *set, const char *name, size_t rank, const size_t *shape, Init init,
@@ -94,14 +113,14 @@ Parameter *parameters_add(Parameters *set, const char *name, size_t rank, const 
 		return NULL;
 	p->memory = set->memory;
 	if ((set->source != NULL && !set->source->check(set->source->context, p, e)) ||
-	    (p->value = arena_new(&p->memory->weights, p->count, sizeof *p->value, e)) == NULL ||
-	    !memory_grow(&set->items, &set->capacity, set->count + 1, sizeof *set->items, e)) {
+	    !memory_grow(&set->items, &set->capacity, set->count + 1, sizeof *set->items, e) ||
+	    !(is_kept(set->source, p) ? keep(set->source, p, e) : make_values(p, e))) {
 		parameter_free(p);
 		return NULL;
 	}
-	if (set->source != NULL)
+	if (p->stored == NULL && set->source != NULL)
 		set->source->read(set->source->context, p);
-	else
+	else if (p->stored == NULL)
 		initialise(p, init, deviation, seed);
 	set_factors(p, 0);
 	set->items[set->count++] = p;
@@ -159,41 +178,62 @@ void parameters_unpack(Parameters *set)
 	}
 }
 
+/* A piece of laying out. */
 typedef struct {
-	PackedOperand **operands; /* by task */
-	size_t *numbers;
-	size_t count, operand_capacity, number_capacity;
+	PackedOperand *operand; /* or … */
+	StoredMatrix *stored;
+	size_t number;
+} PackTask;
+
+typedef struct {
+	PackTask *tasks;
+	size_t count, capacity;
 } Packing;
 
 static void pack_one(void *context, size_t task)
 {
-	const Packing *p = context;
-	packed_fill(p->operands[task], p->numbers[task]);
+	const PackTask *t = (const PackTask *)context + task;
+	if (t->stored != NULL)
+		stored_fill(t->stored, t->number);
+	else
+		packed_fill(t->operand, t->number);
+}
+
+static bool plan_tasks(Packing *p, PackTask task, size_t tasks, Error *e)
+{
+	if (!memory_grow(&p->tasks, &p->capacity, p->count + tasks, sizeof *p->tasks, e))
+		return false;
+	for (task.number = 0; task.number < tasks; task.number++)
+		p->tasks[p->count++] = task;
+	return true;
 }
 
 static bool plan_packing(Packing *p, PackedOperand *operand, GemmPrecision precision, Arena *arena, Error *e)
 {
 	size_t tasks;
-	if (!packed_begin(operand, precision, arena, &tasks, e) ||
-	    !memory_grow(&p->operands, &p->operand_capacity, p->count + tasks, sizeof *p->operands, e) ||
-	    !memory_grow(&p->numbers, &p->number_capacity, p->count + tasks, sizeof *p->numbers, e))
-		return false;
-	for (size_t i = 0; i < tasks; i++) {
-		p->operands[p->count] = operand;
-		p->numbers[p->count++] = i;
-	}
-	return true;
+	return packed_begin(operand, precision, arena, &tasks, e) &&
+	       plan_tasks(p, (PackTask){.operand = operand}, tasks, e);
+}
+
+static bool plan_parameter(Packing *p, Parameter *q, GemmPrecision precision, bool backward, Error *e)
+{
+	size_t tasks;
+	Arena *arena = &q->memory->weights;
+	if (q->stored != NULL)
+		return stored_begin(q->stored, arena, &tasks, e) &&
+		       plan_tasks(p, (PackTask){.stored = q->stored}, tasks, e);
+	return plan_packing(p, &q->forward, precision, arena, e) &&
+	       (!backward || plan_packing(p, &q->backward, precision, arena, e));
 }
 
 /* The operands of a plan are laid out, or dropped where the plan failed. */
 static bool pack_planned(Packing *p, bool planned, Parameters *set, Pool *pool)
 {
 	if (planned)
-		pool_run(pool, p->count, pack_one, p);
+		pool_run(pool, p->count, pack_one, p->tasks);
 	else
 		parameters_unpack(set);
-	memory_free(p->operands);
-	memory_free(p->numbers);
+	memory_free(p->tasks);
 	return planned;
 }
 
@@ -204,8 +244,7 @@ bool parameters_pack(Parameters *set, GemmPrecision precision, bool backward, Po
 	for (size_t i = 0; i < set->count && done; i++) {
 		Parameter *q = set->items[i];
 		done = !q->multiplies || (backward && q->row_gradients != NULL) ||
-		       (plan_packing(&p, &q->forward, precision, &q->memory->weights, e) &&
-		        (!backward || plan_packing(&p, &q->backward, precision, &q->memory->weights, e)));
+		       plan_parameter(&p, q, precision, backward, e);
 	}
 	return pack_planned(&p, done, set, pool);
 }

@@ -5,6 +5,7 @@
 #include "base/pool.h"
 #include "base/random.h"
 #include "math/gemm.h"
+#include "math/stored.h"
 #include "nn/rows.h"
 #include "stream/document.h"
 
@@ -25,7 +26,8 @@ typedef struct {
 	size_t rank, shape[4];
 	size_t rows, cols; /* as a matrix: shape[0] × the rest; a vector is 1 × n */
 	size_t count;
-	float *value;
+	float *value;               /* NULL where it is stored */
+	StoredMatrix *stored;       /* as a file has it: it never trains, and is not saved */
 	float *gradient[LANES];     /* NULL until a lane needs it */
 	RowGradient *row_gradients; /* [LANES], in its place where it is sparse; else NULL */
 	float *m, *v;               /* AdamW's moments; NULL until the first step */
@@ -45,6 +47,9 @@ typedef struct {
 	/* Whether the file has a parameter of this name and shape; asked before anything is allocated. */
 	bool (*check)(const void *context, const Parameter *p, Error *e);
 	void (*read)(const void *context, Parameter *p);
+	/* Whether a matrix is to stay as the file has it, which then must outlive the parameters; NULL: none.
+	 */
+	bool (*keep)(const void *context, const Parameter *p, StoredMatrix *stored);
 } ParameterSource;
 
 typedef struct {

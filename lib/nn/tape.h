@@ -18,6 +18,8 @@ typedef struct {
 	bool needs_gradient; /* something that trains lies below */
 	float *gradient;     /* the same shape; NULL until something flows back, and when it has flowed on */
 	const TapeStep *maker; /* the first operation on record that wrote it */
+	const StoredRows
+	    *rows_made; /* as products with stored matrices want it; NULL: nobody has asked yet */
 } Tensor;
 
 typedef struct SpareGradient SpareGradient;
@@ -29,6 +31,7 @@ typedef struct {
 	bool training; /* record, drop out */
 	Pool *pool;    /* for operations forward; NULL: the calling thread alone */
 	GemmPrecision precision;
+	bool exact; /* products with stored matrices (math/stored.h), at the cost of expanding these */
 	size_t lane;
 	uint64_t random_key; /* of dropout: to be set anew for each step and shard */
 	uint32_t random_count;

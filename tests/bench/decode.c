@@ -101,7 +101,7 @@ int main(int argc, char **argv)
 	for (int i = 0; i < MOST; i++)
 		tokens[i] = 3 + i * 7 % 250;
 	Pool *pool = pool_new((size_t)atoi(argv[2]), &e);
-	Llm *llm = pool ? llm_load(argv[1], &e) : NULL;
+	Llm *llm = pool ? llm_load(argv[1], LLM_AS_STORED, &e) : NULL;
 	bool done = llm != NULL && parameters_pack(&llm->parameters, GEMM_F32, false, pool, &e) &&
 	            decoder_new(&d, llm, pool, &e) && measure(&d, rounds, &e);
 	decoder_free(&d);

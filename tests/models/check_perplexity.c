@@ -69,7 +69,7 @@ static bool perplexity(const char *path, const Buffer *text, double *result, Err
 	Tape t = {0};
 	Tokens tokens = {0};
 	double sum = 0;
-	Llm *m = llm_load(path, e);
+	Llm *m = llm_load(path, LLM_EXPANDED, e);
 	bool done = m != NULL && tokenizer_encode(m->tokenizer, (Text){(const char *)text->data, text->size},
 	                                          true, &tokens, e);
 	size_t pieces = tokens.count / PIECE;

@@ -84,7 +84,7 @@ static void test_others_are_saved(void **state)
 		Llm *m = small_llm_like(architectures[i], i % 2 > 0, 5);
 		disturb(m);
 		assert_true(llm_save(m, "test", path, &e));
-		Llm *back = llm_load(path, &e);
+		Llm *back = llm_load(path, LLM_EXPANDED, &e);
 		if (back == NULL)
 			fail_msg("%s", e.text);
 		assert_memory_equal(&back->shape.layer, &m->shape.layer, sizeof m->shape.layer);
@@ -138,7 +138,7 @@ static void test_save_and_load(void **state)
 		small_path(path);
 		small_path(again);
 		assert_true(llm_save(m, "small", path, &e));
-		Llm *n = llm_load(path, &e);
+		Llm *n = llm_load(path, LLM_EXPANDED, &e);
 		assert_non_null(n);
 		assert_int_equal(n->shape.tied, tied);
 		assert_true(n->shape.context == m->shape.context && n->shape.layer.kv_heads == 2);
@@ -149,7 +149,7 @@ static void test_save_and_load(void **state)
 		             *q = llm_log_probabilities(&t, n, tape_constant(&t, b->value, 1, b->cols));
 		assert_memory_equal(p->value, q->value, m->shape.V * sizeof *p->value);
 		assert_true(llm_save(n, "small", again, &e));
-		Llm *o = llm_load(again, &e);
+		Llm *o = llm_load(again, LLM_EXPANDED, &e);
 		assert_true(o != NULL && o->hash == n->hash && n->hash != 0);
 		llm_free(o);
 		llm_free(n);
@@ -227,7 +227,7 @@ static int refusal(Wrong wrong, const char *words)
 	assert_true(output_open(&output, path, true, &e) && gguf_write(w, &output, &e) &&
 	            output_close(&output, &e));
 	gguf_writer_free(w);
-	Llm *m = llm_load(path, &e);
+	Llm *m = llm_load(path, LLM_EXPANDED, &e);
 	assert_true((m == NULL) == (e.code != ERROR_NONE));
 	if (m == NULL && (strstr(e.text, words) == NULL || strstr(e.text, path) == NULL))
 		fail_msg("'%s' does not say '%s'", e.text, words);

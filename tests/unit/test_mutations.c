@@ -95,7 +95,7 @@ static void use(const Llm *m)
 static bool try(const char *path, uint64_t number)
 {
 	Error e = {0};
-	Llm *m = llm_load(path, &e);
+	Llm *m = llm_load(path, LLM_EXPANDED, &e);
 	if (m != NULL)
 		use(m);
 	else if (e.code != ERROR_MALFORMED || e.text[0] == '\0' || strchr(e.text, '\n') != NULL)

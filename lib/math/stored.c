@@ -1,0 +1,200 @@
+#include "math/stored.h"
+
+#include "base/cpu.h"
+#include "math/gemm.h"
+#include "math/stored_kernels.h"
+
+#include <math.h>
+#include <string.h>
+
+static size_t row_bytes(const StoredMatrix *w)
+{
+	return w->k / w->type->elements * w->type->bytes;
+}
+
+void stored_row(const StoredMatrix *w, size_t row, float *out)
+{
+	quant_expand(w->type, w->data + row * row_bytes(w), w->k / w->type->elements, out);
+}
+
+/* --- panels --------------------------------------------------------------- */
+
+static size_t panel_bytes(const StoredMatrix *w)
+{
+	const QuantType *t = w->type;
+	if (t->unpack == NULL)
+		return w->k * PANEL_ROWS * t->bytes;
+	return w->k / t->elements * panel_block_bytes(t->elements, t->group, t->bits, t->minima);
+}
+
+static StoredKernel *kernel_for(const QuantType *type)
+{
+#if defined __x86_64__
+	if (cpu_path() >= CPU_AVX512 && cpu_has_bf16()) /* CPUs that have bf16 have VNNI */
+		return stored_kernel_avx512(type->number);
+	if (cpu_path() >= CPU_AVX2)
+		return stored_kernel_avx2(type->number);
+#endif
+	return stored_kernel_generic(type->number);
+}
+
+bool stored_begin(StoredMatrix *w, Arena *arena, size_t *tasks, Error *e)
+{
+	size_t panels = (w->n + PANEL_ROWS - 1) / PANEL_ROWS;
+	*tasks = 0;
+	if (w->panels != NULL || kernel_for(w->type) == NULL)
+		return true;
+	w->panels = arena_new(arena, panels, panel_bytes(w), e);
+	*tasks = w->panels ? panels : 0;
+	return w->panels != NULL;
+}
+
+/* Puts integer `i` of the block, of row r, into the planes. */
+static void put_integer(uint8_t *planes, unsigned bits, size_t i, size_t r, uint8_t q)
+{
+	size_t chunk = i / CHUNK, vector = i % CHUNK / 4, at = 4 * r + i % 4;
+	uint8_t *p = planes + chunk * planes_bytes(bits);
+	if (bits == 8) {
+		p[64 * vector + at] = q;
+		return;
+	}
+	p[64 * (vector % 4) + at] |= (uint8_t)((q & 15) << (vector < 4 ? 0 : 4));
+	if (bits > 4)
+		p[256 + 64 * (vector / 4) + at] |= (uint8_t)(q >> 4 << vector % 4 * 2);
+}
+
+/* Row r of a block of the panel. */
+static void put_block(const QuantType *t, const QuantBlock *b, size_t r, uint8_t *out)
+{
+	size_t groups = t->elements > CHUNK ? t->elements / t->group : 0, parts = t->minima ? 2 : 1;
+	memcpy(out + 2 * r, &b->d, 2);
+	if (t->minima)
+		memcpy(out + 2 * PANEL_ROWS + 2 * r, &b->least, 2);
+	uint8_t *scales = out + parts * 2 * PANEL_ROWS;
+	for (size_t g = 0; g < groups; g++) {
+		scales[g * PANEL_ROWS + r] = (uint8_t)b->scale[g];
+		if (t->minima)
+			scales[(groups + g) * PANEL_ROWS + r] = (uint8_t)b->minimum[g];
+	}
+	for (size_t i = 0; i < t->elements; i++)
+		put_integer(scales + parts * groups * PANEL_ROWS, t->bits, i, r, b->q[i]);
+}
+
+static void fill_integers(const StoredMatrix *w, const uint8_t *row, size_t r, uint8_t *panel)
+{
+	const QuantType *t = w->type;
+	size_t step = panel_block_bytes(t->elements, t->group, t->bits, t->minima);
+	QuantBlock b = {0};
+	for (size_t i = 0; i < w->k / t->elements; i++) {
+		t->unpack(row + i * t->bytes, &b);
+		put_block(t, &b, r, panel + i * step);
+	}
+}
+
+void stored_fill(StoredMatrix *w, size_t task)
+{
+	size_t first = task * PANEL_ROWS, rows = w->n - first < PANEL_ROWS ? w->n - first : PANEL_ROWS;
+	uint8_t *panel = w->panels + task * panel_bytes(w);
+	memset(panel, 0, panel_bytes(w));
+	for (size_t r = 0; r < rows; r++) {
+		const uint8_t *row = w->data + (first + r) * row_bytes(w);
+		if (w->type->unpack != NULL)
+			fill_integers(w, row, r, panel);
+		else
+			for (size_t i = 0; i < w->k; i++)
+				memcpy(panel + 2 * (PANEL_ROWS * i + r), row + 2 * i, 2);
+	}
+}
+
+/* --- rows ----------------------------------------------------------------- */
+
+static void round_group(const float *x, int8_t *q, float *scale, int32_t *sums)
+{
+	float most = 0;
+	for (size_t i = 0; i < CHUNK; i++)
+		most = fabsf(x[i]) > most ? fabsf(x[i]) : most;
+	float up = most > 0 ? 127 / most : 0;
+	*scale = most / 127;
+	for (size_t i = 0; i < CHUNK; i++)
+		q[i] = (int8_t)lrintf(x[i] * up);
+	for (size_t s = 0; s < CHUNK_SUMS; s++) {
+		sums[s] = 0;
+		for (size_t i = 0; i < QUANT_GROUP; i++)
+			sums[s] += q[s * QUANT_GROUP + i];
+	}
+}
+
+bool stored_rows(StoredRows *r, const float *x, size_t m, size_t k, bool rounded, Arena *arena, Error *e)
+{
+	size_t chunks = k / CHUNK;
+	*r = (StoredRows){.x = x, .m = m, .k = k};
+	if (!rounded || k % CHUNK != 0)
+		return true;
+	r->q = arena_new(arena, m, k, e);
+	r->scale = arena_new(arena, m * chunks, sizeof *r->scale, e);
+	r->sums = arena_new(arena, m * chunks * CHUNK_SUMS, sizeof *r->sums, e);
+	if (r->q == NULL || r->scale == NULL || r->sums == NULL)
+		return false;
+	for (size_t i = 0; i < m * chunks; i++)
+		round_group(x + i * CHUNK, r->q + i * CHUNK, r->scale + i, r->sums + i * CHUNK_SUMS);
+	return true;
+}
+
+/* --- products ------------------------------------------------------------- */
+
+enum { EXACT_ROWS = 32, EXACT_COLUMNS = 2048 };
+
+/* Some rows of W at a time, and some of their columns. */
+static void exact_product(const StoredMatrix *w, const StoredRows *x, size_t first, size_t count, float *y,
+                          size_t ldy)
+{
+	float rows[EXACT_ROWS * EXACT_COLUMNS];
+	const QuantType *t = w->type;
+	for (size_t n = first; n < first + count; n += EXACT_ROWS) {
+		size_t left = first + count - n, some = left < EXACT_ROWS ? left : EXACT_ROWS;
+		for (size_t k = 0; k < w->k || k == 0; k += EXACT_COLUMNS) {
+			size_t columns = w->k - k < EXACT_COLUMNS ? w->k - k : EXACT_COLUMNS;
+			for (size_t r = 0; r < some; r++)
+				quant_expand(t, w->data + (n + r) * row_bytes(w) + k / t->elements * t->bytes,
+				             columns / t->elements, rows + r * columns);
+			gemm(GEMM_F32, x->m, some, columns, (Operand){x->x + k, x->k, false},
+			     (Operand){rows, columns, true}, k > 0, y + n, ldy);
+		}
+	}
+}
+
+/* All rows of x for a panel, some at a time. */
+static void panel_product(StoredKernel *kernel, const StoredMatrix *w, const StoredRows *x, size_t n,
+                          size_t some, float *y, size_t ldy)
+{
+	size_t chunks = x->k / CHUNK;
+	for (size_t r = 0; r < x->m; r += STORED_MOST) {
+		float out[STORED_MOST][PANEL_ROWS];
+		size_t m = x->m - r < STORED_MOST ? x->m - r : STORED_MOST;
+		kernel(&(StoredPart){.panel = w->panels + n / PANEL_ROWS * panel_bytes(w),
+		                     .k = x->k,
+		                     .m = m,
+		                     .x = x->x + r * x->k,
+		                     .q = x->q ? x->q + r * x->k : NULL,
+		                     .scale = x->q ? x->scale + r * chunks : NULL,
+		                     .sums = x->q ? x->sums + r * chunks * CHUNK_SUMS : NULL,
+		                     .y = out});
+		for (size_t i = 0; i < m; i++)
+			memcpy(y + (r + i) * ldy + n, out[i], some * sizeof(float));
+	}
+}
+
+void stored_product(const StoredMatrix *w, const StoredRows *x, bool exact, size_t first, size_t count,
+                    float *y, size_t ldy)
+{
+	bool integers = w->type->unpack != NULL;
+	if (exact || w->panels == NULL || (integers && x->q == NULL)) {
+		exact_product(w, x, first, count, y, ldy);
+		return;
+	}
+	StoredKernel *kernel = kernel_for(w->type);
+	for (size_t n = first; n < first + count; n += PANEL_ROWS) {
+		size_t left = first + count - n;
+		panel_product(kernel, w, x, n, left < PANEL_ROWS ? left : PANEL_ROWS, y, ldy);
+	}
+}

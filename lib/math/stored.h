@@ -1,0 +1,50 @@
+/* A matrix as a file has it, and products with it: y = x Wᵀ.
+ *
+ * Exact products expand W to F32, some rows at a time.  Quick ones use its integers: x is rounded to 8 bits,
+ * in groups of 32 numbers that share a scale, and multiplied with panels of 16 rows of W.  A panel has the
+ * numbers of the file, neither more nor fewer bits of the scales, in an order in which one vector holds four
+ * columns of 16 rows, so that nothing is added across a vector.  Where W is F16 or BF16, x stays F32.
+ *
+ * A sum is added up in an order that depends on its length alone: a result does not depend on how many rows
+ * x has, nor on how columns of y are cut into parts. */
+#ifndef MATH_STORED_H
+#define MATH_STORED_H
+
+#include "base/memory.h"
+#include "math/quant.h"
+
+/* W [n, k], row by row in blocks of its type. */
+typedef struct {
+	size_t n, k;
+	const QuantType *type;
+	const uint8_t *data; /* borrowed */
+	uint8_t *panels;     /* in the arena of stored_begin(); NULL: not laid out, and products are exact */
+} StoredMatrix;
+
+/* Row `row` as F32 [k]. */
+void stored_row(const StoredMatrix *w, size_t row, float *out);
+
+/* Lays out the panels in *tasks calls of stored_fill(w, task), which may run side by side.  F32 has none. */
+bool stored_begin(StoredMatrix *w, Arena *arena, size_t *tasks, Error *e);
+void stored_fill(StoredMatrix *w, size_t task);
+
+/* x [m, k], made ready for any matrix of k columns. */
+typedef struct {
+	const float *x;
+	size_t m, k;
+	/* Where k is a multiple of 32, x = scale · q, in groups of 32 columns: */
+	int8_t *q;     /* [m, k] */
+	float *scale;  /* [m, k / 32] */
+	int32_t *sums; /* [m, k / 16]: Σ q of 16 columns each */
+} StoredRows;
+
+/* x is borrowed; `rounded`: for quick products, too.  In the arena. */
+bool stored_rows(StoredRows *r, const float *x, size_t m, size_t k, bool rounded, Arena *arena, Error *e);
+
+/* Columns [first, first + count) of y [m, ldy]: of parts, all but the last are multiples of STORED_UNIT.
+ * Exact where `exact`, or the rows are not rounded, or there are no panels. */
+enum { STORED_UNIT = 16 };
+void stored_product(const StoredMatrix *w, const StoredRows *x, bool exact, size_t first, size_t count,
+                    float *y, size_t ldy);
+
+#endif

@@ -1,0 +1,61 @@
+/* Included by each kind of kernels behind its rows_integers() and rows_halves(): a function for each type,
+ * with the number of rows a constant in it, and the choice between them. */
+
+#define CASE(count, body)                                                                                    \
+	case count:                                                                                          \
+		body(count);                                                                                 \
+		break;
+#define CASES(body)                                                                                          \
+	switch (p->m) {                                                                                      \
+		CASE(1, body)                                                                                \
+		CASE(2, body)                                                                                \
+		CASE(3, body)                                                                                \
+		CASE(4, body)                                                                                \
+		CASE(5, body)                                                                                \
+		CASE(6, body)                                                                                \
+		CASE(7, body)                                                                                \
+	default:                                                                                             \
+		body(8);                                                                                     \
+	}
+
+#define SHAPE(elements, group, bits, zero, minima, codes)                                                    \
+	(StoredShape)                                                                                        \
+	{                                                                                                    \
+		elements, group, bits, zero, minima, codes                                                   \
+	}
+#define KERNEL(number, name, elements, bytes, group, bits, zero, minima, codes, unpack)                      \
+	static void kernel_##name(const StoredPart *p)                                                       \
+	{                                                                                                    \
+		const StoredShape s = SHAPE(elements, group, bits, zero, minima, codes);                     \
+		CASES(INTEGERS)                                                                              \
+	}
+#define INTEGERS(m) rows_integers(p, s, m)
+QUANT_INTEGERS(KERNEL)
+
+static void kernel_F16(const StoredPart *p)
+{
+#define HALVES(m) rows_halves(p, false, m)
+	CASES(HALVES)
+#undef HALVES
+}
+
+static void kernel_BF16(const StoredPart *p)
+{
+#define HALVES(m) rows_halves(p, true, m)
+	CASES(HALVES)
+#undef HALVES
+}
+
+#define CHOOSE(number, name, ...)                                                                            \
+	case number:                                                                                         \
+		return kernel_##name;
+static StoredKernel *kernel_of(uint32_t type)
+{
+	switch (type) {
+		QUANT_INTEGERS(CHOOSE)
+		CHOOSE(1, F16, )
+		CHOOSE(30, BF16, )
+	default:
+		return NULL;
+	}
+}

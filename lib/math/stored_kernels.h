@@ -1,0 +1,58 @@
+/* The inside of quick products: how panels lie, and the kernels that read them.
+ *
+ * A panel has 16 rows of W, block by block of its type.  Of a block:
+ *     d [16] F16, and of types with minima least [16] F16;
+ *     of types with blocks of 256, for each group: scale [16] I8, and with minima minimum [16] I8;
+ *     for each 32 columns the integers: eight vectors of 64 bytes, of which vector j has columns 4 j … 4 j +
+ * 3 of row 0, then of row 1, …: types of 8 bits as they are; others as their lower four bits, vector i + 4
+ *     above vector i; and of 5 or 6 bits then two vectors of the upper two bits, of which vector p has bits
+ *     2 i of vector 4 p + i.
+ * Of F16 and BF16 a panel is [k][16] numbers.  Rows beyond n are zeros. */
+#ifndef MATH_STORED_KERNELS_H
+#define MATH_STORED_KERNELS_H
+
+#include "base/half.h"
+#include "math/stored.h"
+
+enum { PANEL_ROWS = STORED_UNIT, CHUNK = 32, CHUNK_SUMS = CHUNK / QUANT_GROUP, STORED_MOST = 8 };
+
+/* Rows of x [m ≤ STORED_MOST] times a panel: y [m][16]. */
+typedef struct {
+	const uint8_t *panel;
+	size_t k, m;
+	const float *x; /* stride k */
+	const int8_t *q;
+	const float *scale;
+	const int32_t *sums;
+	float (*y)[PANEL_ROWS];
+} StoredPart;
+
+typedef void StoredKernel(const StoredPart *p);
+
+static inline size_t planes_bytes(unsigned bits)
+{
+	return PANEL_ROWS * CHUNK / 8 * (bits == 8 ? 8 : bits > 4 ? 6 : 4);
+}
+
+/* Bytes of a block of a panel. */
+static inline size_t panel_block_bytes(size_t elements, size_t group, unsigned bits, bool minima)
+{
+	size_t parts = minima ? 2 : 1, groups = elements > CHUNK ? elements / group : 0;
+	return parts * PANEL_ROWS * (2 + groups) + elements / CHUNK * planes_bytes(bits);
+}
+
+/* The kernel of a type; NULL: it has none. */
+StoredKernel *stored_kernel_avx512(uint32_t type);
+StoredKernel *stored_kernel_avx2(uint32_t type);
+StoredKernel *stored_kernel_generic(uint32_t type);
+
+/* The bodies of both kinds of kernels for a type of integers, from the columns of QUANT_INTEGERS. */
+typedef struct {
+	size_t elements, group;
+	unsigned bits;
+	uint8_t zero;
+	bool minima;
+	const int8_t *codes;
+} StoredShape;
+
+#endif

@@ -1,0 +1,114 @@
+/* Quick products in plain C, compiled once for each CPU path (VECTOR_PATH) that has no kernels of its own. */
+#include "math/stored_kernels.h"
+
+#include <string.h>
+
+/* The integers of 32 columns: eight times 64 bytes. */
+static inline const uint8_t *unpack(const uint8_t *p, StoredShape s, uint8_t w[512])
+{
+	if (s.bits == 8) {
+		memcpy(w, p, 512);
+		return p + 512;
+	}
+	for (size_t i = 0; i < 256; i++) {
+		w[i] = p[i] & 15;
+		w[256 + i] = p[i] >> 4;
+	}
+	p += 256;
+	for (size_t i = 0; s.codes != NULL && i < 512; i++)
+		w[i] = (uint8_t)(s.codes[w[i]] ^ 0x80);
+	if (s.bits <= 4)
+		return p;
+	for (size_t i = 0; i < 512; i++)
+		w[i] = (uint8_t)(w[i] | (p[i / 256 * 64 + i % 64] >> i / 64 % 4 * 2 & 3) << 4);
+	return p + 128;
+}
+
+/* acc [16] += Σ of four columns each. */
+static inline void add_fours(const uint8_t *restrict w, const int8_t *restrict q, int count,
+                             int32_t *restrict acc)
+{
+	for (int i = 0; i < count; i++, w += 64, q += 4)
+		for (size_t r = 0; r < PANEL_ROWS; r++)
+			acc[r] +=
+			    w[4 * r] * q[0] + w[4 * r + 1] * q[1] + w[4 * r + 2] * q[2] + w[4 * r + 3] * q[3];
+}
+
+static inline void add_group(const StoredPart *p, StoredShape s, size_t m, const uint8_t *w, int first,
+                             int count, size_t chunk, const float *scale, const float *minimum)
+{
+	size_t chunks = p->k / CHUNK;
+	for (size_t r = 0; r < m; r++) {
+		const int32_t *sums = p->sums + (r * chunks + chunk) * CHUNK_SUMS + first / 4;
+		int32_t sum = count == 8 ? sums[0] + sums[1] : sums[0], acc[PANEL_ROWS];
+		float rounding = p->scale[r * chunks + chunk], *y = p->y[r];
+		for (size_t i = 0; i < PANEL_ROWS; i++)
+			acc[i] = -sum * s.zero;
+		add_fours(w + 64 * first, p->q + r * p->k + chunk * CHUNK + 4 * first, count, acc);
+		for (size_t i = 0; i < PANEL_ROWS; i++)
+			y[i] += ((float)acc[i] * scale[i] - minimum[i] * (float)sum) * rounding;
+	}
+}
+
+static inline float half_at(const uint8_t *p, size_t i)
+{
+	uint16_t half;
+	memcpy(&half, p + 2 * i, sizeof half);
+	return f32_from_f16(half);
+}
+
+static inline void add_block(const StoredPart *p, StoredShape s, size_t m, const uint8_t *b, size_t chunk)
+{
+	const uint8_t *scales = b + (s.minima ? 64 : 32);
+	size_t groups = s.elements > CHUNK ? s.elements / s.group : 0;
+	const uint8_t *minima = scales + 16 * groups, *planes = s.minima ? minima + 16 * groups : minima;
+	int count = s.group == 16 ? 4 : 8;
+	for (size_t c = 0, g = 0; c < s.elements / CHUNK; c++) {
+		uint8_t w[512];
+		planes = unpack(planes, s, w);
+		for (int first = 0; first < 8; first += count, g++) {
+			float scale[PANEL_ROWS], minimum[PANEL_ROWS];
+			for (size_t i = 0; i < PANEL_ROWS; i++) {
+				scale[i] =
+				    half_at(b, i) * (groups > 0 ? (float)(int8_t)scales[16 * g + i] : 1);
+				minimum[i] = s.minima ? half_at(b + 32, i) : 0;
+				minimum[i] *= groups > 0 && s.minima ? (float)(int8_t)minima[16 * g + i] : -1;
+			}
+			add_group(p, s, m, w, first, count, chunk + c, scale, minimum);
+		}
+	}
+}
+
+static inline void rows_integers(const StoredPart *p, StoredShape s, size_t m)
+{
+	size_t step = panel_block_bytes(s.elements, s.group, s.bits, s.minima);
+	const uint8_t *b = p->panel;
+	memset(p->y, 0, m * sizeof *p->y);
+	for (size_t chunk = 0; chunk < p->k / CHUNK; chunk += s.elements / CHUNK, b += step)
+		add_block(p, s, m, b, chunk);
+}
+
+static inline void rows_halves(const StoredPart *p, bool bf16, size_t m)
+{
+	memset(p->y, 0, m * sizeof *p->y);
+	for (size_t i = 0; i < p->k; i++) {
+		float w[PANEL_ROWS];
+		for (size_t k = 0; k < PANEL_ROWS; k++) {
+			uint16_t half;
+			memcpy(&half, p->panel + 32 * i + 2 * k, sizeof half);
+			w[k] = bf16 ? f32_from_bf16(half) : f32_from_f16(half);
+		}
+		for (size_t r = 0; r < m; r++)
+			for (size_t k = 0; k < PANEL_ROWS; k++)
+				p->y[r][k] += w[k] * p->x[r * p->k + i];
+	}
+}
+
+#include "math/stored_cases.h"
+
+#define NAME_(path) stored_kernel_##path
+#define NAME(path)  NAME_(path)
+StoredKernel *NAME(VECTOR_PATH)(uint32_t type)
+{
+	return kernel_of(type);
+}
