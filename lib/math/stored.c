@@ -108,22 +108,6 @@ void stored_fill(StoredMatrix *w, size_t task)
 
 /* --- rows ----------------------------------------------------------------- */
 
-static void round_group(const float *x, int8_t *q, float *scale, int32_t *sums)
-{
-	float most = 0;
-	for (size_t i = 0; i < CHUNK; i++)
-		most = fabsf(x[i]) > most ? fabsf(x[i]) : most;
-	float up = most > 0 ? 127 / most : 0;
-	*scale = most / 127;
-	for (size_t i = 0; i < CHUNK; i++)
-		q[i] = (int8_t)lrintf(x[i] * up);
-	for (size_t s = 0; s < CHUNK_SUMS; s++) {
-		sums[s] = 0;
-		for (size_t i = 0; i < QUANT_GROUP; i++)
-			sums[s] += q[s * QUANT_GROUP + i];
-	}
-}
-
 bool stored_rows(StoredRows *r, const float *x, size_t m, size_t k, bool rounded, Arena *arena, Error *e)
 {
 	size_t chunks = k / CHUNK;
@@ -133,11 +117,21 @@ bool stored_rows(StoredRows *r, const float *x, size_t m, size_t k, bool rounded
 	r->q = arena_new(arena, m, k, e);
 	r->scale = arena_new(arena, m * chunks, sizeof *r->scale, e);
 	r->sums = arena_new(arena, m * chunks * CHUNK_SUMS, sizeof *r->sums, e);
-	if (r->q == NULL || r->scale == NULL || r->sums == NULL)
-		return false;
-	for (size_t i = 0; i < m * chunks; i++)
-		round_group(x + i * CHUNK, r->q + i * CHUNK, r->scale + i, r->sums + i * CHUNK_SUMS);
-	return true;
+	return r->q != NULL && r->scale != NULL && r->sums != NULL;
+}
+
+void stored_round(StoredRows *r, size_t first, size_t count)
+{
+	size_t chunks = r->k / CHUNK, at = first * chunks;
+	StoredRound *round = stored_round_generic;
+#if defined __x86_64__
+	round = cpu_path() >= CPU_AVX512 ? stored_round_avx512
+	        : cpu_path() >= CPU_AVX2 ? stored_round_avx2
+	                                 : stored_round_generic;
+#endif
+	if (r->q != NULL)
+		round(r->x + first * r->k, count * chunks, r->q + first * r->k, r->scale + at,
+		      r->sums + at * CHUNK_SUMS);
 }
 
 /* --- products ------------------------------------------------------------- */
@@ -163,15 +157,19 @@ static void exact_product(const StoredMatrix *w, const StoredRows *x, size_t fir
 	}
 }
 
-/* All rows of x for a panel, some at a time. */
+/* All rows of x, some at a time, for one panel or two. */
 static void panel_product(StoredKernel *kernel, const StoredMatrix *w, const StoredRows *x, size_t n,
-                          size_t some, float *y, size_t ldy)
+                          size_t count, float *y, size_t ldy)
 {
-	size_t chunks = x->k / CHUNK;
-	for (size_t r = 0; r < x->m; r += STORED_MOST) {
-		float out[STORED_MOST][PANEL_ROWS];
-		size_t m = x->m - r < STORED_MOST ? x->m - r : STORED_MOST;
-		kernel(&(StoredPart){.panel = w->panels + n / PANEL_ROWS * panel_bytes(w),
+	size_t chunks = x->k / CHUNK, bytes = panel_bytes(w);
+	/* Even pieces: a short last one would read the panel for little. */
+	size_t pieces = (x->m + STORED_MOST - 1) / STORED_MOST;
+	for (size_t r = 0, m; r < x->m; r += m, pieces--) {
+		float out[STORED_MOST][2 * PANEL_ROWS];
+		m = (x->m - r + pieces - 1) / pieces;
+		kernel(&(StoredPart){.panel = w->panels + n / PANEL_ROWS * bytes,
+		                     .panel_bytes = bytes,
+		                     .panels = count > PANEL_ROWS ? 2 : 1,
 		                     .k = x->k,
 		                     .m = m,
 		                     .x = x->x + r * x->k,
@@ -180,21 +178,22 @@ static void panel_product(StoredKernel *kernel, const StoredMatrix *w, const Sto
 		                     .sums = x->q ? x->sums + r * chunks * CHUNK_SUMS : NULL,
 		                     .y = out});
 		for (size_t i = 0; i < m; i++)
-			memcpy(y + (r + i) * ldy + n, out[i], some * sizeof(float));
+			memcpy(y + (r + i) * ldy + n, out[i], count * sizeof(float));
 	}
 }
 
 void stored_product(const StoredMatrix *w, const StoredRows *x, bool exact, size_t first, size_t count,
                     float *y, size_t ldy)
 {
+	enum { COLUMNS = 2 * PANEL_ROWS };
 	bool integers = w->type->unpack != NULL;
 	if (exact || w->panels == NULL || (integers && x->q == NULL)) {
 		exact_product(w, x, first, count, y, ldy);
 		return;
 	}
 	StoredKernel *kernel = kernel_for(w->type);
-	for (size_t n = first; n < first + count; n += PANEL_ROWS) {
+	for (size_t n = first; n < first + count; n += COLUMNS) {
 		size_t left = first + count - n;
-		panel_product(kernel, w, x, n, left < PANEL_ROWS ? left : PANEL_ROWS, y, ldy);
+		panel_product(kernel, w, x, n, left < COLUMNS ? left : COLUMNS, y, ldy);
 	}
 }

@@ -33,13 +33,15 @@ typedef struct {
 	const float *x;
 	size_t m, k;
 	/* Where k is a multiple of 32, x = scale · q, in groups of 32 columns: */
-	int8_t *q;     /* [m, k] */
-	float *scale;  /* [m, k / 32] */
-	int32_t *sums; /* [m, k / 16]: Σ q of 16 columns each */
+	int8_t *q;    /* [m, k] */
+	float *scale; /* [m, k / 32] */
+	float *sums;  /* [m, k / 32, 3]: Σ q of 32 columns, of the first 16, and of the others */
 } StoredRows;
 
-/* x is borrowed; `rounded`: for quick products, too.  In the arena. */
+/* x is borrowed; `rounded`: for quick products, too, once stored_round() has been called for all rows, some
+ * at a time, which may be done side by side.  In the arena. */
 bool stored_rows(StoredRows *r, const float *x, size_t m, size_t k, bool rounded, Arena *arena, Error *e);
+void stored_round(StoredRows *r, size_t first, size_t count);
 
 /* Columns [first, first + count) of y [m, ldy]: of parts, all but the last are multiples of STORED_UNIT.
  * Exact where `exact`, or the rows are not rounded, or there are no panels. */

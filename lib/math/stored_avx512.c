@@ -1,53 +1,55 @@
-/* Quick products with AVX-512: 16 sums a vector, four products of bytes each an instruction (VNNI). */
+/* Quick products with AVX-512: 16 sums a vector, four products of bytes each an instruction (VNNI).  Some
+ * rows of x meet one panel, or two: what is loaded of either is used several times. */
 #include "math/stored_kernels.h"
 
 #include <immintrin.h>
 #include <string.h>
 
-typedef __m512i Planes[8];
+enum { MOST_PANELS = 2 };
 
 static inline __attribute__((always_inline)) __m512i load(const uint8_t *p)
 {
 	return _mm512_loadu_si512(p);
 }
 
-/* The integers of 32 columns: eight vectors. */
-static inline __attribute__((always_inline)) const uint8_t *unpack(const uint8_t *p, StoredShape s, Planes w)
+/* The table of codes, moved up by 128. */
+static inline __attribute__((always_inline)) __m512i table_of(StoredShape s)
 {
-	const __m512i four = _mm512_set1_epi8(15), two = _mm512_set1_epi8(0x30);
-	if (s.bits == 8) {
-#pragma GCC unroll 8
-		for (int i = 0; i < 8; i++)
-			w[i] = load(p + 64 * i);
-		return p + 512;
+	if (s.codes == NULL)
+		return _mm512_setzero_si512();
+	__m512i table = _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)s.codes));
+	return _mm512_xor_si512(table, _mm512_set1_epi8((char)0x80));
+}
+
+/* Upper two bits of vector j, in their place above four. */
+static inline __attribute__((always_inline)) __m512i upper_bits(const uint8_t *planes, int j)
+{
+	__m512i both = load(planes + 256 + 64 * (j / 4));
+	switch (j % 4) {
+	case 0:
+		both = _mm512_slli_epi16(both, 4);
+		break;
+	case 1:
+		both = _mm512_slli_epi16(both, 2);
+		break;
+	case 2:
+		break;
+	default:
+		both = _mm512_srli_epi16(both, 2);
 	}
-#pragma GCC unroll 4
-	for (int i = 0; i < 4; i++) {
-		__m512i both = load(p + 64 * i);
-		w[i] = _mm512_and_si512(both, four);
-		w[i + 4] = _mm512_and_si512(_mm512_srli_epi16(both, 4), four);
-	}
-	p += 256;
-	if (s.codes != NULL) {
-		__m512i table = _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)s.codes));
-		table = _mm512_xor_si512(table, _mm512_set1_epi8((char)0x80));
-#pragma GCC unroll 8
-		for (int i = 0; i < 8; i++)
-			w[i] = _mm512_shuffle_epi8(table, w[i]);
-	}
-	if (s.bits <= 4)
-		return p;
-#pragma GCC unroll 2
-	for (int i = 0; i < 2; i++) {
-		__m512i upper = load(p + 64 * i);
-		w[4 * i] = _mm512_or_si512(w[4 * i], _mm512_and_si512(_mm512_slli_epi16(upper, 4), two));
-		w[4 * i + 1] =
-		    _mm512_or_si512(w[4 * i + 1], _mm512_and_si512(_mm512_slli_epi16(upper, 2), two));
-		w[4 * i + 2] = _mm512_or_si512(w[4 * i + 2], _mm512_and_si512(upper, two));
-		w[4 * i + 3] =
-		    _mm512_or_si512(w[4 * i + 3], _mm512_and_si512(_mm512_srli_epi16(upper, 2), two));
-	}
-	return p + 128;
+	return _mm512_and_si512(both, _mm512_set1_epi8(0x30));
+}
+
+/* Columns 4 j … 4 j + 3 of 16 rows, as bytes. */
+static inline __attribute__((always_inline)) __m512i vector_of(const uint8_t *planes, StoredShape s, int j)
+{
+	if (s.bits == 8)
+		return load(planes + 64 * j);
+	__m512i both = load(planes + 64 * (j % 4));
+	__m512i w = _mm512_and_si512(j < 4 ? both : _mm512_srli_epi16(both, 4), _mm512_set1_epi8(15));
+	if (s.codes != NULL)
+		w = _mm512_shuffle_epi8(table_of(s), w);
+	return s.bits > 4 ? _mm512_or_si512(w, upper_bits(planes, j)) : w;
 }
 
 static inline __attribute__((always_inline)) __m512 halves(const uint8_t *p)
@@ -61,93 +63,180 @@ static inline __attribute__((always_inline)) __m512 bytes(const uint8_t *p)
 	return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)p)));
 }
 
-/* One group of a chunk: vectors [first, first + count), of all rows of x. */
+/* Where the parts of a block are. */
+typedef struct {
+	const uint8_t *scales, *minima, *planes;
+	__m512 d, least;
+} Block;
+
+static inline __attribute__((always_inline)) Block block_at(const uint8_t *b, StoredShape s)
+{
+	size_t scales = s.elements > CHUNK ? 16 * (s.elements / s.group) : 0;
+	Block block = {.d = halves(b), .least = s.minima ? halves(b + 32) : _mm512_setzero_ps()};
+	block.scales = b + (s.minima ? 64 : 32);
+	block.minima = block.scales + scales;
+	block.planes = block.minima + (s.minima ? scales : 0);
+	return block;
+}
+
+/* A group's scales and minima: of blocks of 32 x = d q + m. */
+static inline __attribute__((always_inline)) __m512 scale_of(const Block *b, StoredShape s, size_t group)
+{
+	return s.elements > CHUNK ? _mm512_mul_ps(b->d, bytes(b->scales + 16 * group)) : b->d;
+}
+
+static inline __attribute__((always_inline)) __m512 minimum_of(const Block *b, StoredShape s, size_t group)
+{
+	if (s.elements > CHUNK)
+		return _mm512_mul_ps(b->least, bytes(b->minima + 16 * group));
+	return _mm512_sub_ps(_mm512_setzero_ps(), b->least);
+}
+
+/* A group of a chunk: columns 4 first … of all rows, added to y. */
 static inline __attribute__((always_inline)) void add_group(const StoredPart *p, StoredShape s, size_t m,
-                                                            const Planes w, int first, int count,
-                                                            size_t chunk, __m512 scale, __m512 minimum,
-                                                            __m512 *y)
+                                                            size_t panels, const Block *blocks, size_t group,
+                                                            const uint8_t *const *planes, int first,
+                                                            int count, size_t chunk, __m512 (*y)[MOST_PANELS])
 {
 	size_t chunks = p->k / CHUNK;
+	__m512i acc[STORED_MOST][MOST_PANELS];
 #pragma GCC unroll 8
-	for (size_t r = 0; r < m; r++) {
-		const int8_t *q = p->q + r * p->k + chunk * CHUNK + 4 * first;
-		const int32_t *sums = p->sums + (r * chunks + chunk) * CHUNK_SUMS + first / 4;
-		int32_t sum = count == 8 ? sums[0] + sums[1] : sums[0];
-		float rounding = p->scale[r * chunks + chunk];
-		__m512i acc = s.zero > 0 ? _mm512_set1_epi32(-sum * s.zero) : _mm512_setzero_si512();
+	for (size_t r = 0; r < m; r++)
+		acc[r][0] = acc[r][1] = _mm512_setzero_si512();
+	const int8_t *q = p->q + chunk * CHUNK;
 #pragma GCC unroll 8
-		for (int i = 0; i < count; i++) {
+	for (int j = first; j < first + count; j++) {
+		__m512i w0 = vector_of(planes[0], s, j),
+		        w1 = panels > 1 ? vector_of(planes[1], s, j) : _mm512_setzero_si512();
+#pragma GCC unroll 8
+		for (size_t r = 0; r < m; r++) {
 			int32_t four;
-			memcpy(&four, q + 4 * i, sizeof four);
-			acc = _mm512_dpbusd_epi32(acc, w[first + i], _mm512_set1_epi32(four));
+			memcpy(&four, q + r * p->k + 4 * j, sizeof four);
+			__m512i x = _mm512_set1_epi32(four);
+			acc[r][0] = _mm512_dpbusd_epi32(acc[r][0], w0, x);
+			if (panels > 1)
+				acc[r][1] = _mm512_dpbusd_epi32(acc[r][1], w1, x);
 		}
-		__m512 part = _mm512_mul_ps(_mm512_cvtepi32_ps(acc), scale);
-		if (s.minima)
-			part = _mm512_fnmadd_ps(minimum, _mm512_set1_ps((float)sum), part);
-		y[r] = _mm512_fmadd_ps(part, _mm512_set1_ps(rounding), y[r]);
 	}
-}
-
-/* A block of the panel. */
-static inline __attribute__((always_inline)) void add_block(const StoredPart *p, StoredShape s, size_t m,
-                                                            const uint8_t *b, size_t chunk, __m512 *y)
-{
-	__m512 d = halves(b), least = s.minima ? halves(b + 32) : _mm512_setzero_ps();
-	const uint8_t *scales = b + (s.minima ? 64 : 32);
-	size_t groups = s.elements > CHUNK ? s.elements / s.group : 0;
-	const uint8_t *minima = scales + 16 * groups, *planes = s.minima ? minima + 16 * groups : minima;
-	int count = s.group == 16 ? 4 : 8;
-	for (size_t c = 0, g = 0; c < s.elements / CHUNK; c++) {
-		Planes w;
-		planes = unpack(planes, s, w);
 #pragma GCC unroll 2
-		for (int first = 0; first < 8; first += count, g++) {
-			__m512 scale = d, minimum = least;
-			if (groups > 0) {
-				scale = _mm512_mul_ps(d, bytes(scales + 16 * g));
-				if (s.minima)
-					minimum = _mm512_mul_ps(least, bytes(minima + 16 * g));
-			} else if (s.minima) {
-				minimum = _mm512_sub_ps(_mm512_setzero_ps(), least); /* x = d q + m */
-			}
-			add_group(p, s, m, w, first, count, chunk + c, scale, minimum, y);
+	for (size_t i = 0; i < panels; i++) {
+		__m512 scale = scale_of(&blocks[i], s, group), zero = _mm512_set1_ps((float)s.zero);
+		__m512 minimum = s.minima ? minimum_of(&blocks[i], s, group) : zero;
+#pragma GCC unroll 8
+		for (size_t r = 0; r < m; r++) {
+			size_t at = r * chunks + chunk;
+			const float *sums = p->sums + at * CHUNK_SUMS;
+			__m512 sum = _mm512_set1_ps(count == 8 ? sums[0] : sums[1 + first / 4]);
+			__m512 part = _mm512_cvtepi32_ps(acc[r][i]);
+			if (s.zero > 0)
+				part = _mm512_fnmadd_ps(zero, sum, part);
+			part = _mm512_mul_ps(part, scale);
+			if (s.minima)
+				part = _mm512_fnmadd_ps(minimum, sum, part);
+			y[r][i] = _mm512_fmadd_ps(part, _mm512_set1_ps(p->scale[at]), y[r][i]);
 		}
 	}
 }
 
-static inline __attribute__((always_inline)) void rows_integers(const StoredPart *p, StoredShape s, size_t m)
+static inline __attribute__((always_inline)) void store(const StoredPart *p, size_t m, size_t panels,
+                                                        __m512 (*y)[MOST_PANELS])
 {
-	__m512 y[STORED_MOST];
+#pragma GCC unroll 8
+	for (size_t r = 0; r < m; r++)
+#pragma GCC unroll 2
+		for (size_t i = 0; i < panels; i++)
+			_mm512_storeu_ps(p->y[r] + 16 * i, y[r][i]);
+}
+
+static inline __attribute__((always_inline)) void rows_integers(const StoredPart *p, StoredShape s, size_t m,
+                                                                size_t panels)
+{
+	__m512 y[STORED_MOST][MOST_PANELS];
+	int count = s.group == 16 ? 4 : 8;
 	size_t step = panel_block_bytes(s.elements, s.group, s.bits, s.minima);
 #pragma GCC unroll 8
 	for (size_t r = 0; r < m; r++)
-		y[r] = _mm512_setzero_ps();
-	const uint8_t *b = p->panel;
-	for (size_t chunk = 0; chunk < p->k / CHUNK; chunk += s.elements / CHUNK, b += step)
-		add_block(p, s, m, b, chunk, y);
-#pragma GCC unroll 8
-	for (size_t r = 0; r < m; r++)
-		_mm512_storeu_ps(p->y[r], y[r]);
+		y[r][0] = y[r][1] = _mm512_setzero_ps();
+	for (size_t chunk = 0, at = 0; chunk < p->k / CHUNK; at += step) {
+		Block blocks[MOST_PANELS];
+		blocks[0] = block_at(p->panel + at, s);
+		if (panels > 1)
+			blocks[1] = block_at(p->panel + p->panel_bytes + at, s);
+		const uint8_t *planes[] = {blocks[0].planes, panels > 1 ? blocks[1].planes : NULL};
+		for (size_t group = 0; group < s.elements / s.group; chunk++) {
+#pragma GCC unroll 2
+			for (int first = 0; first < 8; first += count, group++)
+				add_group(p, s, m, panels, blocks, group, planes, first, count, chunk, y);
+#pragma GCC unroll 2
+			for (size_t i = 0; i < panels; i++)
+				planes[i] += planes_bytes(s.bits);
+		}
+	}
+	store(p, m, panels, y);
+}
+
+static inline __attribute__((always_inline)) __m512 number(const uint8_t *p, bool bf16)
+{
+	__m256i raw = _mm256_loadu_si256((const __m256i *)p);
+	return bf16 ? _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(raw), 16))
+	            : _mm512_cvtph_ps(raw);
 }
 
 /* Sums of even and of odd columns, so that additions need not wait for one another. */
-static inline __attribute__((always_inline)) void rows_halves(const StoredPart *p, bool bf16, size_t m)
+static inline __attribute__((always_inline)) void rows_halves(const StoredPart *p, bool bf16, size_t m,
+                                                              size_t panels)
 {
-	__m512 y[STORED_MOST][2];
+	__m512 even[STORED_MOST][MOST_PANELS], odd[STORED_MOST][MOST_PANELS];
 #pragma GCC unroll 8
 	for (size_t r = 0; r < m; r++)
-		y[r][0] = y[r][1] = _mm512_setzero_ps();
-	for (size_t i = 0; i < p->k; i++) {
-		__m256i raw = _mm256_loadu_si256((const __m256i *)(p->panel + 32 * i));
-		__m512 w = bf16 ? _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(raw), 16))
-		                : _mm512_cvtph_ps(raw);
+		even[r][0] = even[r][1] = odd[r][0] = odd[r][1] = _mm512_setzero_ps();
+	const uint8_t *w = p->panel, *v = p->panel + (panels > 1 ? p->panel_bytes : 0);
+	size_t i = 0;
+	for (; i + 2 <= p->k; i += 2) {
+		__m512 w0 = number(w + 32 * i, bf16), w1 = number(w + 32 * i + 32, bf16);
+		__m512 v0 = number(v + 32 * i, bf16), v1 = number(v + 32 * i + 32, bf16);
 #pragma GCC unroll 8
-		for (size_t r = 0; r < m; r++)
-			y[r][i % 2] = _mm512_fmadd_ps(w, _mm512_set1_ps(p->x[r * p->k + i]), y[r][i % 2]);
+		for (size_t r = 0; r < m; r++) {
+			__m512 x0 = _mm512_set1_ps(p->x[r * p->k + i]),
+			       x1 = _mm512_set1_ps(p->x[r * p->k + i + 1]);
+			even[r][0] = _mm512_fmadd_ps(w0, x0, even[r][0]);
+			odd[r][0] = _mm512_fmadd_ps(w1, x1, odd[r][0]);
+			if (panels > 1) {
+				even[r][1] = _mm512_fmadd_ps(v0, x0, even[r][1]);
+				odd[r][1] = _mm512_fmadd_ps(v1, x1, odd[r][1]);
+			}
+		}
 	}
+	for (; i < p->k; i++)
+#pragma GCC unroll 8
+		for (size_t r = 0; r < m; r++) {
+			__m512 x = _mm512_set1_ps(p->x[r * p->k + i]);
+			even[r][0] = _mm512_fmadd_ps(number(w + 32 * i, bf16), x, even[r][0]);
+			even[r][1] = _mm512_fmadd_ps(number(v + 32 * i, bf16), x, even[r][1]);
+		}
 #pragma GCC unroll 8
 	for (size_t r = 0; r < m; r++)
-		_mm512_storeu_ps(p->y[r], _mm512_add_ps(y[r][0], y[r][1]));
+#pragma GCC unroll 2
+		for (size_t k = 0; k < panels; k++)
+			even[r][k] = _mm512_add_ps(even[r][k], odd[r][k]);
+	store(p, m, panels, even);
+}
+
+void stored_round_avx512(const float *x, size_t groups, int8_t *q, float *scale, float *sums)
+{
+	for (; groups > 0; groups--, x += CHUNK, q += CHUNK, scale++, sums += CHUNK_SUMS) {
+		__m512 a = _mm512_loadu_ps(x), b = _mm512_loadu_ps(x + 16);
+		float most = _mm512_reduce_max_ps(_mm512_max_ps(_mm512_abs_ps(a), _mm512_abs_ps(b)));
+		__m512 up = _mm512_set1_ps(most > 0 ? 127 / most : 0);
+		__m512i first = _mm512_cvtps_epi32(_mm512_mul_ps(a, up)),
+		        second = _mm512_cvtps_epi32(_mm512_mul_ps(b, up));
+		_mm_storeu_si128((__m128i *)q, _mm512_cvtepi32_epi8(first));
+		_mm_storeu_si128((__m128i *)(q + 16), _mm512_cvtepi32_epi8(second));
+		*scale = most / 127;
+		sums[1] = (float)_mm512_reduce_add_epi32(first);
+		sums[2] = (float)_mm512_reduce_add_epi32(second);
+		sums[0] = sums[1] + sums[2];
+	}
 }
 
 #include "math/stored_cases.h"

@@ -1,21 +1,25 @@
 /* Included by each kind of kernels behind its rows_integers() and rows_halves(): a function for each type,
- * with the number of rows a constant in it, and the choice between them. */
+ * with the numbers of rows and panels constants in it, and the choice between them. */
 
 #define CASE(count, body)                                                                                    \
-	case count:                                                                                          \
-		body(count);                                                                                 \
+	case 2 * count:                                                                                      \
+		body(count, 1);                                                                              \
+		break;                                                                                       \
+	case 2 * count + 1:                                                                                  \
+		body(count, 2);                                                                              \
 		break;
 #define CASES(body)                                                                                          \
-	switch (p->m) {                                                                                      \
+	switch (2 * p->m + (p->panels > 1)) {                                                                \
 		CASE(1, body)                                                                                \
 		CASE(2, body)                                                                                \
 		CASE(3, body)                                                                                \
 		CASE(4, body)                                                                                \
 		CASE(5, body)                                                                                \
-		CASE(6, body)                                                                                \
-		CASE(7, body)                                                                                \
+	case 12:                                                                                             \
+		body(6, 1);                                                                                  \
+		break;                                                                                       \
 	default:                                                                                             \
-		body(8);                                                                                     \
+		body(6, 2);                                                                                  \
 	}
 
 #define SHAPE(elements, group, bits, zero, minima, codes)                                                    \
@@ -29,19 +33,19 @@
 		const StoredShape s = SHAPE(elements, group, bits, zero, minima, codes);                     \
 		CASES(INTEGERS)                                                                              \
 	}
-#define INTEGERS(m) rows_integers(p, s, m)
+#define INTEGERS(m, panels) rows_integers(p, s, m, panels)
 QUANT_INTEGERS(KERNEL)
 
 static void kernel_F16(const StoredPart *p)
 {
-#define HALVES(m) rows_halves(p, false, m)
+#define HALVES(m, panels) rows_halves(p, false, m, panels)
 	CASES(HALVES)
 #undef HALVES
 }
 
 static void kernel_BF16(const StoredPart *p)
 {
-#define HALVES(m) rows_halves(p, true, m)
+#define HALVES(m, panels) rows_halves(p, true, m, panels)
 	CASES(HALVES)
 #undef HALVES
 }

@@ -14,17 +14,17 @@
 #include "base/half.h"
 #include "math/stored.h"
 
-enum { PANEL_ROWS = STORED_UNIT, CHUNK = 32, CHUNK_SUMS = CHUNK / QUANT_GROUP, STORED_MOST = 8 };
+enum { PANEL_ROWS = STORED_UNIT, CHUNK = 32, CHUNK_SUMS = 3, STORED_MOST = 6 };
 
-/* Rows of x [m ≤ STORED_MOST] times a panel: y [m][16]. */
+/* Rows of x [m ≤ STORED_MOST] times one panel, or two: y [m][16 · panels]. */
 typedef struct {
 	const uint8_t *panel;
+	size_t panel_bytes, panels;
 	size_t k, m;
 	const float *x; /* stride k */
 	const int8_t *q;
-	const float *scale;
-	const int32_t *sums;
-	float (*y)[PANEL_ROWS];
+	const float *scale, *sums;
+	float (*y)[2 * PANEL_ROWS];
 } StoredPart;
 
 typedef void StoredKernel(const StoredPart *p);
@@ -40,6 +40,10 @@ static inline size_t panel_block_bytes(size_t elements, size_t group, unsigned b
 	size_t parts = minima ? 2 : 1, groups = elements > CHUNK ? elements / group : 0;
 	return parts * PANEL_ROWS * (2 + groups) + elements / CHUNK * planes_bytes(bits);
 }
+
+/* Groups of 32 numbers, to the nearest (ties to even) of 127 steps to their largest. */
+typedef void StoredRound(const float *x, size_t groups, int8_t *q, float *scale, float *sums);
+StoredRound stored_round_avx512, stored_round_avx2, stored_round_generic;
 
 /* The kernel of a type; NULL: it has none. */
 StoredKernel *stored_kernel_avx512(uint32_t type);

@@ -1,6 +1,7 @@
 /* Quick products in plain C, compiled once for each CPU path (VECTOR_PATH) that has no kernels of its own. */
 #include "math/stored_kernels.h"
 
+#include <math.h>
 #include <string.h>
 
 /* The integers of 32 columns: eight times 64 bytes. */
@@ -35,18 +36,18 @@ static inline void add_fours(const uint8_t *restrict w, const int8_t *restrict q
 }
 
 static inline void add_group(const StoredPart *p, StoredShape s, size_t m, const uint8_t *w, int first,
-                             int count, size_t chunk, const float *scale, const float *minimum)
+                             int count, size_t chunk, size_t column, const float *scale, const float *minimum)
 {
 	size_t chunks = p->k / CHUNK;
 	for (size_t r = 0; r < m; r++) {
-		const int32_t *sums = p->sums + (r * chunks + chunk) * CHUNK_SUMS + first / 4;
-		int32_t sum = count == 8 ? sums[0] + sums[1] : sums[0], acc[PANEL_ROWS];
-		float rounding = p->scale[r * chunks + chunk], *y = p->y[r];
-		for (size_t i = 0; i < PANEL_ROWS; i++)
-			acc[i] = -sum * s.zero;
+		const float *sums = p->sums + (r * chunks + chunk) * CHUNK_SUMS;
+		float sum = count == 8 ? sums[0] : sums[1 + first / 4],
+		      rounding = p->scale[r * chunks + chunk];
+		int32_t acc[PANEL_ROWS] = {0};
+		float *y = p->y[r] + column;
 		add_fours(w + 64 * first, p->q + r * p->k + chunk * CHUNK + 4 * first, count, acc);
 		for (size_t i = 0; i < PANEL_ROWS; i++)
-			y[i] += ((float)acc[i] * scale[i] - minimum[i] * (float)sum) * rounding;
+			y[i] += (((float)acc[i] - sum * s.zero) * scale[i] - minimum[i] * sum) * rounding;
 	}
 }
 
@@ -57,7 +58,8 @@ static inline float half_at(const uint8_t *p, size_t i)
 	return f32_from_f16(half);
 }
 
-static inline void add_block(const StoredPart *p, StoredShape s, size_t m, const uint8_t *b, size_t chunk)
+static inline void add_block(const StoredPart *p, StoredShape s, size_t m, const uint8_t *b, size_t chunk,
+                             size_t column)
 {
 	const uint8_t *scales = b + (s.minima ? 64 : 32);
 	size_t groups = s.elements > CHUNK ? s.elements / s.group : 0;
@@ -74,41 +76,66 @@ static inline void add_block(const StoredPart *p, StoredShape s, size_t m, const
 				minimum[i] = s.minima ? half_at(b + 32, i) : 0;
 				minimum[i] *= groups > 0 && s.minima ? (float)(int8_t)minima[16 * g + i] : -1;
 			}
-			add_group(p, s, m, w, first, count, chunk + c, scale, minimum);
+			add_group(p, s, m, w, first, count, chunk + c, column, scale, minimum);
 		}
 	}
 }
 
-static inline void rows_integers(const StoredPart *p, StoredShape s, size_t m)
+static inline void rows_integers(const StoredPart *p, StoredShape s, size_t m, size_t panels)
 {
 	size_t step = panel_block_bytes(s.elements, s.group, s.bits, s.minima);
-	const uint8_t *b = p->panel;
 	memset(p->y, 0, m * sizeof *p->y);
-	for (size_t chunk = 0; chunk < p->k / CHUNK; chunk += s.elements / CHUNK, b += step)
-		add_block(p, s, m, b, chunk);
+	for (size_t i = 0; i < panels; i++) {
+		const uint8_t *b = p->panel + i * p->panel_bytes;
+		for (size_t chunk = 0; chunk < p->k / CHUNK; chunk += s.elements / CHUNK, b += step)
+			add_block(p, s, m, b, chunk, i * PANEL_ROWS);
+	}
 }
 
-static inline void rows_halves(const StoredPart *p, bool bf16, size_t m)
+static inline void rows_halves(const StoredPart *p, bool bf16, size_t m, size_t panels)
 {
 	memset(p->y, 0, m * sizeof *p->y);
-	for (size_t i = 0; i < p->k; i++) {
-		float w[PANEL_ROWS];
-		for (size_t k = 0; k < PANEL_ROWS; k++) {
-			uint16_t half;
-			memcpy(&half, p->panel + 32 * i + 2 * k, sizeof half);
-			w[k] = bf16 ? f32_from_bf16(half) : f32_from_f16(half);
+	for (size_t column = 0; column < panels * PANEL_ROWS; column += PANEL_ROWS) {
+		const uint8_t *panel = p->panel + column / PANEL_ROWS * p->panel_bytes;
+		for (size_t i = 0; i < p->k; i++) {
+			float w[PANEL_ROWS];
+			for (size_t k = 0; k < PANEL_ROWS; k++) {
+				uint16_t half;
+				memcpy(&half, panel + 32 * i + 2 * k, sizeof half);
+				w[k] = bf16 ? f32_from_bf16(half) : f32_from_f16(half);
+			}
+			for (size_t r = 0; r < m; r++)
+				for (size_t k = 0; k < PANEL_ROWS; k++)
+					p->y[r][column + k] += w[k] * p->x[r * p->k + i];
 		}
-		for (size_t r = 0; r < m; r++)
-			for (size_t k = 0; k < PANEL_ROWS; k++)
-				p->y[r][k] += w[k] * p->x[r * p->k + i];
 	}
 }
 
 #include "math/stored_cases.h"
 
-#define NAME_(path) stored_kernel_##path
-#define NAME(path)  NAME_(path)
-StoredKernel *NAME(VECTOR_PATH)(uint32_t type)
+#define NAME_(name, path) name##_##path
+#define NAME(name, path)  NAME_(name, path)
+
+void NAME(stored_round, VECTOR_PATH)(const float *x, size_t groups, int8_t *q, float *scale, float *sums)
+{
+	for (; groups > 0; groups--, x += CHUNK, q += CHUNK, scale++, sums += CHUNK_SUMS) {
+		float most = 0;
+		int sum[2] = {0, 0};
+		for (size_t i = 0; i < CHUNK; i++)
+			most = fabsf(x[i]) > most ? fabsf(x[i]) : most;
+		float up = most > 0 ? 127 / most : 0;
+		for (size_t i = 0; i < CHUNK; i++) {
+			q[i] = (int8_t)lrintf(x[i] * up);
+			sum[i / QUANT_GROUP] += q[i];
+		}
+		*scale = most / 127;
+		sums[1] = (float)sum[0];
+		sums[2] = (float)sum[1];
+		sums[0] = sums[1] + sums[2];
+	}
+}
+
+StoredKernel *NAME(stored_kernel, VECTOR_PATH)(uint32_t type)
 {
 	return kernel_of(type);
 }

@@ -12,6 +12,9 @@ static float *gradient_of(Tape *t, Parameter *p)
 	return p->trains ? parameter_gradient(p, t->lane, &t->error) : NULL;
 }
 
+/* Rows that are worth a thread of their own. */
+enum { PART = 16 };
+
 static bool needs(const Tensor *x)
 {
 	return x->needs_gradient;
@@ -42,6 +45,11 @@ typedef struct {
 	const Parameter *w;
 } Product;
 
+static void round_rows(void *context, size_t first, size_t count)
+{
+	stored_round(context, first, count);
+}
+
 /* x as products with stored matrices want it: the same for all that read x. */
 static const StoredRows *rows_of(Tape *t, Tensor *x)
 {
@@ -50,6 +58,7 @@ static const StoredRows *rows_of(Tape *t, Tensor *x)
 	StoredRows *rows = arena_new(&t->arena, 1, sizeof *rows, &t->error);
 	if (rows == NULL || !stored_rows(rows, x->value, x->rows, x->cols, !t->exact, &t->arena, &t->error))
 		return NULL;
+	tape_spread(t, x->rows, PART, round_rows, rows);
 	x->rows_made = rows;
 	return rows;
 }
@@ -185,9 +194,6 @@ typedef struct {
 	size_t rows, C; /* of the pieces */
 	float eps;
 } Norm;
-
-/* Rows that are worth a thread of their own. */
-enum { PART = 16 };
 
 static void norm_rows(void *context, size_t first, size_t count)
 {
