@@ -157,28 +157,30 @@ static void exact_product(const StoredMatrix *w, const StoredRows *x, size_t fir
 	}
 }
 
-/* All rows of x, some at a time, for one panel or two. */
+/* All rows of x, some at a time, for one panel or two, of which `count` columns are there. */
 static void panel_product(StoredKernel *kernel, const StoredMatrix *w, const StoredRows *x, size_t n,
                           size_t count, float *y, size_t ldy)
 {
-	size_t chunks = x->k / CHUNK, bytes = panel_bytes(w);
+	float out[STORED_MOST * 2 * PANEL_ROWS];
+	size_t chunks = x->k / CHUNK, bytes = panel_bytes(w), panels = count > PANEL_ROWS ? 2 : 1;
+	bool whole = count == panels * PANEL_ROWS;
 	/* Even pieces: a short last one would read the panel for little. */
 	size_t pieces = (x->m + STORED_MOST - 1) / STORED_MOST;
 	for (size_t r = 0, m; r < x->m; r += m, pieces--) {
-		float out[STORED_MOST][2 * PANEL_ROWS];
 		m = (x->m - r + pieces - 1) / pieces;
 		kernel(&(StoredPart){.panel = w->panels + n / PANEL_ROWS * bytes,
 		                     .panel_bytes = bytes,
-		                     .panels = count > PANEL_ROWS ? 2 : 1,
+		                     .panels = panels,
 		                     .k = x->k,
 		                     .m = m,
 		                     .x = x->x + r * x->k,
 		                     .q = x->q ? x->q + r * x->k : NULL,
 		                     .scale = x->q ? x->scale + r * chunks : NULL,
 		                     .sums = x->q ? x->sums + r * chunks * CHUNK_SUMS : NULL,
-		                     .y = out});
-		for (size_t i = 0; i < m; i++)
-			memcpy(y + (r + i) * ldy + n, out[i], count * sizeof(float));
+		                     .y = whole ? y + r * ldy + n : out,
+		                     .ldy = whole ? ldy : panels * PANEL_ROWS});
+		for (size_t i = 0; !whole && i < m; i++)
+			memcpy(y + (r + i) * ldy + n, out + i * panels * PANEL_ROWS, count * sizeof(float));
 	}
 }
 

@@ -145,7 +145,7 @@ static inline __attribute__((always_inline)) void store(const StoredPart *p, siz
 	for (size_t r = 0; r < m; r++)
 #pragma GCC unroll 2
 		for (size_t i = 0; i < panels; i++)
-			_mm512_storeu_ps(p->y[r] + 16 * i, y[r][i]);
+			_mm512_storeu_ps(p->y + r * p->ldy + 16 * i, y[r][i]);
 }
 
 static inline __attribute__((always_inline)) void rows_integers(const StoredPart *p, StoredShape s, size_t m,

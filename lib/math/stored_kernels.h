@@ -16,7 +16,7 @@
 
 enum { PANEL_ROWS = STORED_UNIT, CHUNK = 32, CHUNK_SUMS = 3, STORED_MOST = 6 };
 
-/* Rows of x [m ≤ STORED_MOST] times one panel, or two: y [m][16 · panels]. */
+/* Rows of x [m ≤ STORED_MOST] times one panel, or two: y [m, 16 · panels], rows ldy numbers apart. */
 typedef struct {
 	const uint8_t *panel;
 	size_t panel_bytes, panels;
@@ -24,7 +24,8 @@ typedef struct {
 	const float *x; /* stride k */
 	const int8_t *q;
 	const float *scale, *sums;
-	float (*y)[2 * PANEL_ROWS];
+	float *y;
+	size_t ldy;
 } StoredPart;
 
 typedef void StoredKernel(const StoredPart *p);

@@ -44,7 +44,7 @@ static inline void add_group(const StoredPart *p, StoredShape s, size_t m, const
 		float sum = count == 8 ? sums[0] : sums[1 + first / 4],
 		      rounding = p->scale[r * chunks + chunk];
 		int32_t acc[PANEL_ROWS] = {0};
-		float *y = p->y[r] + column;
+		float *y = p->y + r * p->ldy + column;
 		add_fours(w + 64 * first, p->q + r * p->k + chunk * CHUNK + 4 * first, count, acc);
 		for (size_t i = 0; i < PANEL_ROWS; i++)
 			y[i] += (((float)acc[i] - sum * s.zero) * scale[i] - minimum[i] * sum) * rounding;
@@ -81,10 +81,16 @@ static inline void add_block(const StoredPart *p, StoredShape s, size_t m, const
 	}
 }
 
+static void clear(const StoredPart *p, size_t m, size_t panels)
+{
+	for (size_t r = 0; r < m; r++)
+		memset(p->y + r * p->ldy, 0, panels * PANEL_ROWS * sizeof *p->y);
+}
+
 static inline void rows_integers(const StoredPart *p, StoredShape s, size_t m, size_t panels)
 {
 	size_t step = panel_block_bytes(s.elements, s.group, s.bits, s.minima);
-	memset(p->y, 0, m * sizeof *p->y);
+	clear(p, m, panels);
 	for (size_t i = 0; i < panels; i++) {
 		const uint8_t *b = p->panel + i * p->panel_bytes;
 		for (size_t chunk = 0; chunk < p->k / CHUNK; chunk += s.elements / CHUNK, b += step)
@@ -94,7 +100,7 @@ static inline void rows_integers(const StoredPart *p, StoredShape s, size_t m, s
 
 static inline void rows_halves(const StoredPart *p, bool bf16, size_t m, size_t panels)
 {
-	memset(p->y, 0, m * sizeof *p->y);
+	clear(p, m, panels);
 	for (size_t column = 0; column < panels * PANEL_ROWS; column += PANEL_ROWS) {
 		const uint8_t *panel = p->panel + column / PANEL_ROWS * p->panel_bytes;
 		for (size_t i = 0; i < p->k; i++) {
@@ -106,7 +112,7 @@ static inline void rows_halves(const StoredPart *p, bool bf16, size_t m, size_t 
 			}
 			for (size_t r = 0; r < m; r++)
 				for (size_t k = 0; k < PANEL_ROWS; k++)
-					p->y[r][column + k] += w[k] * p->x[r * p->k + i];
+					p->y[r * p->ldy + column + k] += w[k] * p->x[r * p->k + i];
 		}
 	}
 }

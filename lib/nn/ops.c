@@ -405,6 +405,15 @@ static void residual_backward(Tape *t, const void *context)
 		tape_pass_gradient(r->y, r->x);
 }
 
+static void add_rows(void *context, size_t first, size_t count)
+{
+	const Residual *r = context;
+	size_t at = first * r->y->cols, n = count * r->y->cols;
+	memcpy(r->y->value + at, (r->x ? r->x : r->z)->value + at, n * sizeof(float));
+	if (r->x != NULL)
+		vector_add(r->y->value + at, r->z->value + at, n);
+}
+
 /* y = x + dropout(z); x NULL: dropout alone. */
 static Tensor *add_dropped(Tape *t, Tensor *x, Tensor *z, float rate)
 {
@@ -412,14 +421,11 @@ static Tensor *add_dropped(Tape *t, Tensor *x, Tensor *z, float rate)
 	if (y == NULL)
 		return NULL;
 	Residual r = {x, z, y, t->training ? rate : 0, 0};
-	size_t n = y->rows * y->cols;
 	if (r.rate > 0) {
 		r.key = (uint32_t)random_bits(t->random_key, t->random_count++);
-		dropout_forward(x ? x->value : NULL, z->value, rate, r.key, n, y->value);
+		dropout_forward(x ? x->value : NULL, z->value, rate, r.key, y->rows * y->cols, y->value);
 	} else {
-		memcpy(y->value, x ? x->value : z->value, n * sizeof(float));
-		if (x != NULL)
-			vector_add(y->value, z->value, n);
+		tape_spread(t, y->rows, PART, add_rows, &r);
 	}
 	if (needs(y))
 		tape_record(t, y, residual_backward, &r, sizeof r);
