@@ -92,10 +92,10 @@ static bool read_ids(const Llm *llm, const char *path, Tokens *out, Error *e)
 }
 
 /* One pass over all tokens; logits by pieces, since a vocabulary is large. */
-static bool write_logits(const Llm *llm, const Tokens *ids, Output *o, Pool *pool, Error *e)
+static bool write_logits(const Llm *llm, const Tokens *ids, bool exact, Output *o, Pool *pool, Error *e)
 {
 	enum { PIECE = 64 };
-	Tape t = {.pool = pool};
+	Tape t = {.pool = pool, .exact = exact};
 	size_t N = ids->count, shape[] = {N, llm->shape.V};
 	int32_t *positions = arena_new(&t.arena, N, sizeof *positions, e);
 	bool done = positions != NULL && npy_write_header(o, DTYPE_F32, 2, shape, e);
@@ -118,12 +118,12 @@ static bool write_logits(const Llm *llm, const Tokens *ids, Output *o, Pool *poo
 	return e->code == ERROR_NONE;
 }
 
-bool probe_logits(const Llm *llm, const char *ids, const char *output, Pool *pool, Error *e)
+bool probe_logits(const Llm *llm, const char *ids, bool exact, const char *output, Pool *pool, Error *e)
 {
 	Tokens tokens = {0};
 	Output o = {0};
 	bool done = output_differs(output, ids, e) && read_ids(llm, ids, &tokens, e) &&
-	            output_open(&o, output, true, e) && write_logits(llm, &tokens, &o, pool, e) &&
+	            output_open(&o, output, true, e) && write_logits(llm, &tokens, exact, &o, pool, e) &&
 	            output_close(&o, e);
 	output_abort(&o);
 	tokens_free(&tokens);

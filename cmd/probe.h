@@ -10,8 +10,8 @@
  * read. */
 bool probe_tokens(const char *llm, const StringList *files, const char *output, Error *e);
 
-/* The logits after each of the ids in a JSON list, as .npy: F32 [ids, V]. */
-bool probe_logits(const Llm *llm, const char *ids, const char *output, Pool *pool, Error *e);
+/* The logits after each of the ids in a JSON list, as .npy: F32 [ids, V]; `exact`: see math/stored.h. */
+bool probe_logits(const Llm *llm, const char *ids, bool exact, const char *output, Pool *pool, Error *e);
 
 /* Lines of a file ("-": standard input), without their ends. */
 bool probe_lines(const char *path, Strings *lines, Error *e);

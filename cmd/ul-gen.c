@@ -18,7 +18,7 @@ static const Tool tool = {
 };
 
 typedef struct {
-	const char *model, *llm, *adapter, *baseline, *query, *split, *ids, *output;
+	const char *model, *llm, *adapter, *baseline, *query, *split, *ids, *precision, *output;
 	int64_t at, history, rank, beam, limit;
 	bool keep_seen, tokenize, logits;
 	TextSettings text;
@@ -50,6 +50,12 @@ static Part part_of(const char *split)
 	return part;
 }
 
+/* Logits are looked at to see what is right, texts and ranks to have them soon. */
+static bool is_exact(const Settings *s)
+{
+	return s->precision ? strcmp(s->precision, "f32") == 0 : s->logits;
+}
+
 static bool asks_for_text(const Settings *s)
 {
 	return s->text.prompt != NULL || s->text.prompts != NULL;
@@ -74,7 +80,7 @@ static bool check_given(const Settings *s, const Option *table, size_t count, co
 	if ((s->model == NULL || s->llm != NULL || strcmp(s->split, "all") != 0) &&
 	    !options_refuse(table, count, "at", "-m alone and --split all", e))
 		return false;
-	if (s->llm == NULL && !options_refuse(table, count, "query beam", "--llm", e))
+	if (s->llm == NULL && !options_refuse(table, count, "query beam precision", "--llm", e))
 		return false;
 	if (s->rank > 0 || s->adapter != NULL)
 		return true;
@@ -127,6 +133,7 @@ static bool open_llm(const Settings *s, Parts *p, Error *e)
 	if (p->adapter != NULL && !tool_check_data(&tool, &p->answerer.translation, s->common.quiet, e))
 		return false;
 	p->answerer.beam = (size_t)s->beam;
+	p->answerer.exact = is_exact(s);
 	p->answerer.keep_seen = s->keep_seen;
 	return true;
 }
@@ -370,7 +377,7 @@ static bool probe(const Settings *s, const StringList *operands, Error *e)
 		return probe_tokens(s->llm, operands, s->output, e);
 	bool done = (p.llm = llm_load(s->llm, LLM_AS_STORED, e)) != NULL &&
 	            (p.pool = pool_new((size_t)s->common.threads, e)) != NULL && pack(&p, e) &&
-	            probe_logits(p.llm, s->ids, s->output, p.pool, e);
+	            probe_logits(p.llm, s->ids, is_exact(s), s->output, p.pool, e);
 	close_parts(&p);
 	return done;
 }
@@ -440,6 +447,10 @@ int main(int argc, char **argv)
 	     "print the LLM's token ids of each line of the operands, as a JSON list a line"},
 	    {"logits", 0, OPTION_FLAG, &s.logits, NULL, "write the logits after each of --ids, as .npy"},
 	    {"ids", 0, OPTION_STRING, &s.ids, "FILE", "with --logits: token ids, a JSON list", .input = true},
+	    {"precision", 0, OPTION_CHOICE, &s.precision, "f32|auto",
+	     "with --llm: weights that take less room than F32 are expanded, or used as they are, which is "
+	     "quick "
+	     "(default auto, of --logits f32)"},
 	    {"format", 0, OPTION_CHOICE, &s.text.format, "jsonl|text",
 	     "JSON lines (default), or with --rank a paragraph a user, with --prompt plain text (default on "
 	     "a "

@@ -72,6 +72,7 @@ static bool rank_one(const Answerer *a, Tape *t, const Query *q, size_t K, Ranki
 	            (a->adapter == NULL || remember(a, t, &q, 1, &memory, e));
 	if (done) {
 		decoder.injection = a->adapter ? &injection : NULL;
+		decoder.tape.exact = a->exact;
 		for (size_t event = first; event < q->history.end && !a->keep_seen; event++)
 			left_out[q->users->items[event]] = 1;
 		TrieSearch search = {&a->trie, a->query.ids, a->query.count, a->beam, K, left_out};
@@ -164,6 +165,7 @@ bool answerer_continue(const Answerer *a, const Generation *g, const StringList 
 	            (a->adapter == NULL || meet_users(a, &tape, prompts, count, &memory, e));
 	decoder.injection = a->adapter ? &injection : NULL;
 	decoder.placing = a->adapter ? &placing : NULL;
+	decoder.tape.exact = a->exact;
 	done = done && continue_all(a, &decoder, &generation, stops, prompts, count, onlooker, e);
 	decoder_free(&decoder);
 	tape_free(&tape);

@@ -20,6 +20,7 @@ typedef struct {
 	Tokens query;
 	size_t beam;
 	bool keep_seen;
+	bool exact; /* the LLM's stored matrices multiply exactly (math/stored.h) */
 } Answerer;
 
 /* Asks `query` (NULL: the adapter's, or TASK_QUERY).  data NULL: no users, free text alone. */

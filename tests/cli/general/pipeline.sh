@@ -10,4 +10,4 @@ ul-pretrain -q --arch lm --dim 32 --layers 1 --heads 2 --vocab 400 --steps 60 --
 ul-finetune -q --llm lm.gguf -m encoder.ult --steps 20 --latents 4 --perceiver-layers 1 <data.ult >adapter.ult
 ul-gen -q --llm lm.gguf -m encoder.ult -a adapter.ult --rank 10 --limit 40 <data.ult | tee answers | ul-eval -q >table
 wc -l <answers
-ul-gen -q --llm lm.gguf --prompt 'Next choice:' --n-predict 12 | grep -c '^Next choice:'
+ul-gen -q --llm lm.gguf --prompt 'Next choice:' --n-predict 12 | grep -c '"prompt": "Next choice:", "text"'
