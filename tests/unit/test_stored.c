@@ -1,0 +1,240 @@
+/* Matrices as files have them: the types of numbers against llama.cpp's (tests/models/blocks.txt), exact
+ * products against naive ones, quick ones against exact ones. */
+#include "base/random.h"
+#include "math/gemm.h"
+#include "math/stored.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+static size_t from_hex(const char *text, uint8_t *out)
+{
+	size_t count = 0;
+	unsigned byte;
+	for (; sscanf(text, "%2x", &byte) == 1; text += 2)
+		out[count++] = (uint8_t)byte;
+	return count;
+}
+
+static void test_types(void **state)
+{
+	(void)state;
+	static char bytes[1024], values[4096];
+	unsigned number, blocks = 0;
+	FILE *file = fopen("tests/models/blocks.txt", "r");
+	assert_non_null(file); /* to be run where tests/ is */
+	while (fscanf(file, "%u %1023s %4095s", &number, bytes, values) == 3) {
+		uint8_t block[512];
+		float expected[256], got[256];
+		const QuantType *type = quant_type(number);
+		assert_non_null(type);
+		assert_int_equal(from_hex(bytes, block), type->bytes);
+		assert_int_equal(from_hex(values, (uint8_t *)expected), type->elements * sizeof(float));
+		quant_expand(type, block, 1, got);
+		for (size_t i = 0; i < type->elements; i++)
+			if (!(fabsf(got[i] - expected[i]) <= 1e-6f * fabsf(expected[i])))
+				fail_msg("%s[%zu]: %g, not %g", type->name, i, (double)got[i],
+				         (double)expected[i]);
+		blocks++;
+	}
+	assert_int_equal(fclose(file), 0);
+	assert_int_equal(blocks, 17);
+}
+
+static const uint32_t types[] = {1, 30, 2, 3, 6, 7, 8, 10, 11, 12, 13, 14, 20};
+enum { TYPES = sizeof types / sizeof *types, N = 85, K = 512, M = 14, COLUMNS = 96 };
+
+static float x[M * K];
+
+/* Random numbers: bytes for integers, with scales of about 0.01. */
+static void make(StoredMatrix *w, uint32_t number, size_t n, size_t k, uint64_t seed)
+{
+	static const size_t scales[][3] = {{2, 1, 0},  {3, 2, 0},    {6, 1, 0},    {7, 2, 0},
+	                                   {8, 1, 0},  {10, 2, 80},  {11, 1, 108}, {12, 2, 0},
+	                                   {13, 2, 0}, {14, 1, 208}, {20, 1, 0}};
+	const QuantType *type = quant_type(number);
+	size_t blocks = n * (k / type->elements), bytes = blocks * type->bytes;
+	uint8_t *data = malloc(bytes);
+	assert_non_null(data);
+	Random r = {seed, 0};
+	for (size_t i = 0; i < bytes; i++)
+		data[i] = (uint8_t)random_below(&r, 256);
+	for (size_t i = 0; i < blocks; i++) {
+		uint8_t *block = data + i * type->bytes;
+		if (type->unpack == NULL) {
+			uint16_t half = (uint16_t)((number == 1 ? 0x2800 : 0x3c00) | random_below(&r, 1024) |
+			                           random_below(&r, 2) << 15);
+			memcpy(block, &half, 2);
+		}
+		for (size_t t = 0; type->unpack != NULL && t < sizeof scales / sizeof *scales; t++)
+			for (size_t c = 0; scales[t][0] == number && c < scales[t][1]; c++) {
+				uint16_t half = (uint16_t)(0x2000 | random_below(&r, 1024));
+				memcpy(block + scales[t][2] + 2 * c, &half, 2);
+			}
+	}
+	*w = (StoredMatrix){.n = n, .k = k, .type = type, .data = data};
+}
+
+static void lay_out(StoredMatrix *w, Arena *arena)
+{
+	Error e = {0};
+	size_t tasks;
+	assert_true(stored_begin(w, arena, &tasks, &e));
+	for (size_t i = tasks; i > 0; i--)
+		stored_fill(w, i - 1);
+}
+
+static void ready(StoredRows *rows, size_t m, size_t k, Arena *arena)
+{
+	Error e = {0};
+	assert_true(stored_rows(rows, x, m, k, true, arena, &e));
+	stored_round(rows, 0, m);
+}
+
+static int fill(void **state)
+{
+	(void)state;
+	Random r = {5, 0};
+	for (size_t i = 0; i < sizeof x / sizeof *x; i++)
+		x[i] = (float)random_normal(&r);
+	memset(x + K, 0, 32 * sizeof *x); /* a group of nothing */
+	return 0;
+}
+
+/* Σ x w in double, and Σ |x w|. */
+static double naive(const StoredMatrix *w, size_t row, const float *from, double *size)
+{
+	float values[K];
+	double sum = 0;
+	stored_row(w, row, values);
+	*size = 0;
+	for (size_t i = 0; i < w->k; i++) {
+		sum += (double)values[i] * (double)from[i];
+		*size += fabs((double)values[i] * (double)from[i]);
+	}
+	return sum;
+}
+
+static void test_exact(void **state)
+{
+	(void)state;
+	for (size_t t = 0; t < TYPES; t++) {
+		Arena arena = {0};
+		StoredMatrix w;
+		StoredRows rows;
+		float y[M * COLUMNS];
+		make(&w, types[t], N, K, t);
+		ready(&rows, M, K, &arena);
+		stored_product(&w, &rows, true, 0, N, y, COLUMNS);
+		for (size_t r = 0; r < M; r++)
+			for (size_t n = 0; n < N; n++) {
+				double size, expected = naive(&w, n, x + r * K, &size);
+				assert_true(fabs((double)y[r * COLUMNS + n] - expected) <= 1e-6 * size);
+			}
+		free((void *)(uintptr_t)w.data);
+		arena_free(&arena);
+	}
+}
+
+/* x is rounded to 1/254 of the largest of each 32: an error of a sum is far below 1 % of Σ |x w|, and not
+ * below what F32 gives where x is not rounded. */
+static void test_quick(void **state)
+{
+	(void)state;
+	for (size_t t = 0; t < TYPES; t++) {
+		Arena arena = {0};
+		StoredMatrix w;
+		StoredRows rows;
+		float y[M * COLUMNS];
+		double bound = quant_type(types[t])->unpack ? 2e-3 : 1e-6;
+		make(&w, types[t], N, K, t);
+		lay_out(&w, &arena);
+		ready(&rows, M, K, &arena);
+		stored_product(&w, &rows, false, 0, N, y, COLUMNS);
+		for (size_t r = 0; r < M; r++)
+			for (size_t n = 0; n < N; n++) {
+				double size, expected = naive(&w, n, x + r * K, &size);
+				if (!(fabs((double)y[r * COLUMNS + n] - expected) <= bound * size))
+					fail_msg("%s[%zu, %zu]: %g, not %g (of %g)", w.type->name, r, n,
+					         (double)y[r * COLUMNS + n], expected, size);
+			}
+		free((void *)(uintptr_t)w.data);
+		arena_free(&arena);
+	}
+}
+
+/* Rows one by one, columns in parts: the same bytes. */
+static void test_parts(void **state)
+{
+	(void)state;
+	for (size_t t = 0; t < TYPES; t++) {
+		Arena arena = {0};
+		StoredMatrix w;
+		float whole[M * COLUMNS] = {0}, parts[M * COLUMNS] = {0};
+		make(&w, types[t], N, K, t);
+		lay_out(&w, &arena);
+		for (int exact = 0; exact < 2; exact++) {
+			StoredRows rows;
+			ready(&rows, M, K, &arena);
+			stored_product(&w, &rows, exact, 0, N, whole, COLUMNS);
+			for (size_t r = 0; r < M && !exact; r++) {
+				StoredRows one = rows;
+				one.m = 1;
+				one.x += r * K;
+				one.q += r * K;
+				one.scale += r * (K / 32);
+				one.sums += r * (K / 32) * 3;
+				stored_product(&w, &one, exact, 0, 48, parts + r * COLUMNS, COLUMNS);
+				stored_product(&w, &one, exact, 48, N - 48, parts + r * COLUMNS, COLUMNS);
+			}
+			for (size_t first = 0; first < N && exact; first += 32)
+				stored_product(&w, &rows, exact, first, N - first < 32 ? N - first : 32,
+				               parts, COLUMNS);
+			assert_memory_equal(whole, parts, sizeof whole);
+		}
+		free((void *)(uintptr_t)w.data);
+		arena_free(&arena);
+	}
+}
+
+/* Widths that are no multiple of 32, and odd: F16 and BF16 alone have them. */
+static void test_odd_width(void **state)
+{
+	(void)state;
+	for (size_t t = 0; t < 2; t++)
+		for (size_t k = 1; k < 40; k += 19) {
+			Arena arena = {0};
+			StoredMatrix w;
+			StoredRows rows;
+			float y[3 * COLUMNS];
+			make(&w, types[t], 17, k, t);
+			lay_out(&w, &arena);
+			ready(&rows, 3, k, &arena);
+			stored_product(&w, &rows, false, 0, 17, y, COLUMNS);
+			for (size_t r = 0; r < 3; r++)
+				for (size_t n = 0; n < 17; n++) {
+					double size, expected = naive(&w, n, x + r * k, &size);
+					assert_true(fabs((double)y[r * COLUMNS + n] - expected) <=
+					            1e-6 * size);
+				}
+			free((void *)(uintptr_t)w.data);
+			arena_free(&arena);
+		}
+}
+
+int main(void)
+{
+	gemm_start();
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_types), cmocka_unit_test(test_exact),     cmocka_unit_test(test_quick),
+	    cmocka_unit_test(test_parts), cmocka_unit_test(test_odd_width),
+	};
+	return cmocka_run_group_tests(tests, fill, NULL);
+}
