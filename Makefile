@@ -51,7 +51,7 @@ help:
 	@echo 'make demo       the whole road on testdata/: from a CSV to personal answers'
 	@echo 'make check      all tests (make unit: build the unit tests alone)'
 	@echo 'make check-models MODELS=FOLDER   against real models (default: ../shared/models)'
-	@echo 'make bench      measure, beside PyTorch, pandas and zstd where they are: one table'
+	@echo 'make bench      measure, beside PyTorch, pandas, zstd and llama.cpp (LLAMA_CPP=FOLDER) where they are'
 	@echo 'make experiment SET=ml-1m   train and measure the systems of experiments/SET.runs (hours; needs jq, time)'
 	@echo 'make install    to PREFIX=$(PREFIX), below DESTDIR; make uninstall takes it away'
 	@echo 'make lint       clang-format and cppcheck; make format'

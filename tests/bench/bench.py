@@ -1,7 +1,7 @@
 """`make bench`: what the tools reach beside what a user would take instead, in one run.
 
     [WORKS="encoder-train-d64 ..."] [CPUS="amx avx512 avx2"] [RUNS=5] [DATA=../shared/data/ml-1m] \\
-    /usr/bin/python3 tests/bench/bench.py BUILD
+    [LLAMA_CPP=../llama.cpp/build/bin] /usr/bin/python3 tests/bench/bench.py BUILD
 
 Ours and theirs take turns, so that the machine's moods hit both; medians, lowest and highest, and ratios (above 1:
 ours is better) go to standard output and to BUILD/bench/results.json.  What is not there is skipped and said.  A path
@@ -156,6 +156,43 @@ def llm(path):
             has("torch", [lambda w=w: w()["rate"] for w in ways]), runs=min(RUNS, 3))
 
 
+def decode(path):
+    """Prompts and decoding beside llama.cpp, whose programs LLAMA_CPP's folder has (build/bin of its source)."""
+    folder = os.environ.get("LLAMA_CPP", "")
+    if not os.path.exists(f"{folder}/llama-quantize"):
+        say("skipped: llama.cpp (LLAMA_CPP=FOLDER has its llama-bench and llama-quantize)")
+        folder = ""
+    libraries = {"LD_LIBRARY_PATH": folder}
+    for shape in os.environ.get("SHAPES", "stories15M SmolLM2-135M Qwen2.5-0.5B").split():
+        whole = f"{ROOM}/{shape}-f32.gguf"
+        if not os.path.exists(whole):
+            run(f"{BUILD}/tests/bench/make_llm {whole} {shape}")
+        for kind in ("F16", "Q8_0", "Q4_0", "Q4_K_M") if folder else ("F32",):
+            model = f"{ROOM}/{shape}-{kind}.gguf" if folder else whole
+            if not os.path.exists(model):
+                run(f"{folder}/llama-quantize {whole} {model} {kind} 2", libraries)
+            decode_model(path, f"{shape}-{kind}", model, folder, libraries)
+
+
+def decode_model(path, name, model, folder, libraries):
+    found, theirs = {}, {}
+    for _ in range(RUNS):
+        said = run(f"{BUILD}/tests/bench/decode {model} 2 3", on(path))[2]
+        for key, value in json.loads(said.splitlines()[-1]).items():
+            found.setdefault(key, []).append(value)
+        if folder:
+            said = run(f"{folder}/llama-bench -m {model} -t 2 -p 32,512 -n 64 -r 3 -o jsonl", libraries)[2]
+            for text in said.splitlines():
+                if text.startswith("{"):
+                    one = json.loads(text)
+                    key = "tg" if one["n_gen"] else f"pp{one['n_prompt']}"
+                    theirs.setdefault(key, []).append(one["avg_ts"])
+    found["tg32 / tg"] = [many / one for many, one in zip(found["tg32"], found["tg"])]
+    for key, values in found.items():
+        record(f"{name} {key}", path, "tokens/s" if "/" not in key else "times", values,
+               "llama.cpp" if key in theirs else None, theirs.get(key))
+
+
 def gemm(path):
     for text in run(f"{BUILD}/tests/bench/gemm {RUNS}", on(path))[2].splitlines():
         add(json.loads(text))
@@ -228,7 +265,8 @@ def prepare():
 def main():
     works = {"gemm": gemm, "encoder-train-d64": lambda p: encoder(p, "d64"),
              "encoder-train-d256": lambda p: encoder(p, "d256"), "embed-d64": embed, "llm-enc-135m": llm,
-             "memory-train-d64": lambda p: encoder(p, "d64", True), "prep-ml20m": prep, "stream": stream}
+             "memory-train-d64": lambda p: encoder(p, "d64", True), "prep-ml20m": prep, "stream": stream,
+             "decode": decode}
     once = {"memory-train-d64", "prep-ml20m", "stream"}
     os.makedirs(ROOM, exist_ok=True)
     data = prepare()
@@ -238,7 +276,7 @@ def main():
                               capture_output=True).returncode == 2:
                 say(f"skipped: {name} on {path}, which this CPU lacks")
                 continue
-            if data or name in ("gemm", "prep-ml20m"):
+            if data or name in ("gemm", "prep-ml20m", "decode"):
                 works[name](path)
             if name in once:
                 break
