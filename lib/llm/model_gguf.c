@@ -127,14 +127,13 @@ static void tensor_read(const void *context, Parameter *p)
 		gguf_expand(&t, p->value);
 }
 
-/* Matrices of numbers that take less room than F32. */
 static bool tensor_keep(const void *context, const Parameter *p, StoredMatrix *stored)
 {
 	const Source *s = context;
 	char name[96];
 	GgufTensor t;
 	gguf_name(p->name, name, sizeof name);
-	if (s->weights == LLM_EXPANDED || p->rank != 2 || !find_tensor(s, name, &t) || t.type == GGML_F32)
+	if (s->weights == LLM_EXPANDED || p->rank != 2 || !find_tensor(s, name, &t))
 		return false;
 	*stored = (StoredMatrix){.n = p->rows, .k = p->cols, .type = quant_type(t.type), .data = t.data};
 	return true;

@@ -94,6 +94,7 @@ static void fill_integers(const StoredMatrix *w, const uint8_t *row, size_t r, u
 void stored_fill(StoredMatrix *w, size_t task)
 {
 	size_t first = task * PANEL_ROWS, rows = w->n - first < PANEL_ROWS ? w->n - first : PANEL_ROWS;
+	size_t bytes = w->type->bytes;
 	uint8_t *panel = w->panels + task * panel_bytes(w);
 	memset(panel, 0, panel_bytes(w));
 	for (size_t r = 0; r < rows; r++) {
@@ -102,7 +103,7 @@ void stored_fill(StoredMatrix *w, size_t task)
 			fill_integers(w, row, r, panel);
 		else
 			for (size_t i = 0; i < w->k; i++)
-				memcpy(panel + 2 * (PANEL_ROWS * i + r), row + 2 * i, 2);
+				memcpy(panel + bytes * (PANEL_ROWS * i + r), row + bytes * i, bytes);
 	}
 }
 
@@ -189,7 +190,7 @@ void stored_product(const StoredMatrix *w, const StoredRows *x, bool exact, size
 {
 	enum { COLUMNS = 2 * PANEL_ROWS };
 	bool integers = w->type->unpack != NULL;
-	if (exact || w->panels == NULL || (integers && x->q == NULL)) {
+	if (w->panels == NULL || (integers && (exact || x->q == NULL))) {
 		exact_product(w, x, first, count, y, ldy);
 		return;
 	}

@@ -3,7 +3,8 @@
  * Exact products expand W to F32, some rows at a time.  Quick ones use its integers: x is rounded to 8 bits,
  * in groups of 32 numbers that share a scale, and multiplied with panels of 16 rows of W.  A panel has the
  * numbers of the file, neither more nor fewer bits of the scales, in an order in which one vector holds four
- * columns of 16 rows, so that nothing is added across a vector.  Where W is F16 or BF16, x stays F32.
+ * columns of 16 rows, so that nothing is added across a vector.  Where W is F32, F16 or BF16, x stays F32,
+ * and quick products are exact.
  *
  * A sum is added up in an order that depends on its length alone: a result does not depend on how many rows
  * x has, nor on how columns of y are cut into parts. */

@@ -175,15 +175,18 @@ static inline __attribute__((always_inline)) void rows_integers(const StoredPart
 	store(p, m, panels, y);
 }
 
-static inline __attribute__((always_inline)) __m512 number(const uint8_t *p, bool bf16)
+/* Numbers [i] of 16 rows. */
+static inline __attribute__((always_inline)) __m512 numbers(const uint8_t *panel, FloatKind kind, size_t i)
 {
-	__m256i raw = _mm256_loadu_si256((const __m256i *)p);
-	return bf16 ? _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(raw), 16))
-	            : _mm512_cvtph_ps(raw);
+	if (kind == FLOAT_F32)
+		return _mm512_loadu_ps(panel + 64 * i);
+	__m256i raw = _mm256_loadu_si256((const __m256i *)(panel + 32 * i));
+	return kind == FLOAT_BF16 ? _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(raw), 16))
+	                          : _mm512_cvtph_ps(raw);
 }
 
 /* Sums of even and of odd columns, so that additions need not wait for one another. */
-static inline __attribute__((always_inline)) void rows_halves(const StoredPart *p, bool bf16, size_t m,
+static inline __attribute__((always_inline)) void rows_floats(const StoredPart *p, FloatKind kind, size_t m,
                                                               size_t panels)
 {
 	__m512 even[STORED_MOST][MOST_PANELS], odd[STORED_MOST][MOST_PANELS];
@@ -193,8 +196,8 @@ static inline __attribute__((always_inline)) void rows_halves(const StoredPart *
 	const uint8_t *w = p->panel, *v = p->panel + (panels > 1 ? p->panel_bytes : 0);
 	size_t i = 0;
 	for (; i + 2 <= p->k; i += 2) {
-		__m512 w0 = number(w + 32 * i, bf16), w1 = number(w + 32 * i + 32, bf16);
-		__m512 v0 = number(v + 32 * i, bf16), v1 = number(v + 32 * i + 32, bf16);
+		__m512 w0 = numbers(w, kind, i), w1 = numbers(w, kind, i + 1);
+		__m512 v0 = numbers(v, kind, i), v1 = numbers(v, kind, i + 1);
 #pragma GCC unroll 8
 		for (size_t r = 0; r < m; r++) {
 			__m512 x0 = _mm512_set1_ps(p->x[r * p->k + i]),
@@ -211,8 +214,8 @@ static inline __attribute__((always_inline)) void rows_halves(const StoredPart *
 #pragma GCC unroll 8
 		for (size_t r = 0; r < m; r++) {
 			__m512 x = _mm512_set1_ps(p->x[r * p->k + i]);
-			even[r][0] = _mm512_fmadd_ps(number(w + 32 * i, bf16), x, even[r][0]);
-			even[r][1] = _mm512_fmadd_ps(number(v + 32 * i, bf16), x, even[r][1]);
+			even[r][0] = _mm512_fmadd_ps(numbers(w, kind, i), x, even[r][0]);
+			even[r][1] = _mm512_fmadd_ps(numbers(v, kind, i), x, even[r][1]);
 		}
 #pragma GCC unroll 8
 	for (size_t r = 0; r < m; r++)

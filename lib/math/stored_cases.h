@@ -1,4 +1,4 @@
-/* Included by each kind of kernels behind its rows_integers() and rows_halves(): a function for each type,
+/* Included by each kind of kernels behind its rows_integers() and rows_floats(): a function for each type,
  * with the numbers of rows and panels constants in it, and the choice between them. */
 
 #define CASE(count, body)                                                                                    \
@@ -36,19 +36,16 @@
 #define INTEGERS(m, panels) rows_integers(p, s, m, panels)
 QUANT_INTEGERS(KERNEL)
 
-static void kernel_F16(const StoredPart *p)
-{
-#define HALVES(m, panels) rows_halves(p, false, m, panels)
-	CASES(HALVES)
-#undef HALVES
-}
-
-static void kernel_BF16(const StoredPart *p)
-{
-#define HALVES(m, panels) rows_halves(p, true, m, panels)
-	CASES(HALVES)
-#undef HALVES
-}
+#define FLOATS(m, panels) rows_floats(p, kind, m, panels)
+#define FLOAT_KERNEL(name)                                                                                   \
+	static void kernel_##name(const StoredPart *p)                                                       \
+	{                                                                                                    \
+		const FloatKind kind = FLOAT_##name;                                                         \
+		CASES(FLOATS)                                                                                \
+	}
+FLOAT_KERNEL(F32)
+FLOAT_KERNEL(F16)
+FLOAT_KERNEL(BF16)
 
 #define CHOOSE(number, name, ...)                                                                            \
 	case number:                                                                                         \
@@ -57,6 +54,7 @@ static StoredKernel *kernel_of(uint32_t type)
 {
 	switch (type) {
 		QUANT_INTEGERS(CHOOSE)
+		CHOOSE(0, F32, )
 		CHOOSE(1, F16, )
 		CHOOSE(30, BF16, )
 	default:

@@ -7,7 +7,7 @@
  * 3 of row 0, then of row 1, …: types of 8 bits as they are; others as their lower four bits, vector i + 4
  *     above vector i; and of 5 or 6 bits then two vectors of the upper two bits, of which vector p has bits
  *     2 i of vector 4 p + i.
- * Of F16 and BF16 a panel is [k][16] numbers.  Rows beyond n are zeros. */
+ * Of F32, F16 and BF16 a panel is [k][16] numbers.  Rows beyond n are zeros. */
 #ifndef MATH_STORED_KERNELS_H
 #define MATH_STORED_KERNELS_H
 
@@ -50,6 +50,8 @@ StoredRound stored_round_avx512, stored_round_avx2, stored_round_generic;
 StoredKernel *stored_kernel_avx512(uint32_t type);
 StoredKernel *stored_kernel_avx2(uint32_t type);
 StoredKernel *stored_kernel_generic(uint32_t type);
+
+typedef enum { FLOAT_F32, FLOAT_F16, FLOAT_BF16 } FloatKind;
 
 /* The bodies of both kinds of kernels for a type of integers, from the columns of QUANT_INTEGERS. */
 typedef struct {

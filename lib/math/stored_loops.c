@@ -98,18 +98,27 @@ static inline void rows_integers(const StoredPart *p, StoredShape s, size_t m, s
 	}
 }
 
-static inline void rows_halves(const StoredPart *p, bool bf16, size_t m, size_t panels)
+/* Numbers [i] of 16 rows. */
+static inline void numbers(const uint8_t *panel, FloatKind kind, size_t i, float w[PANEL_ROWS])
+{
+	uint16_t halves[PANEL_ROWS];
+	if (kind == FLOAT_F32) {
+		memcpy(w, panel + 64 * i, 64);
+		return;
+	}
+	memcpy(halves, panel + 32 * i, sizeof halves);
+	for (size_t k = 0; k < PANEL_ROWS; k++)
+		w[k] = kind == FLOAT_BF16 ? f32_from_bf16(halves[k]) : f32_from_f16(halves[k]);
+}
+
+static inline void rows_floats(const StoredPart *p, FloatKind kind, size_t m, size_t panels)
 {
 	clear(p, m, panels);
 	for (size_t column = 0; column < panels * PANEL_ROWS; column += PANEL_ROWS) {
 		const uint8_t *panel = p->panel + column / PANEL_ROWS * p->panel_bytes;
 		for (size_t i = 0; i < p->k; i++) {
 			float w[PANEL_ROWS];
-			for (size_t k = 0; k < PANEL_ROWS; k++) {
-				uint16_t half;
-				memcpy(&half, panel + 32 * i + 2 * k, sizeof half);
-				w[k] = bf16 ? f32_from_bf16(half) : f32_from_f16(half);
-			}
+			numbers(panel, kind, i, w);
 			for (size_t r = 0; r < m; r++)
 				for (size_t k = 0; k < PANEL_ROWS; k++)
 					p->y[r * p->ldy + column + k] += w[k] * p->x[r * p->k + i];
