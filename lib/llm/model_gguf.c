@@ -259,7 +259,7 @@ static bool write_head(GgufWriter *w, const LlmShape *shape, const Tokenizer *t,
 {
 	return gguf_add_string(w, "general.name", text_of(name), e) &&
 	       gguf_add_u32(w, "general.quantization_version", 2, e) && llm_shape_write(shape, w, e) &&
-	       vocabulary_write(tokenizer_model(t), w, e);
+	       vocabulary_write(tokenizer_model(t), shape->V, w, e);
 }
 
 static bool write_file(const GgufWriter *w, const char *path, Error *e)
@@ -294,7 +294,8 @@ bool llm_convert(const char *from, const char *path, Error *e)
 	Gguf *g = is_directory(from) ? huggingface_open(from, e) : gguf_open(from, e);
 	Tokenizer *t = g && llm_shape_read(g, &shape, e) ? read_tokenizer(g, from, e) : NULL;
 	GgufWriter *w = t ? gguf_writer_new(e) : NULL;
-	bool done = w != NULL && check_tokens(t, shape.V, false, e) && write_head(w, &shape, t, from, e);
+	bool done =
+	    w != NULL && check_tokens(t, shape.V, is_directory(from), e) && write_head(w, &shape, t, from, e);
 	for (size_t i = 0; done && i < gguf_tensor_count(g); i++)
 		done = gguf_copy_tensor(w, gguf_tensor_at(g, i), e);
 	done = (done || fail_in(e, "%s", from)) && write_file(w, path, e);

@@ -1,7 +1,9 @@
 #include "llm/vocabulary.h"
 
+#include "text/expression.h"
 #include "text/pretokenizer.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define KEY(name)     "tokenizer.ggml." name
@@ -160,17 +162,36 @@ static bool write_id(GgufWriter *w, const char *key, int32_t id, bool silent, Er
 	return (id == TOKEN_NONE && silent) || gguf_add_u32(w, key, (uint32_t)id, e);
 }
 
-static bool write_types(const TokenizerModel *m, GgufWriter *w, Error *e)
+/* Names and types of V tokens: a model may have more embeddings than tokens, and the others are called, and
+ * never said, [PAD…]. */
+static bool write_tokens(const TokenizerModel *m, size_t V, GgufWriter *w, Error *e)
 {
-	if (m->types != NULL)
-		return gguf_add_i32s(w, KEY("token_type"), m->types, m->tokens.count, e);
-	int32_t *types = memory_new(m->tokens.count, sizeof *types, e);
-	if (types == NULL)
-		return false;
-	for (size_t i = 0; i < m->tokens.count; i++)
-		types[i] = TOKEN_NORMAL;
-	bool done = gguf_add_i32s(w, KEY("token_type"), types, m->tokens.count, e);
+	Strings tokens = {0};
+	int32_t *types = memory_new(V, sizeof *types, e);
+	bool done = types != NULL;
+	for (size_t i = 0; done && i < V; i++) {
+		char name[32];
+		bool there = i < m->tokens.count;
+		snprintf(name, sizeof name, "[PAD%zu]", i);
+		Text token = there ? strings_at(&m->tokens, i) : text_of(name);
+		types[i] = !there ? TOKEN_UNUSED : m->types ? m->types[i] : TOKEN_NORMAL;
+		done = strings_append(&tokens, token.data, token.size, e);
+	}
+	done = done && gguf_add_strings(w, KEY("tokens"), &tokens, e) &&
+	       gguf_add_i32s(w, KEY("token_type"), types, V, e);
+	strings_free(&tokens);
 	memory_free(types);
+	return done;
+}
+
+static bool write_scores(const TokenizerModel *m, size_t V, GgufWriter *w, Error *e)
+{
+	float *scores = memory_new(V, sizeof *scores, e);
+	if (scores == NULL)
+		return false;
+	memcpy(scores, m->scores, m->tokens.count * sizeof *scores);
+	bool done = gguf_add_f32s(w, KEY("scores"), scores, V, e);
+	memory_free(scores);
 	return done;
 }
 
@@ -186,16 +207,78 @@ static bool write_extras(const TokenizerModel *m, GgufWriter *w, Error *e)
 	       write_id(w, KEY("eot_token_id"), m->eot, true, e);
 }
 
-bool vocabulary_write(const TokenizerModel *m, GgufWriter *w, Error *e)
+/* How a tokenizer.json cuts texts, and what GGUF calls that; the makers' own expressions. */
+static const struct {
+	const char *name, *first, *second;
+} cuts[] = {
+    {"gpt-2", NULL, NULL},
+    {"smollm", "\\p{N}", NULL},
+    {"qwen2",
+     "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*"
+     "[\\r\\n]+|\\s+(?!\\S)|\\s+",
+     ""},
+    {"llama-bpe",
+     "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*"
+     "|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+",
+     ""},
+};
+
+/* Whether a step cuts by the makers' expression; NULL: by GPT-2's. */
+static bool cuts_by(const CutStep *step, const char *expression, Error *e)
+{
+	Buffer translated = {0};
+	const char *wanted = pretokenizer_gpt_2;
+	if (expression != NULL) {
+		if (!expression_translate(text_of(expression), &translated, e))
+			return false;
+		wanted = (const char *)translated.data;
+	}
+	bool same = step->cut == CUT_ISOLATED && strcmp(step->expression, wanted) == 0;
+	buffer_free(&translated);
+	return same;
+}
+
+/* Unicode's normal forms are lost on the way: the reference engine has none. */
+static bool only_composes(const NormalizeSteps *steps)
+{
+	for (size_t i = 0; i < steps->count; i++)
+		if (steps->items[i].kind != NORMALIZE_NFC)
+			return false;
+	return true;
+}
+
+static const char *name_of_cuts(const TokenizerModel *m, Error *e)
+{
+	if (!only_composes(&m->normalizer) || !only_composes(&m->rewriter))
+		return NULL;
+	for (size_t i = 0; i < sizeof cuts / sizeof *cuts; i++) {
+		bool two = cuts[i].first != NULL && cuts[i].second == NULL;
+		if (m->cuts.count == (two ? 2 : 1) && cuts_by(&m->cuts.items[0], cuts[i].first, e) &&
+		    (!two || cuts_by(&m->cuts.items[1], NULL, e)))
+			return cuts[i].name;
+	}
+	return NULL;
+}
+
+/* The pre-tokenizer's name, or NULL where GGUF has none. */
+static const char *pre_name(const TokenizerModel *m, Error *e)
+{
+	if (m->own_steps && m->kind == TOKENIZER_BPE)
+		return name_of_cuts(m, e);
+	if (m->own_steps || m->kind == TOKENIZER_CHARACTER_BPE)
+		return NULL;
+	return m->pre[0] ? m->pre : "default";
+}
+
+bool vocabulary_write(const TokenizerModel *m, size_t V, GgufWriter *w, Error *e)
 {
 	bool bpe = m->kind == TOKENIZER_BPE;
-	if (m->own_steps || m->kind == TOKENIZER_CHARACTER_BPE)
+	const char *pre = pre_name(m, e);
+	if (pre == NULL)
 		return fail(e, ERROR_FAILURE, "GGUF has no name for what this tokenizer does to a text");
 	return gguf_add_string(w, KEY("model"), word_at(kinds, m->kind), e) &&
-	       gguf_add_string(w, KEY("pre"), text_of(m->pre[0] ? m->pre : "default"), e) &&
-	       gguf_add_strings(w, KEY("tokens"), &m->tokens, e) && write_types(m, w, e) &&
-	       (bpe ? gguf_add_strings(w, KEY("merges"), &m->merges, e)
-	            : gguf_add_f32s(w, KEY("scores"), m->scores, m->tokens.count, e)) &&
+	       gguf_add_string(w, KEY("pre"), text_of(pre), e) && write_tokens(m, V, w, e) &&
+	       (bpe ? gguf_add_strings(w, KEY("merges"), &m->merges, e) : write_scores(m, V, w, e)) &&
 	       write_id(w, KEY("bos_token_id"), m->bos, bpe, e) &&
 	       write_id(w, KEY("eos_token_id"), m->eos, bpe, e) &&
 	       write_id(w, KEY("unknown_token_id"), m->unknown, bpe, e) &&

@@ -198,7 +198,7 @@ static void put_model(GgufWriter *w, const Wrong *wrong)
 	put_u32(w, wrong, "llama.context_length", 32);
 	put_u32(w, wrong, "llama.rope.dimension_count", 4);
 	assert_true(gguf_add_f32(w, "llama.attention.layer_norm_rms_epsilon", 1e-5f, &e));
-	assert_true(vocabulary_write(tokenizer_model(t), w, &e));
+	assert_true(vocabulary_write(tokenizer_model(t), tokenizer_size(t), w, &e));
 	put_tensor(w, wrong, "token_embd.weight", tokenizer_size(t), 8);
 	put_tensor(w, wrong, "output_norm.weight", 0, 8);
 	put_tensor(w, wrong, "blk.0.attn_norm.weight", 0, 8);

@@ -533,7 +533,7 @@ static void check_file(TokenizerModel *m, const char *text)
 	size_t count = m->tokens.count;
 	Tokenizer *t = make(m);
 	GgufWriter *w = gguf_writer_new(&e);
-	assert_true(vocabulary_write(tokenizer_model(t), w, &e));
+	assert_true(vocabulary_write(tokenizer_model(t), tokenizer_size(t), w, &e));
 	Gguf *g = through_file(w);
 	Tokenizer *back = vocabulary_read(g, &e);
 	gguf_close(g);

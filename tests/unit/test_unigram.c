@@ -213,7 +213,7 @@ static void test_gguf(void **state)
 	m.eot = 3;
 	Tokenizer *t = make(&m);
 	GgufWriter *w = gguf_writer_new(&e);
-	assert_true(vocabulary_write(tokenizer_model(t), w, &e));
+	assert_true(vocabulary_write(tokenizer_model(t), tokenizer_size(t), w, &e));
 	int file = mkstemp(path);
 	assert_true(file >= 0 && close(file) == 0);
 	assert_true(output_open(&o, path, true, &e) && gguf_write(w, &o, &e) && output_close(&o, &e));
