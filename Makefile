@@ -28,14 +28,14 @@ AVX2   = -mavx2 -mfma -ffp-contract=fast
 AVX512 = -mavx512f -mavx512bw -mavx512vl -mavx512dq -mfma -ffp-contract=fast -mprefer-vector-width=512
 ifneq ($(filter x86_64% amd64%,$(shell $(CC) -dumpmachine)),)
 PATHS   := generic avx2 avx512
-KERNELS := gemm_avx512 gemm_amx stored_avx512 stored_loops.avx2
+KERNELS := gemm_avx512 gemm_amx stored_avx512 stored_avx2
 else
 PATHS   := generic
 endif
 PATH_SOURCES := lib/math/vector_loops.c lib/math/gemm_avx512.c lib/math/gemm_amx.c lib/math/stored_avx512.c \
-	lib/math/stored_loops.c
+	lib/math/stored_avx2.c
 LIB_OBJECTS  := $(patsubst %.c,$(BUILD)/%.o,$(filter-out $(PATH_SOURCES),$(wildcard lib/*/*.c))) \
-	$(PATHS:%=$(BUILD)/lib/math/vector_loops.%.o) $(BUILD)/lib/math/stored_loops.generic.o $(KERNELS:%=$(BUILD)/lib/math/%.o)
+	$(PATHS:%=$(BUILD)/lib/math/vector_loops.%.o) $(KERNELS:%=$(BUILD)/lib/math/%.o)
 UNIT_TESTS   := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/test_*.c))
 MODEL_CHECKS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/models/check_*.c))
 BENCHES      := $(patsubst %.c,$(BUILD)/%,$(filter-out %/peak.c,$(wildcard tests/bench/*.c)))
@@ -84,12 +84,8 @@ $(PATHS:%=$(BUILD)/lib/math/vector_loops.%.o): $(BUILD)/lib/math/vector_loops.%.
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(PATH_FLAGS) -DVECTOR_PATH=$* -c -o $@ $<
 
-$(patsubst %,$(BUILD)/lib/math/stored_loops.%.o,generic avx2): $(BUILD)/lib/math/stored_loops.%.o: \
-		lib/math/stored_loops.c $(BUILD)/flags
-	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $(PATH_FLAGS) -DVECTOR_PATH=$* -c -o $@ $<
-
-$(BUILD)/lib/math/vector_loops.avx2.o $(BUILD)/lib/math/stored_loops.avx2.o: PATH_FLAGS = $(AVX2)
+$(BUILD)/lib/math/vector_loops.avx2.o: PATH_FLAGS = $(AVX2)
+$(BUILD)/lib/math/stored_avx2.o: PATH_FLAGS = $(AVX2) -mf16c
 $(BUILD)/lib/math/vector_loops.avx512.o: PATH_FLAGS = $(AVX512)
 $(BUILD)/lib/math/gemm_avx512.o $(BUILD)/lib/math/gemm_amx.o: PATH_FLAGS = $(AVX512) -mavx512bf16
 $(BUILD)/lib/math/stored_avx512.o: PATH_FLAGS = $(AVX512) -mavx512vnni

@@ -1,6 +1,10 @@
 /* Included by each kind of kernels behind its rows_integers() and rows_floats(): a function for each type,
- * with the numbers of rows and panels constants in it, and the choice between them. */
+ * with the numbers of rows and panels constants in it (but with STORED_ANY_ROWS), and the choice between
+ * them. */
 
+#if defined STORED_ANY_ROWS
+#define CASES(body) body(p->m, p->panels)
+#else
 #define CASE(count, body)                                                                                    \
 	case 2 * count:                                                                                      \
 		body(count, 1);                                                                              \
@@ -21,6 +25,7 @@
 	default:                                                                                             \
 		body(6, 2);                                                                                  \
 	}
+#endif
 
 #define SHAPE(elements, group, bits, zero, minima, codes)                                                    \
 	(StoredShape)                                                                                        \
@@ -31,7 +36,7 @@
 	static void kernel_##name(const StoredPart *p)                                                       \
 	{                                                                                                    \
 		const StoredShape s = SHAPE(elements, group, bits, zero, minima, codes);                     \
-		CASES(INTEGERS)                                                                              \
+		CASES(INTEGERS);                                                                             \
 	}
 #define INTEGERS(m, panels) rows_integers(p, s, m, panels)
 QUANT_INTEGERS(KERNEL)
@@ -41,7 +46,7 @@ QUANT_INTEGERS(KERNEL)
 	static void kernel_##name(const StoredPart *p)                                                       \
 	{                                                                                                    \
 		const FloatKind kind = FLOAT_##name;                                                         \
-		CASES(FLOATS)                                                                                \
+		CASES(FLOATS);                                                                               \
 	}
 FLOAT_KERNEL(F32)
 FLOAT_KERNEL(F16)

@@ -1,4 +1,4 @@
-/* Quick products in plain C, compiled once for each CPU path (VECTOR_PATH) that has no kernels of its own. */
+/* Quick products in plain C, for CPUs that have no kernels of their own. */
 #include "math/stored_kernels.h"
 
 #include <math.h>
@@ -126,12 +126,10 @@ static inline void rows_floats(const StoredPart *p, FloatKind kind, size_t m, si
 	}
 }
 
+#define STORED_ANY_ROWS
 #include "math/stored_cases.h"
 
-#define NAME_(name, path) name##_##path
-#define NAME(name, path)  NAME_(name, path)
-
-void NAME(stored_round, VECTOR_PATH)(const float *x, size_t groups, int8_t *q, float *scale, float *sums)
+void stored_round_generic(const float *x, size_t groups, int8_t *q, float *scale, float *sums)
 {
 	for (; groups > 0; groups--, x += CHUNK, q += CHUNK, scale++, sums += CHUNK_SUMS) {
 		float most = 0;
@@ -150,7 +148,7 @@ void NAME(stored_round, VECTOR_PATH)(const float *x, size_t groups, int8_t *q, f
 	}
 }
 
-StoredKernel *NAME(stored_kernel, VECTOR_PATH)(uint32_t type)
+StoredKernel *stored_kernel_generic(uint32_t type)
 {
 	return kernel_of(type);
 }
