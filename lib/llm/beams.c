@@ -51,7 +51,7 @@ static bool beams_new(Beams *b, Arena *arena, Error *e)
 	for (size_t i = 0; i < B; i++)
 		if (!beam_new(b, &b->live[i], arena, e) || !beam_new(b, &b->next[i], arena, e))
 			return false;
-	b->best_worth = -INFINITY;
+	b->best_worth = -HUGE_VAL;
 	b->live[0].count = 0;
 	b->live[0].score = 0;
 	b->live_count = 1;

@@ -9,7 +9,7 @@ enum { ROWS = 2 }; /* of x at a time: there are 16 registers */
 
 static inline __attribute__((always_inline)) __m256i load(const uint8_t *p)
 {
-	return _mm256_loadu_si256((const __m256i *)p);
+	return _mm256_loadu_si256((const void *)p);
 }
 
 /* Columns 4 j … 4 j + 3 of eight rows, as bytes below 64; of types of 8 bits their lower or upper four. */
@@ -24,7 +24,7 @@ static inline __attribute__((always_inline)) __m256i vector_of(const uint8_t *pl
 	__m256i both = load(planes + 64 * (j % 4) + 32 * half);
 	__m256i w = _mm256_and_si256(j < 4 ? both : _mm256_srli_epi16(both, 4), four);
 	if (s.codes != NULL) {
-		__m256i table = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)s.codes));
+		__m256i table = _mm256_broadcastsi128_si256(_mm_loadu_si128((const void *)s.codes));
 		w = _mm256_shuffle_epi8(_mm256_xor_si256(table, _mm256_set1_epi8((char)0x80)), w);
 		return _mm256_and_si256(upper ? _mm256_srli_epi16(w, 4) : w, four);
 	}
@@ -55,13 +55,13 @@ static inline __attribute__((always_inline)) __m256i add_fours(__m256i acc, __m2
 
 static inline __attribute__((always_inline)) __m256 halves(const uint8_t *p, size_t half)
 {
-	return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(p + 16 * half)));
+	return _mm256_cvtph_ps(_mm_loadu_si128((const void *)(p + 16 * half)));
 }
 
 /* Eight signed bytes. */
 static inline __attribute__((always_inline)) __m256 bytes(const uint8_t *p, size_t half)
 {
-	return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)(p + 8 * half))));
+	return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const void *)(p + 8 * half))));
 }
 
 /* A group of a chunk for half a panel and some rows of x from `first_row` on. */
@@ -151,7 +151,7 @@ static inline __attribute__((always_inline)) __m256 numbers(const uint8_t *panel
 {
 	if (kind == FLOAT_F32)
 		return _mm256_loadu_ps((const float *)(const void *)(panel + 64 * i + 32 * half));
-	__m128i raw = _mm_loadu_si128((const __m128i *)(panel + 32 * i + 16 * half));
+	__m128i raw = _mm_loadu_si128((const void *)(panel + 32 * i + 16 * half));
 	return kind == FLOAT_BF16 ? _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(raw), 16))
 	                          : _mm256_cvtph_ps(raw);
 }
@@ -222,7 +222,7 @@ void stored_round_avx2(const float *x, size_t groups, int8_t *q, float *scale, f
 		int sum[2] = {0, 0};
 		for (size_t i = 0; i < CHUNK; i += 8) {
 			int32_t rounded[8];
-			_mm256_storeu_si256((__m256i *)rounded,
+			_mm256_storeu_si256((void *)rounded,
 			                    _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_loadu_ps(x + i), up)));
 			for (size_t k = 0; k < 8; k++) {
 				q[i + k] = (int8_t)rounded[k];

@@ -17,7 +17,7 @@ static inline __attribute__((always_inline)) __m512i table_of(StoredShape s)
 {
 	if (s.codes == NULL)
 		return _mm512_setzero_si512();
-	__m512i table = _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)s.codes));
+	__m512i table = _mm512_broadcast_i32x4(_mm_loadu_si128((const void *)s.codes));
 	return _mm512_xor_si512(table, _mm512_set1_epi8((char)0x80));
 }
 
@@ -54,13 +54,13 @@ static inline __attribute__((always_inline)) __m512i vector_of(const uint8_t *pl
 
 static inline __attribute__((always_inline)) __m512 halves(const uint8_t *p)
 {
-	return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p));
+	return _mm512_cvtph_ps(_mm256_loadu_si256((const void *)p));
 }
 
 /* 16 signed bytes. */
 static inline __attribute__((always_inline)) __m512 bytes(const uint8_t *p)
 {
-	return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)p)));
+	return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const void *)p)));
 }
 
 /* Where the parts of a block are. */
@@ -180,7 +180,7 @@ static inline __attribute__((always_inline)) __m512 numbers(const uint8_t *panel
 {
 	if (kind == FLOAT_F32)
 		return _mm512_loadu_ps(panel + 64 * i);
-	__m256i raw = _mm256_loadu_si256((const __m256i *)(panel + 32 * i));
+	__m256i raw = _mm256_loadu_si256((const void *)(panel + 32 * i));
 	return kind == FLOAT_BF16 ? _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(raw), 16))
 	                          : _mm512_cvtph_ps(raw);
 }
@@ -233,8 +233,8 @@ void stored_round_avx512(const float *x, size_t groups, int8_t *q, float *scale,
 		__m512 up = _mm512_set1_ps(most > 0 ? 127 / most : 0);
 		__m512i first = _mm512_cvtps_epi32(_mm512_mul_ps(a, up)),
 		        second = _mm512_cvtps_epi32(_mm512_mul_ps(b, up));
-		_mm_storeu_si128((__m128i *)q, _mm512_cvtepi32_epi8(first));
-		_mm_storeu_si128((__m128i *)(q + 16), _mm512_cvtepi32_epi8(second));
+		_mm_storeu_si128((void *)q, _mm512_cvtepi32_epi8(first));
+		_mm_storeu_si128((void *)(q + 16), _mm512_cvtepi32_epi8(second));
 		*scale = most / 127;
 		sums[1] = (float)_mm512_reduce_add_epi32(first);
 		sums[2] = (float)_mm512_reduce_add_epi32(second);

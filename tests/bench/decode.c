@@ -72,7 +72,7 @@ static bool measure(Decoder *d, int rounds, Error *e)
 	static const double counts[] = {32, 512, 64, 512};
 	printf("{");
 	for (int kind = 0; kind < 4; kind++) {
-		double rates[ROUNDS];
+		double rates[ROUNDS] = {0};
 		for (int round = -1; round < rounds; round++) { /* the first warms up */
 			double start = now();
 			if (!work(d, kind, e))
