@@ -125,51 +125,36 @@ static double naive(const StoredMatrix *w, size_t row, const float *from, double
 	return sum;
 }
 
-static void test_exact(void **state)
+static void check_products(uint32_t number, bool exact, double bound)
 {
-	(void)state;
-	for (size_t t = 0; t < TYPES; t++) {
-		Arena arena = {0};
-		StoredMatrix w;
-		StoredRows rows;
-		float y[M * COLUMNS];
-		make(&w, types[t], N, K, t);
-		ready(&rows, M, K, &arena);
-		stored_product(&w, &rows, true, 0, N, y, COLUMNS);
-		for (size_t r = 0; r < M; r++)
-			for (size_t n = 0; n < N; n++) {
-				double size, expected = naive(&w, n, x + r * K, &size);
-				assert_true(fabs((double)y[r * COLUMNS + n] - expected) <= 1e-6 * size);
-			}
-		free((void *)(uintptr_t)w.data);
-		arena_free(&arena);
-	}
+	Arena arena = {0};
+	StoredMatrix w;
+	StoredRows rows;
+	float y[M * COLUMNS];
+	make(&w, number, N, K, number);
+	if (!exact)
+		lay_out(&w, &arena);
+	ready(&rows, M, K, &arena);
+	stored_product(&w, &rows, exact, 0, N, y, COLUMNS);
+	for (size_t r = 0; r < M; r++)
+		for (size_t n = 0; n < N; n++) {
+			double size, expected = naive(&w, n, x + r * K, &size);
+			if (!(fabs((double)y[r * COLUMNS + n] - expected) <= bound * size))
+				fail_msg("%s[%zu, %zu]: %g, not %g (of %g)", w.type->name, r, n,
+				         (double)y[r * COLUMNS + n], expected, size);
+		}
+	free((void *)(uintptr_t)w.data);
+	arena_free(&arena);
 }
 
 /* x is rounded to 1/254 of the largest of each 32: an error of a sum is far below 1 % of Σ |x w|, and not
- * below what F32 gives where x is not rounded. */
-static void test_quick(void **state)
+ * above what F32 gives where x is not rounded. */
+static void test_products(void **state)
 {
 	(void)state;
 	for (size_t t = 0; t < TYPES; t++) {
-		Arena arena = {0};
-		StoredMatrix w;
-		StoredRows rows;
-		float y[M * COLUMNS];
-		double bound = quant_type(types[t])->unpack ? 2e-3 : 1e-6;
-		make(&w, types[t], N, K, t);
-		lay_out(&w, &arena);
-		ready(&rows, M, K, &arena);
-		stored_product(&w, &rows, false, 0, N, y, COLUMNS);
-		for (size_t r = 0; r < M; r++)
-			for (size_t n = 0; n < N; n++) {
-				double size, expected = naive(&w, n, x + r * K, &size);
-				if (!(fabs((double)y[r * COLUMNS + n] - expected) <= bound * size))
-					fail_msg("%s[%zu, %zu]: %g, not %g (of %g)", w.type->name, r, n,
-					         (double)y[r * COLUMNS + n], expected, size);
-			}
-		free((void *)(uintptr_t)w.data);
-		arena_free(&arena);
+		check_products(types[t], true, 1e-6);
+		check_products(types[t], false, quant_type(types[t])->unpack ? 2e-3 : 1e-6);
 	}
 }
 
@@ -236,8 +221,10 @@ int main(void)
 {
 	gemm_start();
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_types), cmocka_unit_test(test_exact),     cmocka_unit_test(test_quick),
-	    cmocka_unit_test(test_parts), cmocka_unit_test(test_odd_width),
+	    cmocka_unit_test(test_types),
+	    cmocka_unit_test(test_products),
+	    cmocka_unit_test(test_parts),
+	    cmocka_unit_test(test_odd_width),
 	};
 	return cmocka_run_group_tests(tests, fill, NULL);
 }
