@@ -67,7 +67,11 @@ static void test_gradient_of_others(void **state)
 	for (size_t i = 0; i < sizeof architectures / sizeof *architectures; i++) {
 		Llm *m = small_llm_like(architectures[i], i % 2 > 0, 5);
 		disturb(m);
-		gradient_check(&m->parameters, build_loss, m, 12, 2e-2);
+		/* Without rotary positions a bias of keys adds the same to all scores of a row: its gradient
+		 * is 0, and differences are noise. */
+		for (size_t k = 0; k < m->shape.layers && m->positions != NULL; k++)
+			m->attention[k].k_bias->trains = false;
+		gradient_check(&m->parameters, build_loss, m, 12, 1e-2);
 		llm_free(m);
 	}
 }
