@@ -118,6 +118,9 @@ static bool find_family(Folder *f, Error *e)
 		            "config.json: model_type '%.64s' is not supported; these are: %s",
 		            type ? type : "", known);
 	f->family = hugging_family(f->architecture->name);
+	if (json_is_true(config_at(f, "scale_attn_by_inverse_layer_idx")))
+		return fail(e, ERROR_MALFORMED,
+		            "config.json: scale_attn_by_inverse_layer_idx is not supported");
 	const char *activation =
 	    json_string_value(config_at(f, "hidden_activation|hidden_act|activation_function"));
 	return activation == NULL || in_words(f->family->activations, activation) ||
@@ -173,13 +176,12 @@ static bool read_rope(Folder *f, Error *e)
 	char key[96];
 	const json_t *part = config_at(f, "rotary_pct|partial_rotary_factor"),
 	             *base = json_object_get(scaling_of(f), "rope_theta");
-	f->turned = f->D;
-	if (part != NULL)
-		f->turned = (size_t)(json_number_value(part) * (double)f->D);
+	double share = part ? json_number_value(part) : 1;
 	if (f->architecture->learned)
 		return true;
-	if (f->turned < 2 || f->turned > f->D)
+	if (!(share > 0 && share <= 1))
 		return fail(e, ERROR_MALFORMED, "config.json: rotary_pct makes no sense");
+	f->turned = (size_t)(share * (double)f->D);
 	return write_size(f, "rope.dimension_count", f->turned, e) &&
 	       (json_is_number(base) ? gguf_add_f32(f->keys, key_of(f, "rope.freq_base", key),
 	                                            (float)json_number_value(base), e)
