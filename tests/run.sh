@@ -120,8 +120,10 @@ models() {
 	done
 }
 
+# Or of some tools alone: CLI_TOOLS="ul-gen ul-cat".
 cli() {
-	part tests/cli/run.sh
+	# shellcheck disable=SC2086
+	part tests/cli/run.sh ${CLI_TOOLS:-}
 }
 
 pages() {
