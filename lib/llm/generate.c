@@ -63,7 +63,7 @@ static bool start(Streams *s, Continuation *c, Arena *arena, Error *e)
 	return true;
 }
 
-/* What all streams have said and been told, for the penalty. */
+/* What the stream has been told and has said, for the penalty. */
 static bool recall(Streams *s, const Stream *stream, size_t *count, Error *e)
 {
 	const Continuation *c = stream->c;
@@ -102,13 +102,13 @@ static bool extend(Streams *s, size_t i, float *logits, Error *e)
 	       s->g->sink->take(s->g->sink->context, i, stream->token, &stream->done, e);
 }
 
-/* Hidden states of the streams that go on, row by row, become their next tokens. */
-static bool extend_all(Streams *s, Tensor *h, Error *e)
+/* Hidden states of those of the streams [first, end) that go on, row by row, become their next tokens. */
+static bool extend_all(Streams *s, size_t first, size_t end, Tensor *h, Error *e)
 {
 	Tensor *logits = h ? llm_logits(&s->d->tape, s->d->llm, h) : NULL;
 	if (logits == NULL)
 		return h != NULL && fail(e, s->d->tape.error.code, "%s", s->d->tape.error.text);
-	for (size_t i = 0, row = 0; i < s->count; i++)
+	for (size_t i = first, row = 0; i < end; i++)
 		if (!s->streams[i].done && !extend(s, i, logits->value + row++ * logits->cols, e))
 			return false;
 	return true;
@@ -121,23 +121,27 @@ static void add_next(Streams *s, size_t n, size_t i, int32_t token)
 	s->next[n] = (NextToken){token, (int32_t)stream->length++, i, stream->path};
 }
 
-/* What of the prompts is not shared, all in one batch; the last rows predict. */
-static bool read_rest(Streams *s, size_t shared, Arena *arena, Error *e)
+/* What of the prompts is not shared, some tokens at a time; the last of each predicts. */
+static bool read_rest(Streams *s, Arena *arena, Error *e)
 {
-	size_t total = 0, n = 0;
+	enum { PIECE = 512 }; /* as decoder_begin() has it */
 	int32_t *last = arena_new(arena, s->count, sizeof *last, e);
-	for (size_t i = 0; i < s->count; i++)
-		total += s->streams[i].c->prompt_count - shared;
-	if (last == NULL || !memory_grow(&s->next, &s->next_capacity, total, sizeof *s->next, e))
+	if (last == NULL || !memory_grow(&s->next, &s->next_capacity, PIECE, sizeof *s->next, e))
 		return false;
-	for (size_t i = 0; i < s->count; i++) {
-		const Continuation *c = s->streams[i].c;
-		for (size_t k = shared; k < c->prompt_count; k++)
-			add_next(s, n++, i, c->prompt[k]);
-		last[i] = (int32_t)n - 1;
+	for (size_t i = 0; i < s->count;) {
+		size_t n = 0, first = i;
+		while (i < s->count && n < PIECE) {
+			const Continuation *c = s->streams[i].c;
+			add_next(s, n++, i, c->prompt[s->streams[i].length]);
+			if (s->streams[i].length == c->prompt_count)
+				last[i++ - first] = (int32_t)n - 1;
+		}
+		Tensor *h = decoder_step(s->d, s->next, n, s->count, e);
+		if (h == NULL ||
+		    (i > first && !extend_all(s, first, i, tape_rows(&s->d->tape, h, last, i - first), e)))
+			return false;
 	}
-	Tensor *h = decoder_step(s->d, s->next, n, s->count, e);
-	return h != NULL && extend_all(s, tape_rows(&s->d->tape, h, last, s->count), e);
+	return true;
 }
 
 /* All prompts; those that are one sequence, or that begin alike, without a word read twice. */
@@ -156,7 +160,7 @@ static bool read_prompts(Streams *s, Continuation *c, Arena *arena, Error *e)
 		for (size_t k = 0; k < shared; k++)
 			s->streams[i].path[k] = (int32_t)k;
 	}
-	return s->count == 1 ? extend_all(s, h, e) : read_rest(s, shared, arena, e);
+	return s->count == 1 ? extend_all(s, 0, 1, h, e) : read_rest(s, arena, e);
 }
 
 static bool generate(Streams *s, Continuation *c, Arena *arena, Error *e)
@@ -176,7 +180,7 @@ static bool generate(Streams *s, Continuation *c, Arena *arena, Error *e)
 				add_next(s, n++, i, s->streams[i].token);
 		if (n == 0)
 			return true;
-		if (!extend_all(s, decoder_step(s->d, s->next, n, s->count, e), e))
+		if (!extend_all(s, 0, s->count, decoder_step(s->d, s->next, n, s->count, e), e))
 			return false;
 	}
 }

@@ -147,9 +147,11 @@ typedef struct {
 	const Sequence *sequence;
 	CachedHeads heads;
 	const float *q, *k, *v;
-	float *o, *scores; /* scores: [rows · kv_heads, group, most] */
-	size_t most;
+	float *o, *scores;  /* scores: [rows · kv_heads, group, most] of rows that are worked on together */
+	size_t first, most; /* the first of these rows; the most that any row sees */
 } Cached;
+
+enum { SCORES = 1 << 24 }; /* of a batch that are held, if that makes a row or more */
 
 static void attend_cached(void *context, size_t first, size_t count)
 {
@@ -157,7 +159,8 @@ static void attend_cached(void *context, size_t first, size_t count)
 	const Sequence *s = c->sequence;
 	size_t kv_heads = c->shape->kv_heads, width = c->heads.group * c->heads.D, window = c->shape->window;
 	for (size_t i = first; i < first + count; i++) {
-		size_t row = i / kv_heads, head = i % kv_heads, at = i * width;
+		size_t row = c->first + i / kv_heads, head = i % kv_heads;
+		size_t at = (row * kv_heads + head) * width;
 		size_t seen = s->seen_count[row], before = window > 0 && seen > window ? seen - window : 0;
 		attention_cached(&c->heads, c->q + at, c->k + head * c->heads.D, c->v + head * c->heads.D,
 		                 s->seen[row] + before, seen - before,
@@ -181,11 +184,16 @@ static Tensor *cached_attention(Tape *t, const AttentionLayer *a, const Tensor *
 		c.most = s->seen_count[i] > c.most ? s->seen_count[i] : c.most;
 	Tensor *y = tape_tensor(t, q->rows, q->cols, false);
 	ArenaMark mark = arena_mark(&t->scratch);
-	c.scores = arena_new(&t->scratch, q->rows * l->heads, c.most * sizeof *c.scores, &t->error);
+	size_t some = SCORES / (l->heads * c.most);
+	some = some < 1 ? 1 : some < q->rows ? some : q->rows;
+	c.scores = arena_new(&t->scratch, some * l->heads, c.most * sizeof *c.scores, &t->error);
 	if (y == NULL || c.scores == NULL)
 		return NULL;
 	c.o = y->value;
-	tape_spread(t, q->rows * l->kv_heads, 1, attend_cached, &c);
+	for (; c.first < q->rows; c.first += some) {
+		size_t left = q->rows - c.first;
+		tape_spread(t, (left < some ? left : some) * l->kv_heads, 1, attend_cached, &c);
+	}
 	arena_rewind(&t->scratch, mark);
 	return y;
 }

@@ -67,6 +67,33 @@ static void test_together(void **state)
 	check_together("gptneox", warm, 1, 2);
 }
 
+/* More prompts than are read in one pass: one straddles two. */
+static void test_long_prompts(void **state)
+{
+	(void)state;
+	enum { PROMPTS = 30, LENGTH = 40 };
+	Llm *m = sure_llm("llama");
+	Generation g = {.sampling = {.penalty = 1}, .most = 3};
+	int32_t words[PROMPTS][LENGTH];
+	Continuation c[PROMPTS];
+	for (int32_t i = 0; i < PROMPTS; i++) {
+		for (int32_t k = 0; k < LENGTH; k++)
+			words[i][k] = 3 + (7 * i + 11 * k + i * k) % 200;
+		c[i] = (Continuation){.prompt = words[i], .prompt_count = LENGTH - (size_t)(i % 3)};
+	}
+	generate(m, &g, c, PROMPTS, NULL);
+	for (size_t i = 0; i < PROMPTS; i++) {
+		Continuation alone = {.prompt = words[i], .prompt_count = c[i].prompt_count};
+		generate(m, &g, &alone, 1, NULL);
+		assert_int_equal(c[i].out.count, alone.out.count);
+		assert_true(alone.out.count == 0 ||
+		            memcmp(c[i].out.ids, alone.out.ids, alone.out.count * sizeof(int32_t)) == 0);
+		tokens_free(&c[i].out);
+		tokens_free(&alone.out);
+	}
+	llm_free(m);
+}
+
 /* All sequences of two tokens and an end, or three: the best by log-probability over length. */
 static void test_beams(void **state)
 {
@@ -245,11 +272,9 @@ int main(void)
 {
 	gemm_start();
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_together),
-	    cmocka_unit_test(test_beams),
-	    cmocka_unit_test(test_choice),
-	    cmocka_unit_test(test_choice_of_many),
-	    cmocka_unit_test(test_context_ends_texts),
+	    cmocka_unit_test(test_together),       cmocka_unit_test(test_beams),
+	    cmocka_unit_test(test_long_prompts),   cmocka_unit_test(test_choice),
+	    cmocka_unit_test(test_choice_of_many), cmocka_unit_test(test_context_ends_texts),
 	    cmocka_unit_test(test_writing),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
