@@ -4,6 +4,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 typedef struct SampleCandidate {
 	int32_t token;
@@ -18,17 +19,27 @@ static int by_weight(const void *a, const void *b)
 	return (x->token > y->token) - (x->token < y->token);
 }
 
-static void punish(const Sampling *s, float *logits, const int32_t *said, size_t count)
+/* Each token once, however often it was said. */
+static bool punish(Sampler *sampler, const Sampling *s, float *logits, size_t V, const int32_t *said,
+                   size_t count, Error *e)
 {
-	for (size_t i = 0; s->penalty != 1 && i < count; i++) {
-		bool again = false; /* once for each token, however often it was said */
-		for (size_t k = 0; k < i && !again; k++)
-			again = said[k] == said[i];
+	size_t before = sampler->punished_capacity;
+	if (s->penalty == 1)
+		return true;
+	if (!memory_grow(&sampler->punished, &sampler->punished_capacity, V, sizeof(bool), e))
+		return false;
+	if (sampler->punished_capacity > before)
+		memset(sampler->punished, 0, sampler->punished_capacity);
+	for (size_t i = 0; i < count; i++) {
 		float *logit = &logits[said[i]];
-		if (!again)
+		if (!sampler->punished[said[i]])
 			*logit =
 			    (float)(*logit > 0 ? (double)*logit / s->penalty : (double)*logit * s->penalty);
+		sampler->punished[said[i]] = true;
 	}
+	for (size_t i = 0; i < count; i++)
+		sampler->punished[said[i]] = false;
+	return true;
 }
 
 static int32_t likeliest(const float *logits, size_t V)
@@ -83,7 +94,8 @@ static size_t choose(const Sampling *s, Candidate *c, size_t V, double total)
 int32_t sample_token(Sampler *sampler, const Sampling *s, float *logits, size_t V, const int32_t *said,
                      size_t count, Random *random, Error *e)
 {
-	punish(s, logits, said, count);
+	if (!punish(sampler, s, logits, V, said, count, e))
+		return -1;
 	float highest = vector_maximum(logits, V), heat = (float)(1 / s->temperature);
 	if (!isfinite(highest) || !vector_finite(logits, V)) {
 		fail(e, ERROR_FAILURE, "the LLM gives no numbers: are its weights damaged?");
@@ -113,5 +125,6 @@ int32_t sample_token(Sampler *sampler, const Sampling *s, float *logits, size_t 
 void sampler_free(Sampler *sampler)
 {
 	memory_free(sampler->candidates);
+	memory_free(sampler->punished);
 	*sampler = (Sampler){0};
 }

@@ -19,7 +19,8 @@ typedef struct {
 /* Zeroed at first, and used again and again. */
 typedef struct {
 	struct SampleCandidate *candidates;
-	size_t capacity;
+	bool *punished; /* by token; all false between calls */
+	size_t capacity, punished_capacity;
 } Sampler;
 
 /* From logits [V], which are used up; said [count] are the tokens so far.  Negative on error: out of
