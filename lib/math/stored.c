@@ -42,7 +42,7 @@ bool stored_begin(StoredMatrix *w, Arena *arena, size_t *tasks, Error *e)
 {
 	size_t panels = (w->n + PANEL_ROWS - 1) / PANEL_ROWS;
 	*tasks = 0;
-	if (w->panels != NULL || kernel_for(w->type) == NULL)
+	if (w->panels != NULL)
 		return true;
 	w->panels = arena_new(arena, panels, panel_bytes(w), e);
 	*tasks = w->panels ? panels : 0;

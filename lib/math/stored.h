@@ -25,7 +25,7 @@ typedef struct {
 /* Row `row` as F32 [k]. */
 void stored_row(const StoredMatrix *w, size_t row, float *out);
 
-/* Lays out the panels in *tasks calls of stored_fill(w, task), which may run side by side.  F32 has none. */
+/* Lays out the panels in *tasks calls of stored_fill(w, task), which may run side by side. */
 bool stored_begin(StoredMatrix *w, Arena *arena, size_t *tasks, Error *e);
 void stored_fill(StoredMatrix *w, size_t task);
 

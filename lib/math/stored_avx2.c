@@ -3,6 +3,7 @@
 #include "math/stored_kernels.h"
 
 #include <immintrin.h>
+#include <math.h>
 #include <string.h>
 
 enum { ROWS = 2 }; /* of x at a time: there are 16 registers */
@@ -212,9 +213,12 @@ void stored_round_avx2(const float *x, size_t groups, int8_t *q, float *scale, f
 	const __m256 no_sign = _mm256_castsi256_ps(_mm256_set1_epi32(0x7fffffff));
 	for (; groups > 0; groups--, x += CHUNK, q += CHUNK, scale++, sums += CHUNK_SUMS) {
 		float lanes[8], most = 0;
-		__m256 top = _mm256_setzero_ps();
-		for (size_t i = 0; i < CHUNK; i += 8)
-			top = _mm256_max_ps(top, _mm256_and_ps(_mm256_loadu_ps(x + i), no_sign));
+		__m256 top = _mm256_setzero_ps(), nothing = top; /* 0 times all, unless one is not finite */
+		for (size_t i = 0; i < CHUNK; i += 8) {
+			__m256 eight = _mm256_loadu_ps(x + i);
+			top = _mm256_max_ps(top, _mm256_and_ps(eight, no_sign));
+			nothing = _mm256_fmadd_ps(eight, _mm256_setzero_ps(), nothing);
+		}
 		_mm256_storeu_ps(lanes, top);
 		for (size_t i = 0; i < 8; i++)
 			most = lanes[i] > most ? lanes[i] : most;
@@ -229,7 +233,9 @@ void stored_round_avx2(const float *x, size_t groups, int8_t *q, float *scale, f
 				sum[i / QUANT_GROUP] += rounded[k];
 			}
 		}
-		*scale = most / 127;
+		*scale = _mm256_movemask_ps(_mm256_cmp_ps(nothing, _mm256_setzero_ps(), _CMP_NEQ_UQ))
+		             ? NAN
+		             : most / 127;
 		sums[1] = (float)sum[0];
 		sums[2] = (float)sum[1];
 		sums[0] = sums[1] + sums[2];

@@ -3,6 +3,7 @@
 #include "math/stored_kernels.h"
 
 #include <immintrin.h>
+#include <math.h>
 #include <string.h>
 
 enum { MOST_PANELS = 2 };
@@ -225,6 +226,8 @@ static inline __attribute__((always_inline)) void rows_floats(const StoredPart *
 	store(p, m, panels, even);
 }
 
+enum { NOT_FINITE = 0x99 }; /* quiet and signalling NaN, both infinities */
+
 void stored_round_avx512(const float *x, size_t groups, int8_t *q, float *scale, float *sums)
 {
 	for (; groups > 0; groups--, x += CHUNK, q += CHUNK, scale++, sums += CHUNK_SUMS) {
@@ -235,7 +238,8 @@ void stored_round_avx512(const float *x, size_t groups, int8_t *q, float *scale,
 		        second = _mm512_cvtps_epi32(_mm512_mul_ps(b, up));
 		_mm_storeu_si128((void *)q, _mm512_cvtepi32_epi8(first));
 		_mm_storeu_si128((void *)(q + 16), _mm512_cvtepi32_epi8(second));
-		*scale = most / 127;
+		int broken = _mm512_fpclass_ps_mask(a, NOT_FINITE) | _mm512_fpclass_ps_mask(b, NOT_FINITE);
+		*scale = broken ? NAN : most / 127;
 		sums[1] = (float)_mm512_reduce_add_epi32(first);
 		sums[2] = (float)_mm512_reduce_add_epi32(second);
 		sums[0] = sums[1] + sums[2];

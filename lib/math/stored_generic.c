@@ -132,16 +132,18 @@ static inline void rows_floats(const StoredPart *p, FloatKind kind, size_t m, si
 void stored_round_generic(const float *x, size_t groups, int8_t *q, float *scale, float *sums)
 {
 	for (; groups > 0; groups--, x += CHUNK, q += CHUNK, scale++, sums += CHUNK_SUMS) {
-		float most = 0;
+		float most = 0, nothing = 0; /* 0 times all, unless one is not finite */
 		int sum[2] = {0, 0};
-		for (size_t i = 0; i < CHUNK; i++)
+		for (size_t i = 0; i < CHUNK; i++) {
 			most = fabsf(x[i]) > most ? fabsf(x[i]) : most;
+			nothing += 0 * x[i];
+		}
 		float up = most > 0 ? 127 / most : 0;
 		for (size_t i = 0; i < CHUNK; i++) {
-			q[i] = (int8_t)lrintf(x[i] * up);
+			q[i] = nothing == 0 ? (int8_t)lrintf(x[i] * up) : 0;
 			sum[i / QUANT_GROUP] += q[i];
 		}
-		*scale = most / 127;
+		*scale = nothing == 0 ? most / 127 : NAN;
 		sums[1] = (float)sum[0];
 		sums[2] = (float)sum[1];
 		sums[0] = sums[1] + sums[2];

@@ -1,12 +1,12 @@
 /* The inside of quick products: how panels lie, and the kernels that read them.
  *
- * A panel has 16 rows of W, block by block of its type.  Of a block:
- *     d [16] F16, and of types with minima least [16] F16;
- *     of types with blocks of 256, for each group: scale [16] I8, and with minima minimum [16] I8;
- *     for each 32 columns the integers: eight vectors of 64 bytes, of which vector j has columns 4 j … 4 j +
- * 3 of row 0, then of row 1, …: types of 8 bits as they are; others as their lower four bits, vector i + 4
- *     above vector i; and of 5 or 6 bits then two vectors of the upper two bits, of which vector p has bits
- *     2 i of vector 4 p + i.
+ * A panel has 16 rows of W, block by block of its type.  Of a block come first d [16] F16, and of types with
+ * minima least [16] F16; then, of types with blocks of 256, for each group scale [16] I8, and with minima
+ * minimum [16] I8; then, for each 32 columns, the integers.  These are eight vectors of 64 bytes: vector j
+ * has four columns from 4 j on of row 0, then of row 1, and so on.  Types of 8 bits have them as they are.
+ * Others have their lower four bits, vector i + 4 above vector i; and of 5 or 6 bits behind that two vectors
+ * of the upper two bits, of which vector p has bits 2 i of vector 4 p + i.
+ *
  * Of F32, F16 and BF16 a panel is [k][16] numbers.  Rows beyond n are zeros. */
 #ifndef MATH_STORED_KERNELS_H
 #define MATH_STORED_KERNELS_H
@@ -42,7 +42,8 @@ static inline size_t panel_block_bytes(size_t elements, size_t group, unsigned b
 	return parts * PANEL_ROWS * (2 + groups) + elements / CHUNK * planes_bytes(bits);
 }
 
-/* Groups of 32 numbers, to the nearest (ties to even) of 127 steps to their largest. */
+/* Groups of 32 numbers, to the nearest (ties to even) of 127 steps to their largest.  A group in which one is
+ * no number, or infinite, has a scale that is none: whoever multiplies with it sees it. */
 typedef void StoredRound(const float *x, size_t groups, int8_t *q, float *scale, float *sums);
 StoredRound stored_round_avx512, stored_round_avx2, stored_round_generic;
 

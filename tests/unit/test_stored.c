@@ -192,6 +192,29 @@ static void test_parts(void **state)
 	}
 }
 
+/* What is no number is not rounded to one. */
+static void test_broken_rows(void **state)
+{
+	(void)state;
+	static const float broken[] = {NAN, INFINITY, -INFINITY};
+	for (size_t i = 0; i < 3; i++) {
+		Arena arena = {0};
+		StoredMatrix w;
+		StoredRows rows;
+		float y[2 * COLUMNS], old = x[K + 37];
+		make(&w, 8, N, K, 1);
+		lay_out(&w, &arena);
+		x[K + 37] = broken[i];
+		ready(&rows, 2, K, &arena);
+		x[K + 37] = old;
+		stored_product(&w, &rows, false, 0, N, y, COLUMNS);
+		for (size_t n = 0; n < N; n++)
+			assert_true(isfinite(y[n]) && isnan(y[COLUMNS + n]));
+		free((void *)(uintptr_t)w.data);
+		arena_free(&arena);
+	}
+}
+
 /* Widths that are no multiple of 32, and odd: floats alone have them. */
 static void test_odd_width(void **state)
 {
@@ -221,9 +244,8 @@ int main(void)
 {
 	gemm_start();
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_types),
-	    cmocka_unit_test(test_products),
-	    cmocka_unit_test(test_parts),
+	    cmocka_unit_test(test_types),     cmocka_unit_test(test_products),
+	    cmocka_unit_test(test_parts),     cmocka_unit_test(test_broken_rows),
 	    cmocka_unit_test(test_odd_width),
 	};
 	return cmocka_run_group_tests(tests, fill, NULL);
