@@ -198,15 +198,12 @@ static bool read_cap(const Folder *f, const char *theirs, const char *name, Erro
 	return copy_real(f, theirs, name, e);
 }
 
-/* Windows as this code has them: which layers have one goes by the architecture. */
+/* Which layers have a window goes by the architecture here; Qwen's models say that they have one by a switch
+ * alone. */
 static bool read_window(const Folder *f, Error *e)
 {
-	size_t window = 0, period = f->architecture->window_period;
-	if (json_is_false(config_at(f, "use_sliding_window")))
-		return true;
-	if (!config_size(f, "sliding_window", false, &window, e))
-		return false;
-	size_t asked = period;
+	size_t window = 0, period = f->architecture->window_period, asked = period;
+	const char *type = json_string_value(config_at(f, "model_type"));
 	const json_t *base = config_at(f, "rope_local_base_freq");
 	if (!config_size(f, "sliding_window_pattern", false, &asked, e))
 		return false;
@@ -215,7 +212,10 @@ static bool read_window(const Folder *f, Error *e)
 		return fail(e, ERROR_MALFORMED,
 		            "config.json: windows of attention like these are not supported for %s",
 		            f->architecture->name);
-	return window == 0 || write_size(f, "attention.sliding_window", window, e);
+	if (period == 0 && strcmp(type, "mistral") != 0)
+		return true;
+	return config_size(f, "sliding_window", false, &window, e) &&
+	       (window == 0 || write_size(f, "attention.sliding_window", window, e));
 }
 
 /* Gemma scales scores by a number of its own. */
