@@ -38,7 +38,11 @@ bool write_json_line(Output *o, json_t *object, Error *e)
 bool text_writer_new(TextWriter *w, const TextSettings *s, const Answerer *a, Output *o, Pool *pool, Error *e)
 {
 	const TokenizerModel *m = a->llm ? tokenizer_model(a->llm->tokenizer) : NULL;
-	*w = (TextWriter){s, a, o, pool, o->path == NULL && isatty(STDOUT_FILENO) && s->prompts == NULL};
+	bool alone = s->prompts == NULL && a->adapter == NULL;
+	bool streams = alone && o->path == NULL && isatty(STDOUT_FILENO);
+	*w = (TextWriter){.settings = s, .answerer = a, .output = o, .pool = pool};
+	w->text = s->format ? strcmp(s->format, "text") == 0 : streams;
+	w->streams = streams && w->text;
 	if (s->chat && m->chat_template == NULL)
 		return fail(e, ERROR_USAGE,
 		            "--chat: the LLM has no chat template, and so was not trained to chat");
@@ -48,11 +52,6 @@ bool text_writer_new(TextWriter *w, const TextSettings *s, const Answerer *a, Ou
 		if (s->stops.items[i][0] == '\0')
 			return fail(e, ERROR_USAGE, "an empty --stop would end every text before it begins");
 	return true;
-}
-
-static bool is_text(const TextWriter *w)
-{
-	return w->settings->format ? strcmp(w->settings->format, "text") == 0 : w->streams;
 }
 
 typedef struct {
@@ -99,16 +98,21 @@ static bool encode_prompt(const TextWriter *w, Text words, uint64_t number, Prom
 			return false;
 		words = (Text){(const char *)text.data, text.size};
 	}
-	bool done = tokenizer_encode(w->answerer->llm->tokenizer, words, TOKENIZE_BOS | TOKENIZE_SPECIAL,
-	                             &p->prompt, e);
+	const Llm *llm = w->answerer->llm;
+	bool done = tokenizer_encode(llm->tokenizer, words, TOKENIZE_BOS | TOKENIZE_SPECIAL, &p->prompt, e);
 	buffer_free(&text);
+	if (done && p->prompt.count > llm->most_positions && w->settings->prompts != NULL)
+		return fail(e, ERROR_USAGE,
+		            "%s: line %llu: %zu tokens are more than the LLM's context of %zu",
+		            w->settings->prompts, (unsigned long long)number + 1, p->prompt.count,
+		            llm->most_positions);
 	return done;
 }
 
 static bool write_prompt(TextWriter *w, Text words, Prompt *p, Error *e)
 {
 	Text text = writing_text(&p->writing);
-	if (!is_text(w))
+	if (!w->text)
 		return write_json_line(w->output,
 		                       json_pack("{s:s, s:o, s:o}", "task", "prompt", "prompt",
 		                                 json_of_text(words), "text", json_of_text(text)),
@@ -135,7 +139,7 @@ static bool continue_words(TextWriter *w, const Strings *words, size_t first, si
 	bool done = prompts != NULL;
 	for (size_t i = 0; done && i < count; i++)
 		done = encode_prompt(w, strings_at(words, first + i), first + i, &prompts[i], e);
-	if (done && w->streams && is_text(w) && w->chat == NULL)
+	if (done && w->streams && w->chat == NULL)
 		done = output_write(w->output, words->bytes, (size_t)words->offsets[words->count], e);
 	done = done && continue_prompts(w, prompts, count, e);
 	for (size_t i = 0; done && i < count; i++)

@@ -24,6 +24,7 @@ typedef struct {
 	const Answerer *answerer;
 	Output *output;
 	Pool *pool;
+	bool text;              /* plain, not JSON lines */
 	bool streams;           /* to a terminal, as it is said */
 	const ChatFormat *chat; /* prompts are what a user says in a conversation; NULL: they are texts */
 } TextWriter;

@@ -97,7 +97,7 @@ static bool check(const Settings *s, Error *e)
 	int ways = (s->llm != NULL) + (s->baseline != NULL) + (s->model != NULL && s->llm == NULL);
 	if (ways != 1)
 		return fail(e, ERROR_USAGE,
-		            "who answers? one of -m ENCODER, --llm GGUF and --baseline NAME is needed");
+		            "who answers? one of -m ENCODER, --llm LLM and --baseline NAME is needed");
 	if (s->adapter != NULL && (s->llm == NULL || s->model == NULL))
 		return fail(e, ERROR_USAGE, "an adapter joins an LLM and an encoder: -a needs --llm and -m");
 	if (s->llm != NULL && s->model != NULL && s->adapter == NULL)
@@ -111,7 +111,7 @@ static bool check(const Settings *s, Error *e)
 		    "what is asked? one of --rank K, --prompt TEXT, --prompts FILE, --tokenize and --logits "
 		    "is needed");
 	if (s->rank == 0 && s->llm == NULL)
-		return fail(e, ERROR_USAGE, "only an LLM continues a --prompt: --llm GGUF is missing");
+		return fail(e, ERROR_USAGE, "only an LLM continues a --prompt: --llm LLM is missing");
 	if (s->adapter != NULL && (s->text.prompts != NULL || s->tokenize || s->logits))
 		return fail(e, ERROR_USAGE, "an adapter (-a) goes with --rank or --prompt");
 	if (s->text.system != NULL && !s->text.chat)

@@ -22,3 +22,7 @@ ul-gen -q --llm lm.gguf --prompts lines --n-predict 3 --beams 3 >beams
 [[ $(wc -l <beams) == 4 ]]
 expect 1 ul-gen -q --llm lm.gguf --prompts missing --n-predict 3 2>err
 grep -q '^ul-gen: missing: cannot open' err
+# A line that is too long for the context is named.
+printf 'Next choice: %.0s' {1..400} >long
+cat lines long >some
+words='some: line 5: ' usage ul-gen -q --llm lm.gguf --prompts some
