@@ -84,23 +84,35 @@ static void set_factors(Parameter *p, size_t first_row)
 	p->backward = (PackedOperand){.k = rows, .n = p->cols, .source = {w, p->cols, false}};
 }
 
-static bool make_values(Parameter *p, Error *e)
-{
-	p->value = arena_new(&p->memory->weights, p->count, sizeof *p->value, e);
-	return p->value != NULL;
-}
-
-static bool is_kept(const ParameterSource *source, const Parameter *p)
+/* Whether the file's own matrix serves; *done is false on an error. */
+static bool keeps(const ParameterSource *source, Parameter *p, bool *done, Error *e)
 {
 	StoredMatrix stored;
-	return source != NULL && source->keep != NULL && source->keep(source->context, p, &stored);
+	*done = true;
+	if (source == NULL || source->keep == NULL || !source->keep(source->context, p, &stored))
+		return false;
+	p->stored = arena_new(&p->memory->weights, 1, sizeof *p->stored, e);
+	*done = p->stored != NULL;
+	if (*done)
+		*p->stored = stored;
+	p->trains = false;
+	return true;
 }
 
-static bool keep(const ParameterSource *source, Parameter *p, Error *e)
+/* The values: where they are, or out of the file, or from chance. */
+static bool fill(Parameter *p, const ParameterSource *source, Init init, double deviation, uint64_t seed,
+                 Error *e)
 {
-	p->stored = arena_new(&p->memory->weights, 1, sizeof *p->stored, e);
-	p->trains = false;
-	return p->stored != NULL && source->keep(source->context, p, p->stored);
+	bool done;
+	if (keeps(source, p, &done, e))
+		return done;
+	if ((p->value = arena_new(&p->memory->weights, p->count, sizeof *p->value, e)) == NULL)
+		return false;
+	if (source != NULL)
+		source->read(source->context, p);
+	else
+		initialise(p, init, deviation, seed);
+	return true;
 }
 
 Parameter *parameters_add(Parameters *set, const char *name, size_t rank, const size_t *shape, Init init,
@@ -114,14 +126,10 @@ Parameter *parameters_add(Parameters *set, const char *name, size_t rank, const 
 	p->memory = set->memory;
 	if ((set->source != NULL && !set->source->check(set->source->context, p, e)) ||
 	    !memory_grow(&set->items, &set->capacity, set->count + 1, sizeof *set->items, e) ||
-	    !(is_kept(set->source, p) ? keep(set->source, p, e) : make_values(p, e))) {
+	    !fill(p, set->source, init, deviation, seed, e)) {
 		parameter_free(p);
 		return NULL;
 	}
-	if (p->stored == NULL && set->source != NULL)
-		set->source->read(set->source->context, p);
-	else if (p->stored == NULL)
-		initialise(p, init, deviation, seed);
 	set_factors(p, 0);
 	set->items[set->count++] = p;
 	return p;

@@ -130,14 +130,15 @@ static bool meet_users(const Answerer *a, Tape *t, const Prompt *prompts, size_t
 }
 
 /* All but the adapter's memory. */
-static bool continue_all(const Answerer *a, Decoder *d, Generation *g, const StringList *stops,
+static bool continue_all(const Answerer *a, Decoder *d, const Generation *g, const StringList *stops,
                          Prompt *prompts, size_t count, const Onlooker *onlooker, Error *e)
 {
 	Continuation *c = memory_new(count, sizeof *c, e);
 	Audience audience = {prompts, onlooker};
 	TokenSink sink = {&audience, take_token};
+	Generation generation = *g;
 	bool done = c != NULL;
-	g->sink = &sink;
+	generation.sink = &sink;
 	for (size_t i = 0; done && i < count; i++) {
 		const Prompt *p = &prompts[i];
 		c[i] =
@@ -145,7 +146,7 @@ static bool continue_all(const Answerer *a, Decoder *d, Generation *g, const Str
 		done = writing_start(&prompts[i].writing, a->llm->tokenizer, stops, p->prompt.ids,
 		                     p->prompt.count, e);
 	}
-	done = done && decoder_generate(d, g, c, count, e);
+	done = done && decoder_generate(d, &generation, c, count, e);
 	for (size_t i = 0; c != NULL && i < count; i++)
 		tokens_free(&c[i].out);
 	memory_free(c);
@@ -158,7 +159,6 @@ bool answerer_continue(const Answerer *a, const Generation *g, const StringList 
 	Decoder decoder;
 	Tape tape = {.pool = pool};
 	AdapterMemory memory;
-	Generation generation = *g;
 	Injection injection = adapter_injection(&memory);
 	Placing placing = {&memory, place};
 	bool done = decoder_new(&decoder, a->llm, pool, e) &&
@@ -166,7 +166,7 @@ bool answerer_continue(const Answerer *a, const Generation *g, const StringList 
 	decoder.injection = a->adapter ? &injection : NULL;
 	decoder.placing = a->adapter ? &placing : NULL;
 	decoder.tape.exact = a->exact;
-	done = done && continue_all(a, &decoder, &generation, stops, prompts, count, onlooker, e);
+	done = done && continue_all(a, &decoder, g, stops, prompts, count, onlooker, e);
 	decoder_free(&decoder);
 	tape_free(&tape);
 	return done;
