@@ -24,6 +24,17 @@ static Tokenizer *open_vocabulary(const char *path, Error *e)
 	return t;
 }
 
+/* The numbers of a list. */
+static Tokens ids_of(const json_t *list)
+{
+	Error e = {0};
+	Tokens ids = {0};
+	for (size_t i = 0; i < json_array_size(list); i++)
+		if (memory_grow(&ids.ids, &ids.capacity, i + 1, sizeof *ids.ids, &e))
+			ids.ids[ids.count++] = (int32_t)json_integer_value(json_array_get(list, i));
+	return ids;
+}
+
 static bool same_ids(const Tokens *got, const int32_t *ids, size_t count)
 {
 	return got->count == count && (count == 0 || memcmp(got->ids, ids, count * sizeof *ids) == 0);
@@ -58,15 +69,12 @@ static Score check_cases(const Tokenizer *t, const json_t *cases)
 	json_t *item;
 	json_array_foreach(cases, index, item)
 	{
-		const json_t *text = json_object_get(item, "text"), *list = json_object_get(item, "ids");
-		size_t count = json_array_size(list);
-		int32_t *ids = calloc(count + 1, sizeof *ids);
-		for (size_t i = 0; ids != NULL && i < count; i++)
-			ids[i] = (int32_t)json_integer_value(json_array_get(list, i));
+		const json_t *text = json_object_get(item, "text");
+		Tokens ids = ids_of(json_object_get(item, "ids"));
 		Text bytes = {json_string_value(text), json_string_length(text)};
-		score.equal += ids != NULL && check_text(t, bytes, ids, count);
+		score.equal += check_text(t, bytes, ids.ids, ids.count);
 		score.count++;
-		free(ids);
+		tokens_free(&ids);
 	}
 	return score;
 }
@@ -161,12 +169,8 @@ static Score check_folder(const char *models, const Folder *f, Error *e)
 	json_t *root = json_load_file(path, JSON_ALLOW_NUL, &problem);
 	json_array_foreach(json_object_get(root, "cases"), index, item)
 	{
-		const json_t *text = json_object_get(item, "text"), *list = json_object_get(item, "ids");
-		Tokens got = {0}, wanted = {0};
-		for (size_t i = 0; i < json_array_size(list); i++)
-			if (memory_grow(&wanted.ids, &wanted.capacity, i + 1, sizeof *wanted.ids, e))
-				wanted.ids[wanted.count++] =
-				    (int32_t)json_integer_value(json_array_get(list, i));
+		const json_t *text = json_object_get(item, "text");
+		Tokens got = {0}, wanted = ids_of(json_object_get(item, "ids"));
 		score.equal += t != NULL &&
 		               tokenizer_encode(t, (Text){json_string_value(text), json_string_length(text)},
 		                                f->flags, &got, e) &&

@@ -1,18 +1,13 @@
 /* Tokenizers on vocabularies small enough to follow by hand. */
 #include "llm/vocabulary.h"
 #include "text/pretokenizer.h"
-#include "text/tokenizer.h"
 #include "text/utf8.h"
 
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <cmocka.h> /* has a macro fail(): after the library's headers */
+#include "tokens.h" /* brings in cmocka, which has a macro fail(): after the library's headers */
 
 static Error none;
 
@@ -51,31 +46,6 @@ static TokenizerModel empty_model(TokenizerKind kind)
 	                        .unknown = TOKEN_NONE};
 }
 
-static Tokenizer *make(TokenizerModel *m)
-{
-	Error e = {0};
-	Tokenizer *t = tokenizer_new(m, &e);
-	if (t == NULL)
-		fail_msg("%s", e.text);
-	return t;
-}
-
-static void expect_text(const Tokenizer *t, Text text, unsigned flags, size_t count, const int32_t *ids)
-{
-	Error e = {0};
-	Tokens got = {0};
-	assert_true(tokenizer_encode(t, text, flags, &got, &e));
-	assert_int_equal(got.count, count);
-	for (size_t i = 0; i < count; i++)
-		assert_int_equal(got.ids[i], ids[i]);
-	tokens_free(&got);
-}
-
-#define IDS(...)                                                                                             \
-	sizeof((int32_t[]){__VA_ARGS__}) / sizeof(int32_t), (int32_t[])                                      \
-	{                                                                                                    \
-		__VA_ARGS__                                                                                  \
-	}
 #define expect(t, text, ids) expect_text(t, text_of(text), 0, ids)
 
 static void round_trip(const Tokenizer *t, Text text)

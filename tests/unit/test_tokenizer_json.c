@@ -2,15 +2,11 @@
 #include "llm/tokenizer_json.h"
 #include "text/expression.h"
 
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <cmocka.h> /* has a macro fail(): after the library's headers */
+#include "tokens.h" /* brings in cmocka, which has a macro fail(): after the library's headers */
 
 static void write_file(const char *folder, const char *name, const char *text)
 {
@@ -55,24 +51,7 @@ static void refused(const char *json, const char *words)
 		fail_msg("'%s' does not say '%s'", e.text, words);
 }
 
-static void expect_flags(const Tokenizer *t, const char *text, unsigned flags, size_t count,
-                         const int32_t *ids)
-{
-	Error e = {0};
-	Tokens got = {0};
-	assert_true(tokenizer_encode(t, text_of(text), flags, &got, &e));
-	assert_int_equal(got.count, count);
-	for (size_t i = 0; i < count; i++)
-		assert_int_equal(got.ids[i], ids[i]);
-	tokens_free(&got);
-}
-
-#define IDS(...)                                                                                             \
-	sizeof((int32_t[]){__VA_ARGS__}) / sizeof(int32_t), (int32_t[])                                      \
-	{                                                                                                    \
-		__VA_ARGS__                                                                                  \
-	}
-#define expect(t, text, ids) expect_flags(t, text, TOKENIZE_SPECIAL, ids)
+#define expect(t, text, ids) expect_text(t, text_of(text), TOKENIZE_SPECIAL, ids)
 
 static void expect_decoded(const Tokenizer *t, size_t count, const int32_t *ids, const char *wanted)
 {
@@ -109,9 +88,9 @@ static void test_byte_level(void **state)
 	expect(t, "ab abb  a", IDS(3, 4, 1, 2, 2, 0));
 	expect(t, "\xc3\xa9", IDS(5, 6));
 	expect(t, "a<end>b", IDS(0, 7, 1));
-	expect_flags(t, "a<b", 0, IDS(0, 1)); /* no byte '<', and nothing for the unknown */
+	expect_text(t, text_of("a<b"), 0, IDS(0, 1)); /* no byte '<', and nothing for the unknown */
 	expect(t, "a  <note> ab", IDS(0, 8, 3));
-	expect_flags(t, "", TOKENIZE_SPECIAL, 0, NULL);
+	expect_text(t, text_of(""), TOKENIZE_SPECIAL, 0, NULL);
 	expect_decoded(t, IDS(3, 4, 5, 6, 7), "ab ab\xc3\xa9");
 	tokenizer_free(t);
 }
@@ -138,7 +117,7 @@ static void test_llama(void **state)
 	assert_int_equal(tokenizer_model(t)->kind, TOKENIZER_CHARACTER_BPE);
 	expect(t, "ab a", IDS(7, 5)); /* by merges: first a b, then ▁ ab */
 	expect(t, "cde", IDS(2, 0));
-	expect_flags(t, "a", TOKENIZE_BOS, IDS(1, 5));
+	expect_text(t, text_of("a"), TOKENIZE_BOS, IDS(1, 5));
 	expect_decoded(t, IDS(1, 7, 5), "ab a");
 	tokenizer_free(t);
 	t = read_text(LLAMA("", ""), NULL);
@@ -154,7 +133,7 @@ static void test_llama(void **state)
 	               "a");
 	tokenizer_free(t);
 	t = read_text(LLAMA("", ", \"ignore_merges\": true"), "{\"add_bos_token\": false}");
-	expect_flags(t, "a", TOKENIZE_BOS, IDS(5));
+	expect_text(t, text_of("a"), TOKENIZE_BOS, IDS(5));
 	tokenizer_free(t);
 }
 
@@ -201,7 +180,7 @@ static void test_split(void **state)
 	};
 	for (size_t i = 0; i < sizeof cuts / sizeof *cuts; i++) {
 		Tokenizer *t = read_text(cuts[i].json, NULL);
-		expect_flags(t, "aa--a", 0, cuts[i].count, cuts[i].ids);
+		expect_text(t, text_of("aa--a"), 0, cuts[i].count, cuts[i].ids);
 		tokenizer_free(t);
 	}
 }

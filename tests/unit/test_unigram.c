@@ -2,15 +2,11 @@
 #include "llm/vocabulary.h"
 #include "text/charsmap.h"
 
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <cmocka.h> /* has a macro fail(): after the library's headers */
+#include "tokens.h" /* brings in cmocka, which has a macro fail(): after the library's headers */
 
 static Error none;
 
@@ -92,33 +88,13 @@ static TokenizerModel unigram_model(bool bytes)
 	return m;
 }
 
-static Tokenizer *make(TokenizerModel *m)
-{
-	Error e = {0};
-	Tokenizer *t = tokenizer_new(m, &e);
-	if (t == NULL)
-		fail_msg("%s", e.text);
-	return t;
-}
-
-static void expect(const Tokenizer *t, const char *text, size_t count, const int32_t *ids)
-{
-	Error e = {0};
-	Tokens got = {0};
-	assert_true(tokenizer_encode(t, text_of(text), 0, &got, &e));
-	assert_int_equal(got.count, count);
-	for (size_t i = 0; i < count; i++)
-		assert_int_equal(got.ids[i], ids[i]);
-	tokens_free(&got);
-}
-
 static void test_sentencepiece(void **state)
 {
 	(void)state;
 	TokenizerModel m = unigram_model(false);
 	Tokenizer *t = make(&m);
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-		expect(t, cases[i].text, cases[i].count, cases[i].ids);
+		expect_text(t, text_of(cases[i].text), 0, cases[i].count, cases[i].ids);
 	tokenizer_free(t);
 }
 
@@ -173,9 +149,9 @@ static void test_charsmap(void **state)
 	TokenizerModel m = unigram_model(false);
 	m.charsmap = small_charsmap(0);
 	Tokenizer *t = make(&m);
-	expect(t, "A cat", 3, (int32_t[]){6, 8, 9});
-	expect(t, "AB cat", 1, (int32_t[]){9});
-	expect(t, "AAB", 2, (int32_t[]){6, 8});
+	expect_text(t, text_of("A cat"), 0, 3, (int32_t[]){6, 8, 9});
+	expect_text(t, text_of("AB cat"), 0, 1, (int32_t[]){9});
+	expect_text(t, text_of("AAB"), 0, 2, (int32_t[]){6, 8});
 	tokenizer_free(t);
 }
 
@@ -227,7 +203,7 @@ static void test_gguf(void **state)
 	assert_int_equal(unlink(path), 0);
 	assert_string_equal(tokenizer_model(t)->chat_template, "<|im_start|> <|im_end|>");
 	assert_true(tokenizer_ends(t, 3) && tokenizer_ends(t, 2) && !tokenizer_ends(t, 1));
-	expect(t, "A  cat", 3, (int32_t[]){6, 8, 9});
+	expect_text(t, text_of("A  cat"), 0, 3, (int32_t[]){6, 8, 9});
 	tokenizer_free(t);
 }
 
