@@ -30,13 +30,13 @@ typedef struct {
 	Users *users;
 	Adapter *adapter;
 	Finetuning *finetuning;
+	Tuning tuning;
 } Parts;
 
 static bool open_parts(const Settings *s, const char *path, Parts *p, Error *e)
 {
 	AdapterShape shape = {(size_t)s->latents, (size_t)s->perceiver_layers};
 	uint64_t seed = (uint64_t)s->common.seed;
-	Tuning tuning = strcmp(s->tune, "enc") == 0 ? TUNE_ENC : TUNE_PROJ;
 	if (s->llm == NULL || s->model == NULL)
 		return fail(e, ERROR_USAGE, "%s is missing", s->llm == NULL ? "--llm GGUF" : "-m ENCODER");
 	if (!training_files(&s->training, s->output, path, e) ||
@@ -44,11 +44,10 @@ static bool open_parts(const Settings *s, const char *path, Parts *p, Error *e)
 	    (p->encoder = encoder_load(s->model, &p->encoder_hash, e)) == NULL ||
 	    (p->reader = dataset_open(path, e)) == NULL || !dataset_all(p->reader, &p->users, e))
 		return false;
-	parameters_train(&p->llm->parameters, false);
-	if (tuning == TUNE_PROJ)
+	if (p->tuning == TUNE_PROJ)
 		p->encoder->shape.dropout = 0; /* what does not train is not to be disturbed */
 	p->adapter = adapter_new(&shape, p->encoder, p->llm, s->query, seed, e);
-	p->finetuning = p->adapter ? finetuning_new(p->adapter, tuning, dataset_of(p->reader), p->users,
+	p->finetuning = p->adapter ? finetuning_new(p->adapter, p->tuning, dataset_of(p->reader), p->users,
 	                                            (size_t)s->batch, seed, e)
 	                           : NULL;
 	return p->finetuning != NULL &&
@@ -70,7 +69,7 @@ static void close_parts(Parts *p)
 static bool finetune(const Settings *s, const char *path, Provenance *provenance, Error *e)
 {
 	Parts p = {0};
-	bool done = open_parts(s, path, &p, e);
+	bool done = tuning_of(s->tune, &p.tuning) && open_parts(s, path, &p, e);
 	if (done) {
 		Trainee trainee = finetuning_trainee(p.finetuning);
 		uint64_t hashes[] = {p.llm->hash, p.encoder_hash, stream_hash(dataset_stream(p.reader))};
@@ -79,12 +78,12 @@ static bool finetune(const Settings *s, const char *path, Provenance *provenance
 		provenance->input_hashes = hashes;
 		provenance->input_count = 3;
 		if (!s->common.quiet)
-			tool_say(&tool, "%zu weights train beside an LLM of %zu",
+			tool_say(&tool, "%zu weights train; the LLM has %zu, and the encoder %zu",
 			         parameters_count(trainee.parameters, true),
-			         parameters_count(&p.llm->parameters, false));
+			         parameters_count(&p.llm->parameters, false),
+			         parameters_count(&p.encoder->parameters, false));
 		done = training_run(&s->training, &trainee, "tokens", e) &&
-		       adapter_save(p.adapter, strcmp(s->tune, "enc") == 0 ? TUNE_ENC : TUNE_PROJ,
-		                    p.encoder_hash, s->output, provenance, e);
+		       adapter_save(p.adapter, p.tuning, p.encoder_hash, s->output, provenance, e);
 	}
 	close_parts(&p);
 	return done;
@@ -114,8 +113,9 @@ int main(int argc, char **argv)
 	    {"query", 0, OPTION_STRING, &s.query, "TEXT", "what the LLM is asked (default '" TASK_QUERY "')"},
 	    {"inject", 0, OPTION_CHOICE, &s.inject, "cross",
 	     "how the user enters the LLM: gated cross-attention"},
-	    {"tune", 0, OPTION_CHOICE, &s.tune, "enc|proj",
-	     "what trains beside the cross-attention: the encoder too (default), or nothing else"},
+	    {"tune", 0, OPTION_CHOICE, &s.tune, "full|enc|proj",
+	     "what trains beside the cross-attention: LLM and encoder, the encoder (default), or nothing "
+	     "else"},
 	    {"latents", 0, OPTION_INTEGER, &s.latents, "K",
 	     "rows that a Perceiver makes of a history; 0: the encoder's own rows (default 16)", 0, 4096},
 	    {"perceiver-layers", 0, OPTION_INTEGER, &s.perceiver_layers, "N",

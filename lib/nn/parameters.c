@@ -281,11 +281,22 @@ bool parameters_save(const Parameters *set, Document *d, Error *e)
 	return true;
 }
 
+/* Values of its own, for a matrix that was used as a file has it. */
+static bool take_from_file(Parameter *p, Error *e)
+{
+	if (p->stored == NULL)
+		return true;
+	p->value = arena_new(&p->memory->weights, p->count, sizeof *p->value, e);
+	p->stored = NULL;
+	set_factors(p, p->first_row);
+	return p->value != NULL;
+}
+
 bool parameters_load(Parameters *set, const Document *d, Error *e)
 {
 	parameters_unpack(set);
 	for (size_t i = 0; i < set->count; i++) {
-		if (!document_has(d, set->items[i], e))
+		if (!document_has(d, set->items[i], e) || !take_from_file(set->items[i], e))
 			return false;
 		document_fill(d, set->items[i]);
 	}

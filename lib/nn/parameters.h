@@ -77,7 +77,7 @@ void parameters_train(Parameters *set, bool trains);                 /* all of t
 
 /* Adds all parameters as F32 tensors to a document, which borrows them. */
 bool parameters_save(const Parameters *set, Document *d, Error *e);
-/* Fills all parameters from the tensors of the same names and shapes. */
+/* Fills all parameters, stored ones too, from the tensors of the same names and shapes. */
 bool parameters_load(Parameters *set, const Document *d, Error *e);
 
 /* The matrix W [rows, cols] is used as y = x Wᵀ: from first_row on, where the first rows are ids that

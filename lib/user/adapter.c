@@ -96,18 +96,31 @@ void adapter_free(Adapter *a)
 	memory_free(a);
 }
 
+static const char *const tunings[] = {[TUNE_PROJ] = "proj", [TUNE_ENC] = "enc", [TUNE_FULL] = "full"};
+
+bool tuning_of(const char *name, Tuning *tuning)
+{
+	for (size_t i = 0; i < sizeof tunings / sizeof *tunings; i++)
+		if (strcmp(tunings[i], name) == 0) {
+			*tuning = (Tuning)i;
+			return true;
+		}
+	return false;
+}
+
 static bool describe(const Adapter *a, Tuning tuning, uint64_t encoder_hash, Document *d, const Provenance *p,
                      Error *e)
 {
 	return document_stamp(d, "adapter", p, e) && document_set(d, "ul.inject", "cross", e) &&
-	       document_set(d, "ul.tune", tuning == TUNE_ENC ? "enc" : "proj", e) &&
-	       document_set(d, "ul.task", "next-item", e) && document_set(d, "ul.query", a->query, e) &&
+	       document_set(d, "ul.tune", tunings[tuning], e) && document_set(d, "ul.task", "next-item", e) &&
+	       document_set(d, "ul.query", a->query, e) &&
 	       document_set_format(d, "ul.latents", e, "%zu", a->shape.latents) &&
 	       document_set_format(d, "ul.perceiver_layers", e, "%zu", a->shape.perceiver_layers) &&
 	       document_set_format(d, "ul.llm", e, "%016" PRIx64, a->llm->hash) &&
 	       document_set_format(d, "ul.encoder", e, "%016" PRIx64, encoder_hash) &&
 	       parameters_save(&a->parameters, d, e) &&
-	       (tuning != TUNE_ENC || parameters_save(&a->encoder->parameters, d, e));
+	       (tuning < TUNE_ENC || parameters_save(&a->encoder->parameters, d, e)) &&
+	       (tuning < TUNE_FULL || parameters_save(&a->llm->parameters, d, e));
 }
 
 bool adapter_save(const Adapter *a, Tuning tuning, uint64_t encoder_hash, const char *path,
@@ -136,6 +149,7 @@ static Adapter *read_adapter(const Document *d, Encoder *encoder, uint64_t encod
 {
 	const char *inject, *tune, *task, *query;
 	int64_t latents, layers;
+	Tuning tuning;
 	if (!document_get_string(d, "ul.inject", &inject, e) ||
 	    !document_get_string(d, "ul.tune", &tune, e) || !document_get_string(d, "ul.task", &task, e) ||
 	    !document_get_string(d, "ul.query", &query, e) ||
@@ -144,8 +158,7 @@ static Adapter *read_adapter(const Document *d, Encoder *encoder, uint64_t encod
 	    !check_hash(d, "ul.llm", "LLM", llm->hash, e) ||
 	    !check_hash(d, "ul.encoder", "encoder", encoder_hash, e))
 		return NULL;
-	if (strcmp(inject, "cross") != 0 || strcmp(task, "next-item") != 0 ||
-	    (strcmp(tune, "enc") != 0 && strcmp(tune, "proj") != 0)) {
+	if (strcmp(inject, "cross") != 0 || strcmp(task, "next-item") != 0 || !tuning_of(tune, &tuning)) {
 		fail(e, ERROR_MALFORMED,
 		     "injection '%s', tuning '%s', task '%s': not all known to this version", inject, tune,
 		     task);
@@ -154,7 +167,8 @@ static Adapter *read_adapter(const Document *d, Encoder *encoder, uint64_t encod
 	AdapterShape shape = {(size_t)latents, (size_t)layers};
 	ParameterSource source = parameters_in(d);
 	Adapter *a = new_adapter(&shape, encoder, llm, query, &source, 0, e);
-	if (a != NULL && (strcmp(tune, "enc") != 0 || parameters_load(&encoder->parameters, d, e)))
+	if (a != NULL && (tuning < TUNE_ENC || parameters_load(&encoder->parameters, d, e)) &&
+	    (tuning < TUNE_FULL || parameters_load(&llm->parameters, d, e)))
 		return a;
 	adapter_free(a);
 	return NULL;

@@ -14,7 +14,10 @@ typedef struct {
 	size_t latents, perceiver_layers; /* 0 latents: no Perceiver */
 } AdapterShape;
 
-typedef enum { TUNE_PROJ, TUNE_ENC } Tuning;
+/* What trains besides the adapter itself: nothing, the encoder, and the LLM, too (User-LLM, section 4.3). */
+typedef enum { TUNE_PROJ, TUNE_ENC, TUNE_FULL } Tuning;
+/* "proj", "enc", "full"; false where there is none of this name. */
+bool tuning_of(const char *name, Tuning *tuning);
 
 typedef struct {
 	AdapterShape shape;
@@ -35,12 +38,11 @@ Adapter *adapter_new(const AdapterShape *shape, Encoder *encoder, Llm *llm, cons
                      Error *e);
 void adapter_free(Adapter *a);
 
-/* adapter.ult: what was trained (with TUNE_ENC the encoder, too), and the hashes of the LLM and the
- * encoder that it belongs to. */
+/* adapter.ult: what was trained, and the hashes of the LLM and the encoder that it belongs to. */
 bool adapter_save(const Adapter *a, Tuning tuning, uint64_t encoder_hash, const char *path,
                   const Provenance *p, Error *e);
-/* With another LLM or another encoder than it was trained with it is refused.  The encoder's weights are
- * replaced where the adapter holds some. */
+/* With another LLM or another encoder than it was trained with it is refused.  The encoder's weights, and
+ * the LLM's, are replaced where the adapter holds some. */
 Adapter *adapter_load(const char *path, Encoder *encoder, uint64_t encoder_hash, Llm *llm, Error *e);
 
 /* Users in the middle of their histories: for target i, the first `known[i]` rows of the history that

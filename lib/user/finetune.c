@@ -84,9 +84,12 @@ Finetuning *finetuning_new(Adapter *a, Tuning tuning, const Dataset *data, const
 		return NULL;
 	*f = (Finetuning){
 	    .adapter = a, .tuning = tuning, .data = data, .users = users, .batch = batch, .seed = seed};
+	for (size_t i = 0; i < a->llm->parameters.count; i++)
+		a->llm->parameters.items[i]->lr_scale = 0.1f;
 	if (translation_new(&f->translation, a->encoder, data, e) && tokenize_answers(f, e) &&
 	    train_set(f, &a->parameters, true, e) &&
-	    train_set(f, &a->encoder->parameters, tuning == TUNE_ENC, e) &&
+	    train_set(f, &a->encoder->parameters, tuning >= TUNE_ENC, e) &&
+	    train_set(f, &a->llm->parameters, tuning == TUNE_FULL, e) &&
 	    (f->questions = memory_new(batch, sizeof *f->questions, e)) != NULL)
 		return f;
 	finetuning_free(f);
@@ -338,8 +341,7 @@ static bool evaluate(void *context, GemmPrecision precision, Pool *pool, double 
 
 Trainee finetuning_trainee(Finetuning *f)
 {
-	Parameters *encoder = f->tuning == TUNE_ENC ? NULL : &f->adapter->encoder->parameters;
-	return (Trainee){f,         &f->trained, &f->adapter->llm->parameters,
-	                 encoder,   start_epoch, start_step,
-	                 run_shard, evaluate};
+	Parameters *llm = f->tuning == TUNE_FULL ? NULL : &f->adapter->llm->parameters;
+	Parameters *encoder = f->tuning >= TUNE_ENC ? NULL : &f->adapter->encoder->parameters;
+	return (Trainee){f, &f->trained, llm, encoder, start_epoch, start_step, run_shard, evaluate};
 }

@@ -408,12 +408,22 @@ class Llm:
         self.eps = keys["llama.attention.layer_norm_rms_epsilon"]
         self.base = keys["llama.rope.freq_base"]
         self.width = keys["llama.rope.dimension_count"]
-        self.output = self.w.get("output.weight", self.w["token_embd.weight"])
+        self.take({})
         self.ids = {token: i for i, token in enumerate(keys["tokenizer.ggml.tokens"])}
         self.ranks = {tuple(merge.split(" ")): i for i, merge in enumerate(keys["tokenizer.ggml.merges"])}
         self.end = keys["tokenizer.ggml.eos_token_id"]
         self.begin = [keys["tokenizer.ggml.bos_token_id"]] if keys["tokenizer.ggml.add_bos_token"] else []
         self.alphabet = gpt2_alphabet()
+
+    def take(self, tuned):
+        """Weights that an adapter has in the place of the file's."""
+        theirs = {"embed": "token_embd", "norm": "output_norm", "attn.o": "attn_output"}
+        for name, array in tuned.items():
+            block, own = re.fullmatch(r"llm\.(blk\.\d+\.)?(.*)", name).groups()
+            file_name = (block or "") + theirs.get(own, own.replace(".", "_")) + ".weight"
+            need(file_name in self.w, "no such weight:", name)
+            self.w[file_name] = array
+        self.output = self.w.get("output.weight", self.w["token_embd.weight"])
 
     def encode(self, text):
         """Byte-level BPE, with the words of GPT-2 (as far as the texts of the tests need it)."""
@@ -468,8 +478,10 @@ class Adapter:
         self.w, self.encoder, self.llm = weights_of(tensors), encoder, llm
         self.query, self.latents = metadata["ul.query"], int(metadata["ul.latents"])
         self.layers = int(metadata["ul.perceiver_layers"])
-        if metadata["ul.tune"] == "enc":
-            encoder.w.update({name: array for name, array in self.w.items() if name.startswith("enc.")})
+        encoder.w.update({name: array for name, array in self.w.items() if name.startswith("enc.")})
+        llm.take({name: array for name, array in self.w.items() if name.startswith("llm.")})
+        need(("enc.norm" in self.w, "llm.norm" in self.w) == {"proj": (False, False), "enc": (True, False), "full": (
+            True, True)}[metadata["ul.tune"]], path, "holds other weights than it says")
 
     def memory(self, e):
         w, width = self.w, self.encoder.dim // self.encoder.heads

@@ -36,7 +36,6 @@ static Setting *setting_new(size_t latents, Tuning tuning, double dropout)
 	AdapterShape shape = {latents, 2};
 	s.adapter = adapter_new(&shape, s.encoder, s.llm, "Next choice:", 8, &e);
 	assert_non_null(s.adapter);
-	parameters_train(&s.llm->parameters, false);
 	s.finetuning = finetuning_new(s.adapter, tuning, &s.sample.data, &s.sample.users, 24, 1, &e);
 	assert_non_null(s.finetuning);
 	s.trainee = finetuning_trainee(s.finetuning);
@@ -76,9 +75,9 @@ static Tensor *build_shard(Tape *t, void *context, double *loss)
 	return NULL;
 }
 
-static void check_gradient(size_t latents, double dropout)
+static void check_gradient(size_t latents, Tuning tuning, double dropout)
 {
-	Setting *s = setting_new(latents, TUNE_ENC, dropout);
+	Setting *s = setting_new(latents, tuning, dropout);
 	open_gates(s->adapter);
 	gradient_check(s->trainee.parameters, build_shard, s, 8, 1e-2);
 	setting_free(s);
@@ -87,13 +86,19 @@ static void check_gradient(size_t latents, double dropout)
 static void test_gradient_perceiver(void **state)
 {
 	(void)state;
-	check_gradient(3, 0.2);
+	check_gradient(3, TUNE_ENC, 0.2);
+}
+
+static void test_gradient_llm(void **state)
+{
+	(void)state;
+	check_gradient(3, TUNE_FULL, 0.2);
 }
 
 static void test_gradient_rows(void **state)
 {
 	(void)state;
-	check_gradient(0, 0);
+	check_gradient(0, TUNE_ENC, 0);
 }
 
 /* At the start the gates themselves must learn, with nothing behind them. */
@@ -280,14 +285,14 @@ static void steps(Setting *s, size_t count)
 static void test_tuning_leaves_alone(void **state)
 {
 	(void)state;
-	for (int tuning = TUNE_PROJ; tuning <= TUNE_ENC; tuning++) {
+	for (int tuning = TUNE_PROJ; tuning <= TUNE_FULL; tuning++) {
 		Setting *s = setting_new(3, (Tuning)tuning, 0);
 		uint64_t llm = small_hash(&s->llm->parameters), encoder = small_hash(&s->encoder->parameters),
 		         adapter = small_hash(&s->adapter->parameters);
 		for (size_t i = 0; i < s->encoder->parameters.count; i++)
-			assert_int_equal(s->encoder->parameters.items[i]->trains, tuning == TUNE_ENC);
+			assert_int_equal(s->encoder->parameters.items[i]->trains, tuning != TUNE_PROJ);
 		steps(s, 3);
-		assert_int_equal(small_hash(&s->llm->parameters), llm);
+		assert_int_equal(small_hash(&s->llm->parameters) == llm, tuning != TUNE_FULL);
 		assert_int_equal(small_hash(&s->encoder->parameters) == encoder, tuning == TUNE_PROJ);
 		assert_true(small_hash(&s->adapter->parameters) != adapter);
 		for (size_t i = 0; i < s->llm->shape.layers; i++)
@@ -299,21 +304,23 @@ static void test_tuning_leaves_alone(void **state)
 static void test_save_and_load(void **state)
 {
 	(void)state;
-	for (int tuning = TUNE_PROJ; tuning <= TUNE_ENC; tuning++) {
+	for (int tuning = TUNE_PROJ; tuning <= TUNE_FULL; tuning++) {
 		Error e = {0};
 		char path[64];
 		Setting *s = setting_new(tuning == TUNE_ENC ? 3 : 0, (Tuning)tuning, 0);
+		Llm *llm = small_llm(true, 5);
 		Encoder *fresh = small_encoder(&s->sample.data, 0, 4);
 		small_path(path);
-		s->llm->hash = 77;
+		s->llm->hash = llm->hash = 77;
 		steps(s, 2);
 		assert_true(adapter_save(s->adapter, (Tuning)tuning, 99, path, SMALL_PROVENANCE, &e));
-		Adapter *a = adapter_load(path, fresh, 99, s->llm, &e);
+		Adapter *a = adapter_load(path, fresh, 99, llm, &e);
 		assert_non_null(a);
 		assert_string_equal(a->query, "Next choice:");
 		assert_int_equal(a->shape.latents, s->adapter->shape.latents);
 		assert_int_equal(small_hash(&a->parameters), small_hash(&s->adapter->parameters));
 		assert_int_equal(small_hash(&fresh->parameters), small_hash(&s->encoder->parameters));
+		assert_int_equal(small_hash(&llm->parameters), small_hash(&s->llm->parameters));
 		adapter_free(a);
 		assert_null(adapter_load(path, fresh, 98, s->llm, &e));
 		assert_true(e.code == ERROR_USAGE && strstr(e.text, "another encoder") != NULL);
@@ -345,6 +352,7 @@ static void test_save_and_load(void **state)
 		}
 		unlink(path);
 		encoder_free(fresh);
+		llm_free(llm);
 		setting_free(s);
 	}
 }
@@ -372,6 +380,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_gradient_perceiver),
+	    cmocka_unit_test(test_gradient_llm),
 	    cmocka_unit_test(test_gradient_rows),
 	    cmocka_unit_test(test_gate_gradient_when_closed),
 	    cmocka_unit_test(test_evaluation),
