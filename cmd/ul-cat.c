@@ -1,12 +1,12 @@
 /* ul-cat: looks into streams, checks, converts, merges and slices them (ul-cat(1)). */
 #include "tool.h"
 
-#include "llm/model.h"
 #include "stream/embeddings.h"
 #include "stream/join.h"
 #include "stream/shards.h"
 #include "stream/row_writer.h"
 #include "stream/tensor_file.h"
+#include "user/adapter.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -25,7 +25,7 @@ static const Tool tool = {
 typedef struct {
 	CommonOptions common;
 	bool list, check, merge;
-	const char *to, *tensor, *output;
+	const char *to, *tensor, *output, *llm;
 	int64_t from, count;
 } Settings;
 
@@ -292,10 +292,14 @@ static bool convert_any(StreamReader *r, Document *first, const Settings *s, Err
 static bool convert_llm(const char *path, const Settings *s, Error *e)
 {
 	if (path == NULL)
-		return fail(e, ERROR_USAGE, "--to gguf reads a language model: which FILE or folder?");
+		return fail(
+		    e, ERROR_USAGE,
+		    "--to gguf reads a language model, or with --llm an adapter: which FILE or folder?");
 	if (s->tensor != NULL || s->from > 0 || s->count < INT64_MAX)
 		return fail(e, ERROR_USAGE, "--tensor, --from and --count are not for --to gguf");
-	return output_differs(s->output, path, e) && llm_convert(path, s->output, e);
+	if (!output_differs(s->output, path, e))
+		return false;
+	return s->llm ? adapter_convert(path, s->llm, s->output, e) : llm_convert(path, NULL, s->output, e);
 }
 
 static bool convert(const char *path, const Settings *s, Error *e)
@@ -327,6 +331,8 @@ static bool check_settings(const Settings *s, size_t operands, Error *e)
 		            "--list and --check write to standard output: -o is not for them");
 	if (s->tensor != NULL && s->to == NULL)
 		return fail(e, ERROR_USAGE, "--tensor goes with --to");
+	if (s->llm != NULL && (s->to == NULL || strcmp(s->to, "gguf") != 0))
+		return fail(e, ERROR_USAGE, "--llm goes with --to gguf");
 	if ((s->list || s->check || s->merge) && (s->from > 0 || s->count < INT64_MAX))
 		return fail(e, ERROR_USAGE, "--from and --count go with a copy or with --to");
 	if (!s->list && !s->check && !s->merge && operands > 1)
@@ -361,6 +367,8 @@ int main(int argc, char **argv)
 	     "merge datasets, or embeddings, that are shards of one whole"},
 	    {"to", 't', OPTION_CHOICE, &s.to, "safetensors|npy|csv|jsonl|gguf",
 	     "convert to that format; gguf: a language model, so that other engines run it"},
+	    {"llm", 0, OPTION_STRING, &s.llm, "LLM",
+	     "with --to gguf: FILE is an adapter that tuned this LLM and knows no user"},
 	    {"tensor", 0, OPTION_STRING, &s.tensor, "NAME", "with --to: that tensor alone"},
 	    {"from", 0, OPTION_INTEGER, &s.from, "N", "leave out the first N users of embeddings", 0, 9e15},
 	    {"count", 0, OPTION_INTEGER, &s.count, "N", "no more than N users of embeddings", 0, 9e15},

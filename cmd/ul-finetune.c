@@ -9,7 +9,7 @@
 
 static const Tool tool = {
     .name = "ul-finetune",
-    .synopsis = "[OPTION]... --llm GGUF -m ENCODER [DATA]",
+    .synopsis = "[OPTION]... --llm LLM -m ENCODER [DATA]",
     .summary = "Teaches an LLM to answer for the user: trains cross-attention from its layers to the\n"
                "embeddings of a pretrained user encoder, and writes it as an adapter.",
     .examples = "  ul-finetune --llm lm.gguf -m encoder.ult --minutes 10 -o adapter.ult data.ult\n",
@@ -30,28 +30,40 @@ typedef struct {
 	Users *users;
 	Adapter *adapter;
 	Finetuning *finetuning;
+	AdapterShape shape;
 	Tuning tuning;
 } Parts;
 
+static bool check(const Settings *s, const Option *table, size_t count, Error *e)
+{
+	bool meets = strcmp(s->inject, "none") != 0;
+	if (s->llm == NULL)
+		return fail(e, ERROR_USAGE, "--llm LLM is missing");
+	if (meets)
+		return s->model != NULL || fail(e, ERROR_USAGE, "-m ENCODER is missing");
+	if (strcmp(s->tune, "full") != 0)
+		return fail(e, ERROR_USAGE,
+		            "with --inject none there is nothing but the LLM to train: --tune full");
+	return options_refuse(table, count, "model latents perceiver-layers", "--inject cross", e);
+}
+
 static bool open_parts(const Settings *s, const char *path, Parts *p, Error *e)
 {
-	AdapterShape shape = {(size_t)s->latents, (size_t)s->perceiver_layers};
 	uint64_t seed = (uint64_t)s->common.seed;
-	if (s->llm == NULL || s->model == NULL)
-		return fail(e, ERROR_USAGE, "%s is missing", s->llm == NULL ? "--llm GGUF" : "-m ENCODER");
 	if (!training_files(&s->training, s->output, path, e) ||
 	    (p->llm = llm_load(s->llm, LLM_EXPANDED, e)) == NULL ||
-	    (p->encoder = encoder_load(s->model, &p->encoder_hash, e)) == NULL ||
+	    (s->model != NULL && (p->encoder = encoder_load(s->model, &p->encoder_hash, e)) == NULL) ||
 	    (p->reader = dataset_open(path, e)) == NULL || !dataset_all(p->reader, &p->users, e))
 		return false;
-	if (p->tuning == TUNE_PROJ)
+	if (p->encoder != NULL && p->tuning == TUNE_PROJ)
 		p->encoder->shape.dropout = 0; /* what does not train is not to be disturbed */
-	p->adapter = adapter_new(&shape, p->encoder, p->llm, s->query, seed, e);
+	p->adapter = adapter_new(&p->shape, p->encoder, p->llm, s->query, seed, e);
 	p->finetuning = p->adapter ? finetuning_new(p->adapter, p->tuning, dataset_of(p->reader), p->users,
 	                                            (size_t)s->batch, seed, e)
 	                           : NULL;
 	return p->finetuning != NULL &&
-	       tool_check_data(&tool, finetuning_translation(p->finetuning), s->common.quiet, e);
+	       (p->encoder == NULL ||
+	        tool_check_data(&tool, finetuning_translation(p->finetuning), s->common.quiet, e));
 }
 
 static void close_parts(Parts *p)
@@ -68,20 +80,21 @@ static void close_parts(Parts *p)
 
 static bool finetune(const Settings *s, const char *path, Provenance *provenance, Error *e)
 {
-	Parts p = {0};
-	bool done = tuning_of(s->tune, &p.tuning) && open_parts(s, path, &p, e);
+	Parts p = {.shape = {(size_t)s->latents, (size_t)s->perceiver_layers}};
+	bool done = tuning_of(s->tune, &p.tuning) && injection_of(s->inject, &p.shape.inject) &&
+	            open_parts(s, path, &p, e);
 	if (done) {
 		Trainee trainee = finetuning_trainee(p.finetuning);
-		uint64_t hashes[] = {p.llm->hash, p.encoder_hash, stream_hash(dataset_stream(p.reader))};
+		const char *data = stream_name(dataset_stream(p.reader));
+		uint64_t data_hash = stream_hash(dataset_stream(p.reader));
 		provenance->inputs =
-		    (const char *[]){s->llm, s->model, stream_name(dataset_stream(p.reader))};
-		provenance->input_hashes = hashes;
-		provenance->input_count = 3;
+		    s->model ? (const char *[]){s->llm, data, s->model} : (const char *[]){s->llm, data};
+		provenance->input_hashes = (uint64_t[]){p.llm->hash, data_hash, p.encoder_hash};
+		provenance->input_count = s->model ? 3 : 2;
 		if (!s->common.quiet)
-			tool_say(&tool, "%zu weights train; the LLM has %zu, and the encoder %zu",
+			tool_say(&tool, "%zu weights train; the LLM has %zu",
 			         parameters_count(trainee.parameters, true),
-			         parameters_count(&p.llm->parameters, false),
-			         parameters_count(&p.encoder->parameters, false));
+			         parameters_count(&p.llm->parameters, false));
 		done = training_run(&s->training, &trainee, "tokens", e) &&
 		       adapter_save(p.adapter, p.tuning, p.encoder_hash, s->output, provenance, e);
 	}
@@ -111,8 +124,8 @@ int main(int argc, char **argv)
 	    {"task", 0, OPTION_CHOICE, &s.task, "next-item",
 	     "what the LLM is to answer: the next item's name"},
 	    {"query", 0, OPTION_STRING, &s.query, "TEXT", "what the LLM is asked (default '" TASK_QUERY "')"},
-	    {"inject", 0, OPTION_CHOICE, &s.inject, "cross",
-	     "how the user enters the LLM: gated cross-attention"},
+	    {"inject", 0, OPTION_CHOICE, &s.inject, "cross|none",
+	     "how the user enters the LLM: by gated cross-attention (default), or not at all"},
 	    {"tune", 0, OPTION_CHOICE, &s.tune, "full|enc|proj",
 	     "what trains beside the cross-attention: LLM and encoder, the encoder (default), or nothing "
 	     "else"},
@@ -132,6 +145,7 @@ int main(int argc, char **argv)
 	Provenance provenance = tool_provenance(&tool, table, count, &s.common, &operands, &record, &e);
 	bool done = e.code == ERROR_NONE &&
 	            training_open(&s.training, &tool, table, count, &s.common, &provenance, &e) &&
+	            check(&s, table, count, &e) &&
 	            finetune(&s, tool_operand(&tool, &operands), &provenance, &e);
 	buffer_free(&record);
 	string_list_free(&operands);

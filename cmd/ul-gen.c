@@ -74,7 +74,7 @@ static bool check_given(const Settings *s, const Option *table, size_t count, co
 	        "n-predict temperature top-k top-p min-p repeat-penalty beams stop batch chat system",
 	        "--prompt or --prompts", e))
 		return false;
-	if ((s->rank == 0 && (!texts || s->adapter != NULL)) &&
+	if ((s->rank == 0 && (!texts || s->model != NULL)) &&
 	    !options_refuse(table, count, "format", "--rank, or --prompt without users", e))
 		return false;
 	if ((s->model == NULL || s->llm != NULL || strcmp(s->split, "all") != 0) &&
@@ -82,7 +82,7 @@ static bool check_given(const Settings *s, const Option *table, size_t count, co
 		return false;
 	if (s->llm == NULL && !options_refuse(table, count, "query beam precision", "--llm", e))
 		return false;
-	if (s->rank > 0 || s->adapter != NULL)
+	if (s->rank > 0 || s->model != NULL)
 		return true;
 	if (operands->count > 0 && !s->tokenize)
 		return fail(e, ERROR_USAGE,
@@ -98,8 +98,8 @@ static bool check(const Settings *s, Error *e)
 	if (ways != 1)
 		return fail(e, ERROR_USAGE,
 		            "who answers? one of -m ENCODER, --llm LLM and --baseline NAME is needed");
-	if (s->adapter != NULL && (s->llm == NULL || s->model == NULL))
-		return fail(e, ERROR_USAGE, "an adapter joins an LLM and an encoder: -a needs --llm and -m");
+	if (s->adapter != NULL && s->llm == NULL)
+		return fail(e, ERROR_USAGE, "an adapter belongs to an LLM: -a needs --llm");
 	if (s->llm != NULL && s->model != NULL && s->adapter == NULL)
 		return fail(e, ERROR_USAGE,
 		            "an encoder and an LLM need the adapter that joins them: -a ADAPTER");
@@ -112,12 +112,14 @@ static bool check(const Settings *s, Error *e)
 		    "is needed");
 	if (s->rank == 0 && s->llm == NULL)
 		return fail(e, ERROR_USAGE, "only an LLM continues a --prompt: --llm LLM is missing");
-	if (s->adapter != NULL && (s->text.prompts != NULL || s->tokenize || s->logits))
-		return fail(e, ERROR_USAGE, "an adapter (-a) goes with --rank or --prompt");
+	if (s->adapter != NULL && (s->tokenize || s->logits))
+		return fail(e, ERROR_USAGE, "an adapter (-a) goes with --rank, --prompt and --prompts");
+	if (s->model != NULL && s->text.prompts != NULL)
+		return fail(e, ERROR_USAGE, "users (-m, -a) are asked one --prompt, or to --rank");
 	if (s->text.system != NULL && !s->text.chat)
 		return fail(e, ERROR_USAGE, "--system goes with --chat");
-	if (s->text.chat && s->adapter != NULL)
-		return fail(e, ERROR_USAGE, "an adapter (-a) is asked its query, and does not --chat");
+	if (s->text.chat && s->model != NULL)
+		return fail(e, ERROR_USAGE, "users (-m, -a) are asked a query, and do not --chat");
 	if (s->logits != (s->ids != NULL))
 		return fail(e, ERROR_USAGE, "--logits and --ids FILE go together");
 	return true;
@@ -130,7 +132,7 @@ static bool open_llm(const Settings *s, Parts *p, Error *e)
 	if (!answerer_new(&p->answerer, p->llm, p->adapter, data, s->text.prompt ? s->text.prompt : s->query,
 	                  e))
 		return false;
-	if (p->adapter != NULL && !tool_check_data(&tool, &p->answerer.translation, s->common.quiet, e))
+	if (p->encoder != NULL && !tool_check_data(&tool, &p->answerer.translation, s->common.quiet, e))
 		return false;
 	p->answerer.beam = (size_t)s->beam;
 	p->answerer.exact = is_exact(s);
@@ -184,7 +186,7 @@ static bool pack(const Parts *p, Error *e)
 static bool open_parts(const Settings *s, const char *path, Parts *p, Error *e)
 {
 	uint64_t hash = 0;
-	bool users = s->rank > 0 || s->adapter != NULL;
+	bool users = s->rank > 0 || s->model != NULL;
 	return (s->model == NULL || (p->encoder = encoder_load(s->model, &hash, e)) != NULL) &&
 	       (s->llm == NULL || (p->llm = llm_load(s->llm, LLM_AS_STORED, e)) != NULL) &&
 	       (s->adapter == NULL ||
@@ -404,7 +406,8 @@ int main(int argc, char **argv)
 	    [COMMON_OPTIONS] = {"model", 'm', OPTION_STRING, &s.model, "ENCODER", "the user encoder"},
 	    {"llm", 0, OPTION_STRING, &s.llm, "LLM",
 	     "the language model: a GGUF file, or a Hugging Face folder"},
-	    {"adapter", 'a', OPTION_STRING, &s.adapter, "ADAPTER", "what joins the two, from ul-finetune"},
+	    {"adapter", 'a', OPTION_STRING, &s.adapter, "ADAPTER",
+	     "what joins the two, or goes with the LLM alone, from ul-finetune"},
 	    {"baseline", 0, OPTION_CHOICE, &s.baseline, "most-popular|co-occurrence",
 	     "rank by counts of the training events: of items, or of what follows the user's last item"},
 	    {"rank", 0, OPTION_INTEGER, &s.rank, "K", "the K items that come next", 1, 1e6},

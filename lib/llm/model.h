@@ -56,9 +56,10 @@ Llm *llm_load(const char *path, LlmWeights weights, Error *e);
 Tokenizer *llm_tokenizer(const char *path, Error *e);
 /* As GGUF, F32. */
 bool llm_save(const Llm *m, const char *name, const char *path, Error *e);
-/* A model that llm_load() takes, as GGUF with the numbers that it has; path NULL: to standard output.
- * ERROR_FAILURE where GGUF has no name for what its tokenizer does. */
-bool llm_convert(const char *from, const char *path, Error *e);
+/* A model that llm_load() takes, as GGUF with the numbers that it has, or as F32 with those of `tuned`, if
+ * not NULL; path NULL: to standard output. ERROR_FAILURE where GGUF has no name for what its tokenizer does.
+ */
+bool llm_convert(const char *from, const Llm *tuned, const char *path, Error *e);
 
 /* Called between the self-attention and the feed-forward layer of each block: returns x, or what
  * is to take its place. */

@@ -150,12 +150,15 @@ static bool check_rest(const Source *s, Error *e)
 	return true;
 }
 
-/* Divisors of the frequencies of rotary positions (Llama 3), or NULL where there are none. */
+/* Divisors of the frequencies of rotary positions (Llama 3): the only tensor that is no parameter. */
+#define DIVISORS "rope_freqs.weight"
+
+/* NULL where there are none. */
 static bool read_divisors(const Source *s, float **divisors, Error *e)
 {
 	GgufTensor t;
 	*divisors = NULL;
-	if (!find_tensor(s, "rope_freqs.weight", &t))
+	if (!find_tensor(s, DIVISORS, &t))
 		return true;
 	if (t.count != s->shape->turned / 2)
 		return fail(e, ERROR_MALFORMED, "rope_freqs.weight has %zu numbers, not %zu", t.count,
@@ -271,11 +274,9 @@ static bool write_file(const GgufWriter *w, const char *path, Error *e)
 	return done;
 }
 
-bool llm_save(const Llm *m, const char *name, const char *path, Error *e)
+static bool write_weights(GgufWriter *w, const Llm *m, Error *e)
 {
-	GgufWriter *w = gguf_writer_new(e);
-	bool done = w != NULL && gguf_add_u32(w, "general.file_type", 0, e) &&
-	            write_head(w, &m->shape, m->tokenizer, name, e);
+	bool done = gguf_add_u32(w, "general.file_type", 0, e);
 	for (size_t i = 0; done && i < m->parameters.count; i++) {
 		const Parameter *p = m->parameters.items[i];
 		char tensor[96];
@@ -283,12 +284,19 @@ bool llm_save(const Llm *m, const char *name, const char *path, Error *e)
 		size_t shape[] = {p->cols, p->rows};
 		done = gguf_add_tensor(w, tensor, p->rank, shape, p->value, e);
 	}
-	done = done && write_file(w, path, e);
+	return done;
+}
+
+bool llm_save(const Llm *m, const char *name, const char *path, Error *e)
+{
+	GgufWriter *w = gguf_writer_new(e);
+	bool done = w != NULL && write_head(w, &m->shape, m->tokenizer, name, e) && write_weights(w, m, e) &&
+	            write_file(w, path, e);
 	gguf_writer_free(w);
 	return done;
 }
 
-bool llm_convert(const char *from, const char *path, Error *e)
+bool llm_convert(const char *from, const Llm *tuned, const char *path, Error *e)
 {
 	LlmShape shape;
 	Gguf *g = is_directory(from) ? huggingface_open(from, e) : gguf_open(from, e);
@@ -296,8 +304,12 @@ bool llm_convert(const char *from, const char *path, Error *e)
 	GgufWriter *w = t ? gguf_writer_new(e) : NULL;
 	bool done =
 	    w != NULL && check_tokens(t, shape.V, is_directory(from), e) && write_head(w, &shape, t, from, e);
-	for (size_t i = 0; done && i < gguf_tensor_count(g); i++)
-		done = gguf_copy_tensor(w, gguf_tensor_at(g, i), e);
+	for (size_t i = 0; done && i < gguf_tensor_count(g); i++) {
+		const GgufTensor *tensor = gguf_tensor_at(g, i);
+		if (tuned == NULL || strcmp(tensor->name, DIVISORS) == 0)
+			done = gguf_copy_tensor(w, tensor, e);
+	}
+	done = done && (tuned == NULL || write_weights(w, tuned, e));
 	done = (done || fail_in(e, "%s", from)) && write_file(w, path, e);
 	gguf_writer_free(w);
 	tokenizer_free(t);

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-enum { F32 = 0, F16 = 1, BF16 = 30 };
+enum { F16 = 1, BF16 = 30 };
 
 const int8_t quant_iq4_codes[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
 
@@ -165,11 +165,24 @@ static void unpack_q6_k(const uint8_t *in, QuantBlock *out)
 
 #define INTEGERS(number, name, ...) {number, #name, __VA_ARGS__},
 static const QuantType types[] = {
-    {F32, "F32", 1, 4}, {F16, "F16", 1, 2}, {BF16, "BF16", 1, 2}, QUANT_INTEGERS(INTEGERS){9, "Q8_1"},
-    {15, "Q8_K"},       {16, "IQ2_XXS"},    {17, "IQ2_XS"},       {18, "IQ3_XXS"},
-    {19, "IQ1_S"},      {21, "IQ3_S"},      {22, "IQ2_S"},        {23, "IQ4_XS"},
-    {24, "I8"},         {25, "I16"},        {26, "I32"},          {27, "I64"},
-    {28, "F64"},        {29, "IQ1_M"},
+    {QUANT_F32, "F32", 1, 4},
+    {F16, "F16", 1, 2},
+    {BF16, "BF16", 1, 2},
+    QUANT_INTEGERS(INTEGERS){9, "Q8_1"},
+    {15, "Q8_K"},
+    {16, "IQ2_XXS"},
+    {17, "IQ2_XS"},
+    {18, "IQ3_XXS"},
+    {19, "IQ1_S"},
+    {21, "IQ3_S"},
+    {22, "IQ2_S"},
+    {23, "IQ4_XS"},
+    {24, "I8"},
+    {25, "I16"},
+    {26, "I32"},
+    {27, "I64"},
+    {28, "F64"},
+    {29, "IQ1_M"},
 };
 
 const QuantType *quant_type(uint32_t number)
@@ -188,7 +201,7 @@ const char *quant_supported(void)
 
 static void expand_floats(uint32_t number, const uint8_t *in, size_t count, float *out)
 {
-	if (number == F32)
+	if (number == QUANT_F32)
 		memcpy(out, in, count * sizeof *out);
 	else if (number == F16)
 		for (size_t i = 0; i < count; i++)

@@ -281,24 +281,29 @@ bool parameters_save(const Parameters *set, Document *d, Error *e)
 	return true;
 }
 
-/* Values of its own, for a matrix that was used as a file has it. */
-static bool take_from_file(Parameter *p, Error *e)
+/* A matrix that is used as a file has it: from now on as if the file had these numbers. */
+static bool store(const Document *d, Parameter *p, Error *e)
 {
-	if (p->stored == NULL)
-		return true;
-	p->value = arena_new(&p->memory->weights, p->count, sizeof *p->value, e);
-	p->stored = NULL;
-	set_factors(p, p->first_row);
-	return p->value != NULL;
+	const DocumentTensor *t = document_find(d, p->name);
+	float *numbers = arena_new(&p->memory->weights, p->count, sizeof *numbers, e);
+	if (numbers == NULL)
+		return false;
+	memcpy(numbers, t->data, t->bytes);
+	p->stored->type = quant_type(QUANT_F32);
+	p->stored->data = (const uint8_t *)numbers;
+	p->stored->panels = NULL;
+	return true;
 }
 
 bool parameters_load(Parameters *set, const Document *d, Error *e)
 {
 	parameters_unpack(set);
 	for (size_t i = 0; i < set->count; i++) {
-		if (!document_has(d, set->items[i], e) || !take_from_file(set->items[i], e))
+		Parameter *p = set->items[i];
+		if (!document_has(d, p, e) || (p->stored != NULL && !store(d, p, e)))
 			return false;
-		document_fill(d, set->items[i]);
+		if (p->stored == NULL)
+			document_fill(d, p);
 	}
 	return true;
 }

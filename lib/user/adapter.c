@@ -58,7 +58,8 @@ static bool add_cross(Adapter *a, uint64_t seed, Error *e)
 static Adapter *new_adapter(const AdapterShape *shape, Encoder *encoder, Llm *llm, const char *query,
                             const ParameterSource *source, uint64_t seed, Error *e)
 {
-	if (encoder->shape.arch == ENCODER_BERT4REC) {
+	bool crosses = shape->inject == INJECT_CROSS;
+	if (crosses && encoder->shape.arch == ENCODER_BERT4REC) {
 		fail(e, ERROR_USAGE,
 		     "each row of a bert4rec encoder knows the events after it: an adapter needs one that "
 		     "was trained with --arch ar or dual");
@@ -68,8 +69,9 @@ static Adapter *new_adapter(const AdapterShape *shape, Encoder *encoder, Llm *ll
 	if (a == NULL)
 		return NULL;
 	*a = (Adapter){.shape = *shape, .encoder = encoder, .llm = llm, .parameters.source = source};
-	bool done = (a->query = memory_string(query, e)) != NULL &&
-	            (shape->latents == 0 || add_perceiver(a, seed, e)) && add_cross(a, seed, e);
+	bool done =
+	    (a->query = memory_string(query, e)) != NULL &&
+	    (!crosses || ((shape->latents == 0 || add_perceiver(a, seed, e)) && add_cross(a, seed, e)));
 	a->parameters.source = NULL;
 	if (done)
 		return a;
@@ -108,18 +110,36 @@ bool tuning_of(const char *name, Tuning *tuning)
 	return false;
 }
 
+static const char *const injections[] = {[INJECT_CROSS] = "cross", [INJECT_NONE] = "none"};
+
+bool injection_of(const char *name, InjectionKind *kind)
+{
+	for (size_t i = 0; i < sizeof injections / sizeof *injections; i++)
+		if (strcmp(injections[i], name) == 0) {
+			*kind = (InjectionKind)i;
+			return true;
+		}
+	return false;
+}
+
+static bool describe_encoder(const Adapter *a, uint64_t hash, Document *d, Error *e)
+{
+	return document_set_format(d, "ul.latents", e, "%zu", a->shape.latents) &&
+	       document_set_format(d, "ul.perceiver_layers", e, "%zu", a->shape.perceiver_layers) &&
+	       document_set_format(d, "ul.encoder", e, "%016" PRIx64, hash);
+}
+
 static bool describe(const Adapter *a, Tuning tuning, uint64_t encoder_hash, Document *d, const Provenance *p,
                      Error *e)
 {
-	return document_stamp(d, "adapter", p, e) && document_set(d, "ul.inject", "cross", e) &&
+	return document_stamp(d, "adapter", p, e) &&
+	       document_set(d, "ul.inject", injections[a->shape.inject], e) &&
 	       document_set(d, "ul.tune", tunings[tuning], e) && document_set(d, "ul.task", "next-item", e) &&
 	       document_set(d, "ul.query", a->query, e) &&
-	       document_set_format(d, "ul.latents", e, "%zu", a->shape.latents) &&
-	       document_set_format(d, "ul.perceiver_layers", e, "%zu", a->shape.perceiver_layers) &&
 	       document_set_format(d, "ul.llm", e, "%016" PRIx64, a->llm->hash) &&
-	       document_set_format(d, "ul.encoder", e, "%016" PRIx64, encoder_hash) &&
+	       (a->encoder == NULL || describe_encoder(a, encoder_hash, d, e)) &&
 	       parameters_save(&a->parameters, d, e) &&
-	       (tuning < TUNE_ENC || parameters_save(&a->encoder->parameters, d, e)) &&
+	       (tuning < TUNE_ENC || a->encoder == NULL || parameters_save(&a->encoder->parameters, d, e)) &&
 	       (tuning < TUNE_FULL || parameters_save(&a->llm->parameters, d, e));
 }
 
@@ -145,29 +165,45 @@ static bool check_hash(const Document *d, const char *key, const char *what, uin
 	            expected);
 }
 
+/* What it says of the encoder must suit the one that there is, if any. */
+static bool read_encoder(const Document *d, const Encoder *encoder, uint64_t hash, AdapterShape *shape,
+                         Error *e)
+{
+	int64_t latents, layers;
+	if (shape->inject == INJECT_NONE)
+		return encoder == NULL || fail(e, ERROR_USAGE, "knows no user: no encoder (-m) goes with it");
+	if (encoder == NULL)
+		return fail(e, ERROR_USAGE, "joins an LLM and an encoder: -m ENCODER is missing");
+	if (!document_get_integer(d, "ul.latents", 0, 1 << 16, &latents, e) ||
+	    !document_get_integer(d, "ul.perceiver_layers", 0, 1024, &layers, e))
+		return false;
+	shape->latents = (size_t)latents;
+	shape->perceiver_layers = (size_t)layers;
+	return check_hash(d, "ul.encoder", "encoder", hash, e);
+}
+
 static Adapter *read_adapter(const Document *d, Encoder *encoder, uint64_t encoder_hash, Llm *llm, Error *e)
 {
 	const char *inject, *tune, *task, *query;
-	int64_t latents, layers;
+	AdapterShape shape = {0};
 	Tuning tuning;
 	if (!document_get_string(d, "ul.inject", &inject, e) ||
 	    !document_get_string(d, "ul.tune", &tune, e) || !document_get_string(d, "ul.task", &task, e) ||
-	    !document_get_string(d, "ul.query", &query, e) ||
-	    !document_get_integer(d, "ul.latents", 0, 1 << 16, &latents, e) ||
-	    !document_get_integer(d, "ul.perceiver_layers", 0, 1024, &layers, e) ||
-	    !check_hash(d, "ul.llm", "LLM", llm->hash, e) ||
-	    !check_hash(d, "ul.encoder", "encoder", encoder_hash, e))
+	    !document_get_string(d, "ul.query", &query, e) || !check_hash(d, "ul.llm", "LLM", llm->hash, e))
 		return NULL;
-	if (strcmp(inject, "cross") != 0 || strcmp(task, "next-item") != 0 || !tuning_of(tune, &tuning)) {
+	if (!injection_of(inject, &shape.inject) || strcmp(task, "next-item") != 0 ||
+	    !tuning_of(tune, &tuning)) {
 		fail(e, ERROR_MALFORMED,
 		     "injection '%s', tuning '%s', task '%s': not all known to this version", inject, tune,
 		     task);
 		return NULL;
 	}
-	AdapterShape shape = {(size_t)latents, (size_t)layers};
+	if (!read_encoder(d, encoder, encoder_hash, &shape, e))
+		return NULL;
 	ParameterSource source = parameters_in(d);
 	Adapter *a = new_adapter(&shape, encoder, llm, query, &source, 0, e);
-	if (a != NULL && (tuning < TUNE_ENC || parameters_load(&encoder->parameters, d, e)) &&
+	if (a != NULL &&
+	    (tuning < TUNE_ENC || encoder == NULL || parameters_load(&encoder->parameters, d, e)) &&
 	    (tuning < TUNE_FULL || parameters_load(&llm->parameters, d, e)))
 		return a;
 	adapter_free(a);
@@ -182,6 +218,16 @@ Adapter *adapter_load(const char *path, Encoder *encoder, uint64_t encoder_hash,
 		fail_in(e, "%s", path);
 	document_free(d);
 	return a;
+}
+
+bool adapter_convert(const char *adapter, const char *llm, const char *path, Error *e)
+{
+	Llm *m = llm_load(llm, LLM_EXPANDED, e);
+	Adapter *a = m ? adapter_load(adapter, NULL, 0, m, e) : NULL;
+	bool done = a != NULL && llm_convert(llm, m, path, e);
+	adapter_free(a);
+	llm_free(m);
+	return done;
 }
 
 /* K rows a target: the learned latents, each on top of the last row of E that the target knows. */

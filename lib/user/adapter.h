@@ -10,19 +10,26 @@
 #include "llm/model.h"
 #include "user/encoder.h"
 
+/* How the user enters the LLM: by cross-attention as above, or not at all: then there is no encoder, and what
+ * is adapted is the LLM alone (the paper's baseline without a user). */
+typedef enum { INJECT_CROSS, INJECT_NONE } InjectionKind;
+
 typedef struct {
 	size_t latents, perceiver_layers; /* 0 latents: no Perceiver */
+	InjectionKind inject;
 } AdapterShape;
 
 /* What trains besides the adapter itself: nothing, the encoder, and the LLM, too (User-LLM, section 4.3). */
 typedef enum { TUNE_PROJ, TUNE_ENC, TUNE_FULL } Tuning;
 /* "proj", "enc", "full"; false where there is none of this name. */
 bool tuning_of(const char *name, Tuning *tuning);
+/* "cross", "none" */
+bool injection_of(const char *name, InjectionKind *kind);
 
 typedef struct {
 	AdapterShape shape;
 	Llm *llm;
-	Encoder *encoder;
+	Encoder *encoder; /* NULL with INJECT_NONE, which has no parameters either */
 	Parameters
 	    parameters; /* "perceiver.latents", "perceiver.0.attn.q", …, "xattn.0.q", …, "xattn.0.gate" */
 	Parameter *latents, *memory_norm;
@@ -33,7 +40,7 @@ typedef struct {
 	char *query; /* what the LLM is asked */
 } Adapter;
 
-/* Borrows encoder and LLM. */
+/* Borrows encoder (NULL with INJECT_NONE) and LLM. */
 Adapter *adapter_new(const AdapterShape *shape, Encoder *encoder, Llm *llm, const char *query, uint64_t seed,
                      Error *e);
 void adapter_free(Adapter *a);
@@ -41,9 +48,14 @@ void adapter_free(Adapter *a);
 /* adapter.ult: what was trained, and the hashes of the LLM and the encoder that it belongs to. */
 bool adapter_save(const Adapter *a, Tuning tuning, uint64_t encoder_hash, const char *path,
                   const Provenance *p, Error *e);
-/* With another LLM or another encoder than it was trained with it is refused.  The encoder's weights, and
+/* With another LLM or another encoder than it was trained with it is refused, as with one that it does not
+ * need (encoder NULL: there is none).  The encoder's weights, and
  * the LLM's, are replaced where the adapter holds some. */
 Adapter *adapter_load(const char *path, Encoder *encoder, uint64_t encoder_hash, Llm *llm, Error *e);
+
+/* The LLM that llm_load() takes from a path, with the weights of an adapter that knows no user, as
+ * llm_convert() writes it. */
+bool adapter_convert(const char *adapter, const char *llm, const char *path, Error *e);
 
 /* Users in the middle of their histories: for target i, the first `known[i]` rows of the history that
  * begins at row `first[i]` of E.  Computes each layer's keys and values of E′ for all targets. */

@@ -5,10 +5,10 @@
 bool answerer_new(Answerer *a, const Llm *llm, const Adapter *adapter, const Dataset *data, const char *query,
                   Error *e)
 {
-	*a = (Answerer){.llm = llm, .adapter = adapter, .data = data};
 	const char *words = query ? query : (adapter ? adapter->query : TASK_QUERY);
+	*a = (Answerer){.llm = llm, .adapter = adapter && adapter->encoder ? adapter : NULL, .data = data};
 	return tokenizer_encode(llm->tokenizer, text_of(words), TOKENIZE_BOS, &a->query, e) &&
-	       (adapter == NULL || translation_new(&a->translation, adapter->encoder, data, e)) &&
+	       (a->adapter == NULL || translation_new(&a->translation, adapter->encoder, data, e)) &&
 	       (data == NULL ||
 	        (item_names(data, &a->names, e) && answer_trie(llm->tokenizer, &a->names, &a->trie, e)));
 }

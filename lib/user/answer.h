@@ -12,7 +12,7 @@
 
 typedef struct {
 	const Llm *llm;
-	const Adapter *adapter;  /* NULL: the LLM alone */
+	const Adapter *adapter;  /* NULL: without a user */
 	Translation translation; /* to the adapter's encoder */
 	const Dataset *data;
 	Strings names; /* by item id */

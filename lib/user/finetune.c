@@ -9,6 +9,7 @@
 
 enum {
 	QUESTIONS_A_HISTORY = 4, /* one pass of the encoder serves them all */
+	LONGEST_HISTORY = 200,   /* without an encoder, which would say */
 	SHARD_QUESTIONS = 8,
 	EVALUATED_USERS = 1000, /* at most, a time */
 	EVALUATED_TOGETHER = 16
@@ -86,9 +87,9 @@ Finetuning *finetuning_new(Adapter *a, Tuning tuning, const Dataset *data, const
 	    .adapter = a, .tuning = tuning, .data = data, .users = users, .batch = batch, .seed = seed};
 	for (size_t i = 0; i < a->llm->parameters.count; i++)
 		a->llm->parameters.items[i]->lr_scale = 0.1f;
-	if (translation_new(&f->translation, a->encoder, data, e) && tokenize_answers(f, e) &&
-	    train_set(f, &a->parameters, true, e) &&
-	    train_set(f, &a->encoder->parameters, tuning >= TUNE_ENC, e) &&
+	if ((a->encoder == NULL || (translation_new(&f->translation, a->encoder, data, e) &&
+	                            train_set(f, &a->encoder->parameters, tuning >= TUNE_ENC, e))) &&
+	    tokenize_answers(f, e) && train_set(f, &a->parameters, true, e) &&
 	    train_set(f, &a->llm->parameters, tuning == TUNE_FULL, e) &&
 	    (f->questions = memory_new(batch, sizeof *f->questions, e)) != NULL)
 		return f;
@@ -112,7 +113,12 @@ void finetuning_free(Finetuning *f)
 
 const Translation *finetuning_translation(const Finetuning *f)
 {
-	return &f->translation;
+	return f->adapter->encoder ? &f->translation : NULL;
+}
+
+static size_t longest_history(const Finetuning *f)
+{
+	return f->adapter->encoder ? f->adapter->encoder->shape.max_len : LONGEST_HISTORY;
 }
 
 static bool start_epoch(void *context, size_t epoch, size_t *steps, Error *e)
@@ -120,7 +126,7 @@ static bool start_epoch(void *context, size_t epoch, size_t *steps, Error *e)
 	Finetuning *f = context;
 	size_t a_step = f->batch / QUESTIONS_A_HISTORY ? f->batch / QUESTIONS_A_HISTORY : 1;
 	f->epoch = epoch;
-	Sequencing how = {.kind = SEQUENCES_CUT, .length = f->adapter->encoder->shape.max_len};
+	Sequencing how = {.kind = SEQUENCES_CUT, .length = longest_history(f)};
 	if (!histories_make(&f->histories, f->data, f->users, &how, random_key(f->seed, epoch), e))
 		return false;
 	*steps = (f->histories.count + a_step - 1) / a_step;
@@ -229,31 +235,40 @@ static bool list_questions(Conversation *c, const Finetuning *f, const Questions
 	return true;
 }
 
-/* -log P(answer | user, query), summed over the questions; gradients of weight · that. */
-static bool questions_loss(const Finetuning *f, Tape *t, const Questions *questions, size_t count,
-                           double weight, double *loss, Conversation *c)
+/* What the adapter makes of the users that the questions are about. */
+static bool meet_users(const Finetuning *f, Tape *t, const Questions *questions, size_t count,
+                       const Conversation *c, AdapterMemory *memory)
 {
 	EventBatch batch;
-	AdapterMemory memory;
-	const Llm *llm = f->adapter->llm;
-	size_t tokens = 0;
 	Segment *histories = arena_new(&t->arena, count, sizeof *histories, &t->error);
 	if (histories == NULL)
 		return false;
 	for (size_t i = 0; i < count; i++)
 		histories[i] = questions[i].history;
-	if (!list_questions(c, f, questions, count, &t->arena, &t->error) ||
-	    !write_tokens(c, f, &t->arena, &t->error) ||
-	    !batch_new(&batch, &f->translation, f->users, histories, count, &t->arena, &t->error))
+	if (!batch_new(&batch, &f->translation, f->users, histories, count, &t->arena, &t->error))
 		return false;
 	AdapterTargets targets = {c->count, c->first, c->known, batch.positions};
 	Tensor *e = encoder_forward(t, f->adapter->encoder, &batch);
-	if (!adapter_memory(f->adapter, t, e, &targets, &memory) ||
-	    !adapter_tokens(&memory, c->start, &t->arena, &t->error))
+	return adapter_memory(f->adapter, t, e, &targets, memory) &&
+	       adapter_tokens(memory, c->start, &t->arena, &t->error);
+}
+
+/* -log P(answer | user, query), summed over the questions; gradients of weight · that. */
+static bool questions_loss(const Finetuning *f, Tape *t, const Questions *questions, size_t count,
+                           double weight, double *loss, Conversation *c)
+{
+	AdapterMemory memory;
+	Injection injection = adapter_injection(&memory);
+	const Llm *llm = f->adapter->llm;
+	bool meets = f->adapter->encoder != NULL;
+	size_t tokens = 0;
+	if (!list_questions(c, f, questions, count, &t->arena, &t->error) ||
+	    !write_tokens(c, f, &t->arena, &t->error) ||
+	    (meets && !meet_users(f, t, questions, count, c, &memory)))
 		return false;
 	Sequence s = {.positions = c->positions, .segments = c->segments, .segment_count = c->count};
-	Injection injection = adapter_injection(&memory);
-	Tensor *h = tape_rows(t, llm_forward(t, llm, c->tokens, c->N, &s, &injection), c->asked, c->answers);
+	Tensor *h = llm_forward(t, llm, c->tokens, c->N, &s, meets ? &injection : NULL);
+	h = tape_rows(t, h, c->asked, c->answers);
 	return tape_cross_entropy(t, h, llm->output, llm->shape.logit_cap,
 	                          (LossTargets){c->offsets, c->targets}, (float)weight, loss, &tokens);
 }
@@ -283,7 +298,7 @@ typedef struct {
 /* The question about a user's validation event; false where there is none. */
 static bool validation_question(const Finetuning *f, size_t user, Questions *q)
 {
-	size_t most = f->adapter->encoder->shape.max_len;
+	size_t most = longest_history(f);
 	Segment s = dataset_segment(f->data, f->users, user, PART_VALIDATION);
 	s.first = s.end - s.first > most ? s.end - most : s.first;
 	*q = (Questions){.history = s, .known = {s.end - s.first}, .count = 1};
@@ -318,6 +333,7 @@ static bool evaluate(void *context, GemmPrecision precision, Pool *pool, double 
                      size_t size, Error *e)
 {
 	const Finetuning *f = context;
+	const Encoder *encoder = f->adapter->encoder;
 	Evaluation v = {.f = f,
 	                .precision = precision,
 	                .stride = (f->users->count + EVALUATED_USERS - 1) / EVALUATED_USERS};
@@ -335,13 +351,14 @@ static bool evaluate(void *context, GemmPrecision precision, Pool *pool, double 
 		snprintf(words, size, "validation=none (no user has three events)");
 	else
 		snprintf(words, size, "nll=%.4f users=%zu%s", -*score, count,
-		         f->adapter->encoder->shape.times == TIMES_QUERY ? " league=query-time" : "");
+		         encoder && encoder->shape.times == TIMES_QUERY ? " league=query-time" : "");
 	return true;
 }
 
 Trainee finetuning_trainee(Finetuning *f)
 {
 	Parameters *llm = f->tuning == TUNE_FULL ? NULL : &f->adapter->llm->parameters;
-	Parameters *encoder = f->tuning >= TUNE_ENC ? NULL : &f->adapter->encoder->parameters;
-	return (Trainee){f, &f->trained, llm, encoder, start_epoch, start_step, run_shard, evaluate};
+	const Encoder *encoder = f->adapter->encoder;
+	Parameters *below = encoder && f->tuning < TUNE_ENC ? &f->adapter->encoder->parameters : NULL;
+	return (Trainee){f, &f->trained, llm, below, start_epoch, start_step, run_shard, evaluate};
 }

@@ -13,7 +13,7 @@ typedef struct Finetuning Finetuning;
 Finetuning *finetuning_new(Adapter *a, Tuning tuning, const Dataset *data, const Users *users, size_t batch,
                            uint64_t seed, Error *e);
 void finetuning_free(Finetuning *f);
-const Translation *finetuning_translation(const Finetuning *f);
+const Translation *finetuning_translation(const Finetuning *f); /* NULL: there is no encoder */
 Trainee finetuning_trainee(Finetuning *f);
 
 #endif
