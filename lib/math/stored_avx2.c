@@ -222,20 +222,21 @@ void stored_round_avx2(const float *x, size_t groups, int8_t *q, float *scale, f
 		_mm256_storeu_ps(lanes, top);
 		for (size_t i = 0; i < 8; i++)
 			most = lanes[i] > most ? lanes[i] : most;
-		__m256 up = _mm256_set1_ps(most > 0 ? 127 / most : 0);
+		bool broken =
+		    _mm256_movemask_ps(_mm256_cmp_ps(nothing, _mm256_setzero_ps(), _CMP_NEQ_UQ)) != 0;
+		__m256 up = _mm256_set1_ps(most > STORED_TINY ? 127 / most : 0);
+		__m256i all = _mm256_set1_epi32(broken ? 0 : -1);
 		int sum[2] = {0, 0};
 		for (size_t i = 0; i < CHUNK; i += 8) {
 			int32_t rounded[8];
-			_mm256_storeu_si256((void *)rounded,
-			                    _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_loadu_ps(x + i), up)));
+			__m256i steps = _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_loadu_ps(x + i), up));
+			_mm256_storeu_si256((void *)rounded, _mm256_and_si256(steps, all));
 			for (size_t k = 0; k < 8; k++) {
 				q[i + k] = (int8_t)rounded[k];
 				sum[i / QUANT_GROUP] += rounded[k];
 			}
 		}
-		*scale = _mm256_movemask_ps(_mm256_cmp_ps(nothing, _mm256_setzero_ps(), _CMP_NEQ_UQ))
-		             ? NAN
-		             : most / 127;
+		*scale = broken ? NAN : most / 127;
 		sums[1] = (float)sum[0];
 		sums[2] = (float)sum[1];
 		sums[0] = sums[1] + sums[2];

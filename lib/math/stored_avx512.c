@@ -233,12 +233,13 @@ void stored_round_avx512(const float *x, size_t groups, int8_t *q, float *scale,
 	for (; groups > 0; groups--, x += CHUNK, q += CHUNK, scale++, sums += CHUNK_SUMS) {
 		__m512 a = _mm512_loadu_ps(x), b = _mm512_loadu_ps(x + 16);
 		float most = _mm512_reduce_max_ps(_mm512_max_ps(_mm512_abs_ps(a), _mm512_abs_ps(b)));
-		__m512 up = _mm512_set1_ps(most > 0 ? 127 / most : 0);
-		__m512i first = _mm512_cvtps_epi32(_mm512_mul_ps(a, up)),
-		        second = _mm512_cvtps_epi32(_mm512_mul_ps(b, up));
+		bool broken = _mm512_fpclass_ps_mask(a, NOT_FINITE) | _mm512_fpclass_ps_mask(b, NOT_FINITE);
+		__m512 up = _mm512_set1_ps(most > STORED_TINY ? 127 / most : 0);
+		__mmask16 all = broken ? 0 : 0xffff;
+		__m512i first = _mm512_maskz_cvtps_epi32(all, _mm512_mul_ps(a, up)),
+		        second = _mm512_maskz_cvtps_epi32(all, _mm512_mul_ps(b, up));
 		_mm_storeu_si128((void *)q, _mm512_cvtepi32_epi8(first));
 		_mm_storeu_si128((void *)(q + 16), _mm512_cvtepi32_epi8(second));
-		int broken = _mm512_fpclass_ps_mask(a, NOT_FINITE) | _mm512_fpclass_ps_mask(b, NOT_FINITE);
 		*scale = broken ? NAN : most / 127;
 		sums[1] = (float)_mm512_reduce_add_epi32(first);
 		sums[2] = (float)_mm512_reduce_add_epi32(second);

@@ -138,7 +138,7 @@ void stored_round_generic(const float *x, size_t groups, int8_t *q, float *scale
 			most = fabsf(x[i]) > most ? fabsf(x[i]) : most;
 			nothing += 0 * x[i];
 		}
-		float up = most > 0 ? 127 / most : 0;
+		float up = most > STORED_TINY ? 127 / most : 0;
 		for (size_t i = 0; i < CHUNK; i++) {
 			q[i] = nothing == 0 ? (int8_t)lrintf(x[i] * up) : 0;
 			sum[i / QUANT_GROUP] += q[i];

@@ -43,7 +43,9 @@ static inline size_t panel_block_bytes(size_t elements, size_t group, unsigned b
 }
 
 /* Groups of 32 numbers, to the nearest (ties to even) of 127 steps to their largest.  A group in which one is
- * no number, or infinite, has a scale that is none: whoever multiplies with it sees it. */
+ * no number, or infinite, has a scale that is none: whoever multiplies with it sees it.  A group of
+ * numbers up to STORED_TINY is 0: 127 over them would be infinite. */
+#define STORED_TINY 1e-36f
 typedef void StoredRound(const float *x, size_t groups, int8_t *q, float *scale, float *sums);
 StoredRound stored_round_avx512, stored_round_avx2, stored_round_generic;
 

@@ -215,6 +215,27 @@ static void test_broken_rows(void **state)
 	}
 }
 
+/* Nor does what is next to nothing become something. */
+static void test_tiny_rows(void **state)
+{
+	(void)state;
+	Arena arena = {0};
+	StoredMatrix w;
+	StoredRows rows;
+	float y[COLUMNS], tiny[K];
+	for (size_t i = 0; i < K; i++)
+		tiny[i] = i % 2 ? -1e-39f : 1e-38f;
+	make(&w, 8, N, K, 1);
+	lay_out(&w, &arena);
+	assert_true(stored_rows(&rows, tiny, 1, K, true, &arena, &(Error){0}));
+	stored_round(&rows, 0, 1);
+	stored_product(&w, &rows, false, 0, N, y, COLUMNS);
+	for (size_t n = 0; n < N; n++)
+		assert_true(fabsf(y[n]) < 1e-30f);
+	free((void *)(uintptr_t)w.data);
+	arena_free(&arena);
+}
+
 /* Widths that are no multiple of 32, and odd: floats alone have them. */
 static void test_odd_width(void **state)
 {
@@ -246,7 +267,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_types),     cmocka_unit_test(test_products),
 	    cmocka_unit_test(test_parts),     cmocka_unit_test(test_broken_rows),
-	    cmocka_unit_test(test_odd_width),
+	    cmocka_unit_test(test_tiny_rows), cmocka_unit_test(test_odd_width),
 	};
 	return cmocka_run_group_tests(tests, fill, NULL);
 }
