@@ -25,9 +25,9 @@ count() {
 	passed=$((passed + $1)) failed=$((failed + $2)) skipped=$((skipped + $3))
 }
 
-# unit_program PROGRAM: on the CPU path that UL_CPU says.
+# unit_program PROGRAM LOG: on the CPU path that UL_CPU says.  The last line is "PASSED FAILED".
 unit_program() {
-	local status good bad
+	local log=$2 status good bad
 	"$1" >"$log" 2>&1
 	status=$?
 	good=$(sed -n 's/^\[  PASSED  \] \([0-9]*\) test.*/\1/p' "$log" | head -n 1)
@@ -37,25 +37,44 @@ unit_program() {
 		tail -n 40 "$log"
 		((status > 0 && status < 126 && ${bad:-0} > 0)) || bad=1
 	fi
-	count "${good:-0}" "${bad:-0}" 0
+	echo "${good:-0} ${bad:-0}"
 }
 
-# Programs that multiply, on each path that this machine has; the others on the best.
+# Of the CPU paths, those that this machine has.
+paths() {
+	local path
+	for path in generic avx2 avx512 amx; do
+		UL_CPU=$path "$BUILD/bin/ul-cat" --list /dev/null >/dev/null 2>&1
+		(($? == 2)) || echo "$path"
+	done
+}
+
+# Programs that multiply, on each path; the others on the best.  Two at a time.
 unit() {
-	local program path any=
+	local program path every here folder good bad number=0
+	folder=$(mktemp -d)
+	every=$(paths)
 	for program in "$BUILD"/tests/unit/test_*; do
 		[[ -x $program && ${program##*/} != *.* ]] || continue
-		any=1
-		if ! grep -q gemm_start "tests/unit/${program##*/}.c"; then
-			unit_program "$program"
-			continue
-		fi
-		for path in generic avx2 avx512 amx; do
-			UL_CPU=$path "$BUILD/bin/ul-cat" --list /dev/null >/dev/null 2>&1
-			(($? == 2)) || UL_CPU=$path unit_program "$program"
+		here=best
+		! grep -q gemm_start "tests/unit/${program##*/}.c" || here=$every
+		for path in $here; do
+			(($(jobs -rp | wc -l) < 2)) || wait -n
+			number=$((number + 1))
+			(
+				[[ $path == best ]] || export UL_CPU=$path
+				unit_program "$program" "$folder/$number.log"
+			) >"$folder/$number" &
 		done
 	done
-	if [[ -z $any ]]; then
+	wait
+	for ((; number > 0; number--)); do
+		sed '$d' "$folder/$number"
+		read -r good bad < <(tail -n 1 "$folder/$number")
+		count "${good:-0}" "${bad:-1}" 0
+	done
+	rm -rf "$folder"
+	if ((passed + failed == 0)); then
 		echo "FAIL unit: there is no program in $BUILD/tests/unit"
 		count 0 1 0
 	fi

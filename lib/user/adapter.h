@@ -19,7 +19,7 @@ typedef struct {
 	InjectionKind inject;
 } AdapterShape;
 
-/* What trains besides the adapter itself: nothing, the encoder, and the LLM, too (User-LLM, section 4.3). */
+/* What trains besides the adapter itself: nothing, the encoder, or encoder and LLM. */
 typedef enum { TUNE_PROJ, TUNE_ENC, TUNE_FULL } Tuning;
 /* "proj", "enc", "full"; false where there is none of this name. */
 bool tuning_of(const char *name, Tuning *tuning);
@@ -48,9 +48,9 @@ void adapter_free(Adapter *a);
 /* adapter.ult: what was trained, and the hashes of the LLM and the encoder that it belongs to. */
 bool adapter_save(const Adapter *a, Tuning tuning, uint64_t encoder_hash, const char *path,
                   const Provenance *p, Error *e);
-/* With another LLM or another encoder than it was trained with it is refused, as with one that it does not
- * need (encoder NULL: there is none).  The encoder's weights, and
- * the LLM's, are replaced where the adapter holds some. */
+/* With another LLM or another encoder than it was trained with it is refused, and without an encoder (NULL)
+ * that it needs, or with one that it does not.  The encoder's weights, and the LLM's, are replaced where the
+ * adapter holds some. */
 Adapter *adapter_load(const char *path, Encoder *encoder, uint64_t encoder_hash, Llm *llm, Error *e);
 
 /* The LLM that llm_load() takes from a path, with the weights of an adapter that knows no user, as
