@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+enum { TEMPORARY_MORE = 48 }; /* characters of a temporary name behind the path's */
+
 /* The file behind a symbolic link is what gets replaced, not the link. */
 static char *resolve(const char *path, Error *e)
 {
@@ -18,31 +20,74 @@ static char *resolve(const char *path, Error *e)
 	return copy;
 }
 
+/* A name beside the path for the file fd; with fd < 0 for a new one, which is opened.  Returns what is open,
+ * or -1 with errno. */
+static int name_temporary(Output *o, int fd, mode_t mode)
+{
+	char own[48];
+	size_t size = strlen(o->path) + TEMPORARY_MORE;
+	snprintf(own, sizeof own, "/proc/self/fd/%d", fd);
+	for (unsigned attempt = 0; attempt < 1000; attempt++) {
+		snprintf(o->temporary, size, "%s.tmp%ld.%u", o->path, (long)getpid(), attempt);
+		int got = fd < 0 ? open(o->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode)
+		          : linkat(AT_FDCWD, own, AT_FDCWD, o->temporary, AT_SYMLINK_FOLLOW) == 0 ? fd
+		                                                                                  : -1;
+		if (got >= 0)
+			return got;
+		if (errno != EEXIST)
+			break;
+	}
+	o->temporary[0] = '\0';
+	return -1;
+}
+
+/* A file without a name, of which nothing stays behind however the program ends; or -1 where there is no such
+ * thing. */
+static int open_nameless(Output *o, mode_t mode)
+{
+	int fd = -1;
+#ifdef O_TMPFILE
+	const char *slash = strrchr(o->path, '/');
+	snprintf(o->temporary, strlen(o->path) + TEMPORARY_MORE, "%.*s",
+	         slash ? (int)(slash + 1 - o->path) : 1, slash ? o->path : ".");
+	fd = open(o->temporary, O_TMPFILE | O_WRONLY | O_CLOEXEC, mode);
+	o->temporary[0] = '\0';
+#else
+	(void)mode;
+#endif
+	return fd;
+}
+
+/* Whether such a file can be given a name later: tried with one that is not needed, for a file whose name was
+ * taken from it gets no other. */
+static bool can_be_named(Output *o)
+{
+	int fd = open_nameless(o, 0600);
+	if (fd < 0)
+		return false;
+	bool done = name_temporary(o, fd, 0) >= 0 && unlink(o->temporary) == 0;
+	o->temporary[0] = '\0';
+	close(fd);
+	return done;
+}
+
 /* `replaced`: the file that is there already, whose permissions the new one has from the
  * start; or NULL. */
 static bool open_temporary(Output *o, const struct stat *replaced, Error *e)
 {
-	size_t size = strlen(o->path) + 32;
-	o->temporary = memory_new(size, 1, e);
+	o->temporary = memory_new(strlen(o->path) + TEMPORARY_MORE, 1, e);
 	if (o->temporary == NULL)
 		return false;
-	int fd;
 	mode_t mode = replaced ? replaced->st_mode & 0777 : 0666;
-	unsigned attempt = 0;
-	do {
-		snprintf(o->temporary, size, "%s.tmp%ld.%u", o->path, (long)getpid(), attempt);
-		fd = open(o->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
-	} while (fd < 0 && errno == EEXIST && attempt++ < 1000);
+	int fd = can_be_named(o) ? open_nameless(o, mode) : -1;
+	if (fd < 0)
+		fd = name_temporary(o, -1, mode);
 	bool done = fd >= 0 && (replaced == NULL || fchmod(fd, mode) == 0); /* the umask is not asked again */
 	if (done && (o->file = fdopen(fd, "wb")) != NULL)
 		return true;
 	fail_errno(e, "cannot write '%s'", o->path);
-	if (fd >= 0) {
-		unlink(o->temporary);
+	if (fd >= 0)
 		close(fd);
-	}
-	memory_free(o->temporary);
-	o->temporary = NULL;
 	return false;
 }
 
@@ -71,12 +116,25 @@ bool output_open(Output *o, const char *path, bool binary, Error *e)
 	return done;
 }
 
+/* Of the folder that a file is in. */
+static bool stat_folder(const char *path, struct stat *status)
+{
+	char *real = realpath(path, NULL), *slash = real ? strrchr(real, '/') : NULL;
+	if (slash != NULL)
+		slash[1] = '\0';
+	bool done = slash != NULL && stat(real, status) == 0;
+	free(real);
+	return done;
+}
+
 bool output_differs(const char *path, const char *input, Error *e)
 {
 	struct stat out, in;
 	bool standard = input == NULL || strcmp(input, "-") == 0;
 	if (path == NULL || strcmp(path, "-") == 0 || stat(path, &out) != 0 || !S_ISREG(out.st_mode) ||
 	    (standard ? fstat(STDIN_FILENO, &in) : stat(input, &in)) != 0)
+		return true;
+	if (S_ISDIR(in.st_mode) && !stat_folder(path, &out))
 		return true;
 	return out.st_dev != in.st_dev || out.st_ino != in.st_ino ||
 	       fail(e, ERROR_USAGE, "the output '%s' is an input, too: it would be lost", path);
@@ -105,8 +163,10 @@ bool output_close(Output *o, Error *e)
 {
 	const char *name = o->path ? o->path : "standard output";
 	/* On the disk before it has its name, or a crash could leave the name with half the bytes. */
-	bool done =
-	    fflush(o->file) == 0 && !ferror(o->file) && (o->temporary == NULL || fsync(fileno(o->file)) == 0);
+	bool done = fflush(o->file) == 0 && !ferror(o->file) &&
+	            (o->temporary == NULL ||
+	             (fsync(fileno(o->file)) == 0 &&
+	              (o->temporary[0] != '\0' || name_temporary(o, fileno(o->file), 0) >= 0)));
 	if (!done)
 		fail_errno(e, "cannot write %s", name);
 	if (o->path != NULL) {

@@ -344,7 +344,7 @@ static void failed_writers_leave_nothing(void **state)
 	assert_int_equal(e.code, ERROR_FAILURE);
 	e = (Error){0};
 	w = stream_writer_open(path, &e);
-	assert_int_equal(files_in(directory), 1);
+	assert_true(files_in(directory) <= 1); /* none, where files may be without a name */
 	stream_writer_abort(w);
 	assert_int_equal(files_in(directory), 0);
 	/* A file that gets too large; the old one stays as it was. */
