@@ -1,6 +1,7 @@
 #include "tool.h"
 
 #include "base/cpu.h"
+#include "llm/gguf.h"
 #include "math/gemm.h"
 
 #include <stdarg.h>
@@ -45,12 +46,31 @@ static _Noreturn void print_version(const Tool *tool)
 	exit(tool_finish(tool, true, &e));
 }
 
+static const char *file_of(const Option *o)
+{
+	return o->given ? *(const char *const *)o->value : NULL;
+}
+
+/* What one option has read and another written would be lost. */
+static bool check_written(const Option *table, size_t count, Error *e)
+{
+	for (size_t i = 0; i < count; i++)
+		for (size_t k = 0; table[i].written && k < count; k++) {
+			const char *input = table[k].input ? file_of(&table[k]) : NULL;
+			if (input != NULL && (!output_differs(file_of(&table[i]), input, e) ||
+			                      !gguf_parts_differ(file_of(&table[i]), input, e)))
+				return false;
+		}
+	return true;
+}
+
 void tool_start(const Tool *tool, Option *table, size_t count, CommonOptions *common, StringList *operands,
                 int argc, char **argv)
 {
 	Error e = {0};
 	options_common(table, common);
-	bool done = options_parse(table, count, argc, argv, operands, &e) && cpu_check(&e);
+	bool done = options_parse(table, count, argc, argv, operands, &e) && cpu_check(&e) &&
+	            check_written(table, count, &e);
 	if (done && common->help)
 		print_help(tool, table, count);
 	if (done && common->version)

@@ -297,7 +297,7 @@ static bool convert_llm(const char *path, const Settings *s, Error *e)
 		    "--to gguf reads a language model, or with --llm an adapter: which FILE or folder?");
 	if (s->tensor != NULL || s->from > 0 || s->count < INT64_MAX)
 		return fail(e, ERROR_USAGE, "--tensor, --from and --count are not for --to gguf");
-	if (!output_differs(s->output, path, e))
+	if (!output_differs(s->output, path, e) || !gguf_parts_differ(s->output, path, e))
 		return false;
 	return s->llm ? adapter_convert(path, s->llm, s->output, e) : llm_convert(path, NULL, s->output, e);
 }
@@ -368,12 +368,12 @@ int main(int argc, char **argv)
 	    {"to", 't', OPTION_CHOICE, &s.to, "safetensors|npy|csv|jsonl|gguf",
 	     "convert to that format; gguf: a language model, so that other engines run it"},
 	    {"llm", 0, OPTION_STRING, &s.llm, "LLM",
-	     "with --to gguf: FILE is an adapter that tuned this LLM and knows no user"},
+	     "with --to gguf: FILE is an adapter that tuned this LLM and knows no user", .input = true},
 	    {"tensor", 0, OPTION_STRING, &s.tensor, "NAME", "with --to: that tensor alone"},
 	    {"from", 0, OPTION_INTEGER, &s.from, "N", "leave out the first N users of embeddings", 0, 9e15},
 	    {"count", 0, OPTION_INTEGER, &s.count, "N", "no more than N users of embeddings", 0, 9e15},
 	    {"output", 'o', OPTION_STRING, &s.output, "FILE", "write FILE instead of standard output",
-	     .incidental = true},
+	     .incidental = true, .written = true},
 	};
 	tool_start(&tool, table, sizeof table / sizeof *table, &s.common, &operands, argc, argv);
 	bool done = act(&s, &operands, &e);

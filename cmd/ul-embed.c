@@ -418,9 +418,10 @@ int main(int argc, char **argv)
 	Settings s = {
 	    .pool = "none", .format = "ult", .dtype = "f32", .precision_name = "f32", .cache = "none"};
 	Option table[] = {
-	    [COMMON_OPTIONS] = {"model", 'm', OPTION_STRING, &s.model, "ENCODER", "the user encoder"},
+	    [COMMON_OPTIONS] = {"model", 'm', OPTION_STRING, &s.model, "ENCODER", "the user encoder",
+	                        .input = true},
 	    {"output", 'o', OPTION_STRING, &s.output, "FILE", "write to FILE, not standard output",
-	     .incidental = true},
+	     .incidental = true, .written = true},
 	    {"pool", 0, OPTION_CHOICE, &s.pool, "none|last|mean",
 	     "a row for each event (default), the last event's, or their mean"},
 	    {"format", 0, OPTION_CHOICE, &s.format, ROW_FORMATS, "of the output (default ult)"},

@@ -91,8 +91,7 @@ static bool check_settings(const Settings *s, Work *w, Error *e)
 	for (size_t i = 0; i < s->files.count; i++)
 		if (!output_differs(s->output, s->files.items[i], e))
 			return false;
-	return (s->baseline == NULL || output_differs(s->output, s->baseline, e)) &&
-	       choose_metrics(s->k, w, e);
+	return choose_metrics(s->k, w, e);
 }
 
 static bool is_standard_input(const char *path)
@@ -255,12 +254,12 @@ int main(int argc, char **argv)
 	    {"format", 'f', OPTION_CHOICE, &s.format, "text|tsv|json|md",
 	     "how the table is written (default text)"},
 	    {"baseline", 'b', OPTION_STRING, &s.baseline, "FILE",
-	     "compare with these predictions, paired by user"},
+	     "compare with these predictions, paired by user", .input = true},
 	    {"require", 'r', OPTION_LIST, &s.require, "METRIC>=X",
 	     "exit 4 unless every row meets this; may be repeated"},
 	    {"name", 'n', OPTION_LIST, &s.names, "NAME", "call the next file so; once for each file"},
 	    {"output", 'o', OPTION_STRING, &s.output, "FILE", "write here, not to standard output",
-	     .incidental = true},
+	     .incidental = true, .written = true},
 	};
 	size_t count = sizeof table / sizeof *table;
 	tool_start(&tool, table, count, &s.common, &s.files, argc, argv);

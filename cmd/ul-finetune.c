@@ -117,7 +117,7 @@ int main(int argc, char **argv)
 	enum { OWN = 10 };
 	Option table[COMMON_OPTIONS + OWN + TRAINING_OPTIONS] = {
 	    [COMMON_OPTIONS] = {"output", 'o', OPTION_STRING, &s.output, "ADAPTER",
-	                        "write the adapter to this file", .incidental = true},
+	                        "write the adapter to this file", .incidental = true, .written = true},
 	    {"llm", 0, OPTION_STRING, &s.llm, "LLM",
 	     "the language model: a GGUF file, or a Hugging Face folder", .input = true},
 	    {"model", 'm', OPTION_STRING, &s.model, "ENCODER", "the pretrained user encoder", .input = true},

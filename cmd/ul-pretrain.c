@@ -260,7 +260,7 @@ int main(int argc, char **argv)
 	enum { OWN = 31 };
 	Option table[COMMON_OPTIONS + OWN + TRAINING_OPTIONS] = {
 	    [COMMON_OPTIONS] = {"output", 'o', OPTION_STRING, &s.output, "FILE", "write the model to FILE",
-	                        .incidental = true},
+	                        .incidental = true, .written = true},
 	    {"arch", 0, OPTION_CHOICE, &s.arch, ENCODER_ARCHS "|lm",
 	     "user encoder that predicts the next event (default), the same with a tower for items, or "
 	     "masked "

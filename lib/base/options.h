@@ -33,6 +33,7 @@ typedef struct {
 	double low, high;
 	bool incidental; /* changes no byte of the output (-T, -q, -o): not put on record */
 	bool input;      /* names a file that is read: what is in it counts, not what it is called */
+	bool written;    /* names a file that is written: none of those that are read */
 	bool given;      /* set by options_parse() */
 } Option;
 

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -394,13 +395,35 @@ static size_t part_stem(const char *path, int64_t count)
 	return size > length && strcmp(path + size - length, end) == 0 ? size - length : 0;
 }
 
+/* The name of part `number`, from 0, of a model whose first part has the path; the caller's to free. */
+static char *part_path(const char *first, size_t stem, int64_t number, int64_t count, Error *e)
+{
+	char *path = memory_new(strlen(first) + 16, 1, e);
+	if (path != NULL)
+		snprintf(path, strlen(first) + 16, "%.*s-%05lld-of-%05lld.gguf", (int)stem, first,
+		         (long long)number + 1, (long long)count);
+	return path;
+}
+
+bool gguf_parts_differ(const char *output, const char *first, Error *e)
+{
+	const char *last = strrchr(first, '-');
+	int64_t count = last ? strtol(last + 1, NULL, 10) : 0;
+	size_t stem = count > 1 && count <= UINT16_MAX ? part_stem(first, count) : 0;
+	bool done = true;
+	for (int64_t number = 1; done && stem > 0 && number < count; number++) {
+		char *path = part_path(first, stem, number, count, e);
+		done = path != NULL && output_differs(output, path, e);
+		memory_free(path);
+	}
+	return done;
+}
+
 static bool open_part(Gguf *g, size_t stem, int64_t number, int64_t count, Error *e)
 {
-	char *path = memory_new(strlen(g->path) + 16, 1, e);
+	char *path = part_path(g->path, stem, number, count, e);
 	if (path == NULL)
 		return false;
-	snprintf(path, strlen(g->path) + 16, "%.*s-%05lld-of-%05lld.gguf", (int)stem, g->path,
-	         (long long)number + 1, (long long)count);
 	Gguf *part = g->parts[g->part_count] = open_file(path, e);
 	memory_free(path);
 	g->part_count += part != NULL;
@@ -419,7 +442,8 @@ static bool open_parts(Gguf *g, Error *e)
 	size_t stem = part_stem(g->path, count);
 	if (stem == 0)
 		return fail(e, ERROR_MALFORMED,
-		            "%s: is one of a model's %lld parts: give the first, NAME-00001-of-%05lld.gguf",
+		            "%s: is one of a model's %lld parts: give the first, called "
+		            "NAME-00001-of-%05lld.gguf",
 		            g->path, (long long)count, (long long)count);
 	if (!check_part(g, 0, count, e) || (g->parts = memory_new((size_t)count, sizeof(Gguf *), e)) == NULL)
 		return false;

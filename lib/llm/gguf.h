@@ -46,6 +46,9 @@ typedef struct Gguf Gguf;
  * and tensors point into the file and live until gguf_close(), which takes NULL. */
 Gguf *gguf_open(const char *path, Error *e);
 void gguf_close(Gguf *g);
+/* Whether the output is none of the later parts of a model, as output_differs() has it; of what is no first
+ * part there are none. */
+bool gguf_parts_differ(const char *output, const char *first, Error *e);
 uint64_t gguf_hash(const Gguf *g); /* XXH64 of the file's bytes, over parts of their hashes */
 const char *gguf_path(const Gguf *g);
 
