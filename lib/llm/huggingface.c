@@ -313,21 +313,25 @@ static bool transpose(const Folder *f, GgufTensor *t, Error *e)
 	return true;
 }
 
-static bool add_one(const Folder *f, GgufTensor *t, Error *e)
+/* As F32, where the caller may write. */
+static float *widen(const Folder *f, GgufTensor *t, Error *e)
 {
-	size_t bytes;
-	if (!memory_product(t->count, sizeof(float), &bytes, e))
-		return false;
 	float *data = arena_new(&f->g->memory, t->count, sizeof *data, e);
 	if (data == NULL)
-		return false;
+		return NULL;
 	gguf_expand(t, data);
-	for (size_t i = 0; i < t->count; i++)
-		data[i] += 1;
 	t->type = GGML_F32;
-	t->bytes = bytes;
+	t->bytes = t->count * sizeof *data;
 	t->data = data;
-	return true;
+	return data;
+}
+
+static bool add_one(const Folder *f, GgufTensor *t, Error *e)
+{
+	float *data = widen(f, t, e);
+	for (size_t i = 0; data != NULL && i < t->count; i++)
+		data[i] += 1;
+	return data != NULL;
 }
 
 static bool change_tensor(const Folder *f, TensorChange change, GgufTensor *t, Error *e)
@@ -363,7 +367,9 @@ static bool take_tensor(const Folder *f, const DocumentTensor *d, Error *e)
 		return true;
 	if (!describe(d, &t, e))
 		return false;
-	if (!change_tensor(f, rule->change, &t, e))
+	/* Vectors are F32 in GGUF, whatever the matrices are: engines count on it. */
+	if (!change_tensor(f, rule->change, &t, e) ||
+	    (t.rank == 1 && t.type != GGML_F32 && widen(f, &t, e) == NULL))
 		return fail_in(e, "tensor '%.100s'", d->name);
 	return gguf_append(f->g, ours, &t, e);
 }
@@ -385,11 +391,12 @@ static bool take_file(const Folder *f, const char *name, Error *e)
 	return done;
 }
 
+#define INDEX "model.safetensors.index.json"
+
 /* All files that the index names, each once. */
 static bool take_shards(const Folder *f, Error *e)
 {
-	static const char index_name[] = "model.safetensors.index.json";
-	json_t *index = load_json(f, index_name, e), *file;
+	json_t *index = load_json(f, INDEX, e), *file;
 	const char *tensor;
 	Vocabulary files = {0};
 	bool done = index != NULL;
@@ -398,7 +405,7 @@ static bool take_shards(const Folder *f, Error *e)
 		const char *name = json_string_value(file);
 		if (done && (name == NULL || strchr(name, '/') != NULL))
 			done = fail(e, ERROR_MALFORMED, "%s/%s: tensor '%.100s' is in no file of the folder",
-			            f->directory, index_name, tensor);
+			            f->directory, INDEX, tensor);
 		done = done && vocabulary_add(&files, (Text){name, strlen(name) + 1}, e) >= 0;
 	}
 	for (size_t i = 0; done && i < files.strings.count; i++)
@@ -465,7 +472,7 @@ static bool open_folder(Folder *f, Error *e)
 		return fail_in(e, "%s", f->directory);
 	if ((f->g = gguf_of_keys(f->directory, f->keys, e)) == NULL)
 		return false;
-	bool single = file_exists(f, "model.safetensors", e);
+	bool single = file_exists(f, "model.safetensors", e) || !file_exists(f, INDEX, e);
 	if (!(single ? take_file(f, "model.safetensors", e) : take_shards(f, e)) || !add_divisors(f, e))
 		return false;
 	hash_folder(f->g);

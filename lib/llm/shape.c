@@ -208,7 +208,7 @@ static bool write_gemma(const LlmShape *s, Keys *k, GgufWriter *w, Error *e)
 	       (!logit_cap || write_real(w, k, "final_logit_softcapping", (double)s->logit_cap, e)) &&
 	       (s->layer.scale == 0 || write_real(w, k, "attention.scale", (double)s->layer.scale, e)) &&
 	       (s->window == 0 || write_size(w, k, "attention.sliding_window", s->window, e)) &&
-	       (s->parallel == a->parallel ||
+	       ((!s->parallel && !a->parallel) ||
 	        gguf_add_bool(w, key(k, "use_parallel_residual"), s->parallel, e));
 }
 

@@ -325,8 +325,14 @@ def gpt2_alphabet():
     return letters
 
 
+def numbers(values):
+    """As F32; what is no float is BF16, the upper half of one."""
+    return (values.astype("<u4") << 16).view("<f4") if values.dtype == "<u2" else values.astype("<f4", copy=False)
+
+
 class Gguf:
     """The whole file, checked against the specification as it is read."""
+    FLOATS = {0: "<f4", 1: "<f2", 30: "<u2"}  # F32, F16, BF16
     KINDS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 
     def __init__(self, path):
@@ -342,7 +348,7 @@ class Gguf:
             need(key not in self.keys and re.fullmatch(r"[a-z0-9_]+(\.[a-z0-9_]+)*", key), "key", key)
             self.kinds[key] = kind = self.take("I")
             self.keys[key] = self.value(kind)
-        self.tensors, self.shapes, self.offsets = {}, {}, {}
+        self.tensors, self.shapes, self.offsets, self.types = {}, {}, {}, {}
         self.read_tensors(tensor_count)
 
     def take(self, kind):
@@ -370,19 +376,21 @@ class Gguf:
             name, rank = self.text(), self.take("I")
             need(1 <= rank <= 4 and name not in self.shapes and len(name) < 64, "tensor", name, "of rank", rank)
             self.shapes[name] = [self.take("Q") for _ in range(rank)]
-            kind, offset = self.take("I"), self.take("Q")
-            need(kind == 0, name, "is not F32")
+            self.types[name], offset = self.take("I"), self.take("Q")
+            need(self.types[name] in self.FLOATS, name, "is of type", self.types[name])
             listed.append((offset, name))
         alignment = self.keys.get("general.alignment", 32)
         start = self.padded(self.at, alignment)
         end = start
         for offset, name in sorted(listed):
             need(start + offset == self.padded(end, alignment), name, "does not follow the tensor before it")
-            size = 4 * int(np.prod(self.shapes[name]))
+            kind = self.FLOATS[self.types[name]]
+            size = np.dtype(kind).itemsize * int(np.prod(self.shapes[name]))
             end = start + offset + size
             need(end <= len(self.data), name, "ends behind the file")
             self.offsets[name] = start + offset
-            self.tensors[name] = np.frombuffer(self.data[end - size:end], "<f4").reshape(self.shapes[name][::-1])
+            values = np.frombuffer(self.data[end - size:end], kind).reshape(self.shapes[name][::-1])
+            self.tensors[name] = numbers(values)
         need(self.padded(end, alignment) == len(self.data), len(self.data) - end, "bytes behind the last tensor")
 
     def padded(self, at, alignment):
