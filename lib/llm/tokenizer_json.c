@@ -612,6 +612,32 @@ static json_t *load(const char *directory, const char *name, bool optional, size
 	return root;
 }
 
+/* chat_template.jinja, which newer folders have, comes before what the configuration says. */
+static bool read_template_file(const char *directory, TokenizerModel *m, Error *e)
+{
+	char path[4096], piece[4096];
+	Buffer text = {0};
+	size_t size;
+	int length = snprintf(path, sizeof path, "%s/chat_template.jinja", directory);
+	FILE *file = length > 0 && (size_t)length < sizeof path ? fopen(path, "rb") : NULL;
+	if (file == NULL)
+		return true;
+	bool done = true;
+	while (done && (size = fread(piece, 1, sizeof piece, file)) > 0)
+		done = buffer_append(&text, piece, size, e);
+	if (done && ferror(file))
+		done = fail_errno(e, "%s: cannot read", path);
+	fclose(file); /* was only read from: nothing can be lost */
+	done = done && buffer_append(&text, "", 1, e);
+	if (done) {
+		memory_free(m->chat_template);
+		m->chat_template = memory_string((const char *)text.data, e);
+		done = m->chat_template != NULL;
+	}
+	buffer_free(&text);
+	return done;
+}
+
 Tokenizer *tokenizer_json_read(const char *directory, Error *e)
 {
 	TokenizerModel m = {0};
@@ -622,7 +648,7 @@ Tokenizer *tokenizer_json_read(const char *directory, Error *e)
 	    root ? load(directory, "tokenizer_config.json", true, JSON_DECODE_INT_AS_REAL, e) : NULL;
 	Reader r = {.root = root, .config = config, .m = &m};
 	if (root != NULL && e->code == ERROR_NONE) {
-		t = read_all(&r, e) ? tokenizer_new(&m, e) : NULL;
+		t = read_all(&r, e) && read_template_file(directory, &m, e) ? tokenizer_new(&m, e) : NULL;
 		if (t == NULL)
 			fail_in(e, "%s/tokenizer.json", directory);
 	}

@@ -17,20 +17,28 @@ static void write_file(const char *folder, const char *name, const char *text)
 	assert_true(fputs(text, file) >= 0 && fclose(file) == 0);
 }
 
-static Tokenizer *read_texts(const char *json, const char *config, Error *e)
+/* Of a folder with these files; NULL: the file is missing. */
+static Tokenizer *read_folder(const char *json, const char *config, const char *chat, Error *e)
 {
+	static const char *const names[] = {"tokenizer.json", "tokenizer_config.json", "chat_template.jinja"};
+	const char *texts[] = {json, config, chat};
 	char folder[] = "/tmp/test_tokenizer_json.XXXXXX", path[256];
 	assert_non_null(mkdtemp(folder));
-	write_file(folder, "tokenizer.json", json);
-	if (config != NULL)
-		write_file(folder, "tokenizer_config.json", config);
+	for (int i = 0; i < 3; i++)
+		if (texts[i] != NULL)
+			write_file(folder, names[i], texts[i]);
 	Tokenizer *t = tokenizer_json_read(folder, e);
-	snprintf(path, sizeof path, "%s/tokenizer.json", folder);
-	assert_int_equal(unlink(path), 0);
-	snprintf(path, sizeof path, "%s/tokenizer_config.json", folder);
-	assert_int_equal(unlink(path), config ? 0 : -1);
+	for (int i = 0; i < 3; i++) {
+		snprintf(path, sizeof path, "%s/%s", folder, names[i]);
+		assert_int_equal(unlink(path), texts[i] ? 0 : -1);
+	}
 	assert_int_equal(rmdir(folder), 0);
 	return t;
+}
+
+static Tokenizer *read_texts(const char *json, const char *config, Error *e)
+{
+	return read_folder(json, config, NULL, e);
 }
 
 static Tokenizer *read_text(const char *json, const char *config)
@@ -93,6 +101,22 @@ static void test_byte_level(void **state)
 	expect_text(t, text_of(""), TOKENIZE_SPECIAL, 0, NULL);
 	expect_decoded(t, IDS(3, 4, 5, 6, 7), "ab ab\xc3\xa9");
 	tokenizer_free(t);
+}
+
+/* The file with the chat template alone comes before what the configuration has. */
+static void test_template_file(void **state)
+{
+	(void)state;
+	Error e = {0};
+	static const char json[] = "{\"pre_tokenizer\": {\"type\": \"ByteLevel\"}, \"model\": {\"type\": "
+	                           "\"BPE\", \"vocab\": {\"a\": 0}, \"merges\": []}}";
+	const char *configs[] = {NULL, "{\"chat_template\": \"y\"}"};
+	for (int i = 0; i < 2; i++) {
+		Tokenizer *t = read_folder(json, configs[i], "{{ z }}\n", &e);
+		assert_non_null(t);
+		assert_string_equal(tokenizer_model(t)->chat_template, "{{ z }}\n");
+		tokenizer_free(t);
+	}
 }
 
 #define LLAMA(vocabulary, more)                                                                              \
@@ -245,9 +269,10 @@ static void test_expressions(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_byte_level), cmocka_unit_test(test_llama),
-	    cmocka_unit_test(test_unigram),    cmocka_unit_test(test_split),
-	    cmocka_unit_test(test_refuses),    cmocka_unit_test(test_expressions),
+	    cmocka_unit_test(test_byte_level),  cmocka_unit_test(test_template_file),
+	    cmocka_unit_test(test_llama),       cmocka_unit_test(test_unigram),
+	    cmocka_unit_test(test_split),       cmocka_unit_test(test_refuses),
+	    cmocka_unit_test(test_expressions),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
