@@ -1,6 +1,7 @@
 #include "probe.h"
 
 #include "llm/decode.h"
+#include "math/vector.h"
 #include "stream/npy.h"
 
 #include <jansson.h>
@@ -69,7 +70,8 @@ bool probe_tokens(const char *llm, const StringList *files, const char *output, 
 static bool read_ids(const Llm *llm, const char *path, Tokens *out, Error *e)
 {
 	json_error_t problem = {0};
-	json_t *list = json_load_file(path, 0, &problem), *item;
+	bool standard = strcmp(path, "-") == 0;
+	json_t *list = standard ? json_loadf(stdin, 0, &problem) : json_load_file(path, 0, &problem), *item;
 	size_t index;
 	bool done = json_is_array(list);
 	if (!done && list == NULL && problem.line < 0)
@@ -109,7 +111,8 @@ static bool write_logits(const Llm *llm, const Tokens *ids, bool exact, Output *
 		size_t rows = N - first < PIECE ? N - first : PIECE;
 		const Tensor *y =
 		    llm_logits(&t, llm, tape_constant(&t, h->value + first * h->cols, rows, h->cols));
-		done = y != NULL && output_write(o, y->value, y->rows * y->cols * sizeof *y->value, e);
+		done = y != NULL && (vector_finite(y->value, y->rows * y->cols) || llm_no_numbers(llm, e)) &&
+		       output_write(o, y->value, y->rows * y->cols * sizeof *y->value, e);
 		arena_rewind(&t.arena, mark);
 	}
 	if (e->code == ERROR_NONE && t.error.code != ERROR_NONE)
@@ -122,9 +125,8 @@ bool probe_logits(const Llm *llm, const char *ids, bool exact, const char *outpu
 {
 	Tokens tokens = {0};
 	Output o = {0};
-	bool done = output_differs(output, ids, e) && read_ids(llm, ids, &tokens, e) &&
-	            output_open(&o, output, true, e) && write_logits(llm, &tokens, exact, &o, pool, e) &&
-	            output_close(&o, e);
+	bool done = read_ids(llm, ids, &tokens, e) && output_open(&o, output, true, e) &&
+	            write_logits(llm, &tokens, exact, &o, pool, e) && output_close(&o, e);
 	output_abort(&o);
 	tokens_free(&tokens);
 	return done;

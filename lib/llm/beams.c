@@ -186,10 +186,8 @@ bool decoder_beams(Decoder *d, const Generation *g, Continuation *c, Error *e)
 	Beams b = {.d = d, .g = g, .c = c};
 	size_t room = c->prompt_count + g->most;
 	b.room = room < d->llm->most_positions ? room : d->llm->most_positions;
-	if (c->prompt_count > b.room)
-		return fail(e, ERROR_USAGE, "the prompt's %zu tokens are more than the LLM's context of %zu",
-		            c->prompt_count, b.room);
-	bool done = g->most == 0 || (beams_new(&b, &arena, e) && search(&b, e) && give(&b, c, e));
+	bool done = decoder_takes(d->llm, c->prompt_count, e) &&
+	            (g->most == 0 || (beams_new(&b, &arena, e) && search(&b, e) && give(&b, c, e)));
 	arena_free(&arena);
 	return done;
 }

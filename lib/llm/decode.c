@@ -2,6 +2,15 @@
 
 #include <string.h>
 
+bool decoder_takes(const Llm *llm, size_t N, Error *e)
+{
+	if (N == 0)
+		return fail(e, ERROR_USAGE, "the prompt is empty, and the LLM has no token to begin with");
+	return N <= llm->most_positions ||
+	       fail(e, ERROR_USAGE, "the prompt's %zu tokens are more than the LLM's context of %zu", N,
+	            llm->most_positions);
+}
+
 bool decoder_new(Decoder *d, const Llm *llm, Pool *pool, Error *e)
 {
 	*d = (Decoder){.llm = llm, .tape.pool = pool};

@@ -21,6 +21,10 @@ typedef struct {
 	size_t rows; /* of the cache that are taken */
 } Decoder;
 
+/* Whether a prompt of N tokens is one that can be continued: not empty, nor longer than the context; else
+ * ERROR_USAGE. */
+bool decoder_takes(const Llm *llm, size_t N, Error *e);
+
 /* pool NULL: on the calling thread alone. */
 bool decoder_new(Decoder *d, const Llm *llm, Pool *pool, Error *e);
 void decoder_free(Decoder *d);

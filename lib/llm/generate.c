@@ -1,6 +1,7 @@
 #include "llm/generate.h"
 
 #include "llm/beams.h"
+#include "math/vector.h"
 
 #include <string.h>
 
@@ -52,13 +53,8 @@ static bool start(Streams *s, Continuation *c, Arena *arena, Error *e)
 		stream->path = arena_new(arena, stream->room, sizeof *stream->path, e);
 		if (stream->path == NULL)
 			return false;
-		if (c[i].prompt_count > most)
-			return fail(e, ERROR_USAGE,
-			            "the prompt's %zu tokens are more than the LLM's context of %zu",
-			            c[i].prompt_count, most);
-		if (c[i].prompt_count == 0)
-			return fail(e, ERROR_USAGE,
-			            "the prompt is empty, and the LLM has no token to begin with");
+		if (!decoder_takes(s->d->llm, c[i].prompt_count, e))
+			return false;
 	}
 	return true;
 }
@@ -108,6 +104,8 @@ static bool extend_all(Streams *s, size_t first, size_t end, Tensor *h, Error *e
 	Tensor *logits = h ? llm_logits(&s->d->tape, s->d->llm, h) : NULL;
 	if (logits == NULL)
 		return h != NULL && fail(e, s->d->tape.error.code, "%s", s->d->tape.error.text);
+	if (!vector_finite(logits->value, logits->rows * logits->cols))
+		return llm_no_numbers(s->d->llm, e);
 	for (size_t i = first, row = 0; i < end; i++)
 		if (!s->streams[i].done && !extend(s, i, logits->value + row++ * logits->cols, e))
 			return false;

@@ -196,13 +196,19 @@ Tensor *llm_logits(Tape *t, const Llm *m, Tensor *h)
 	return y;
 }
 
+bool llm_no_numbers(const Llm *m, Error *e)
+{
+	return fail(e, ERROR_MALFORMED, "%s: the LLM gives no numbers: its weights are damaged, or too large",
+	            m->file ? gguf_path(m->file) : "--llm");
+}
+
 Tensor *llm_log_probabilities(Tape *t, const Llm *m, Tensor *h)
 {
 	Tensor *y = llm_logits(t, m, h);
 	for (size_t i = 0; y != NULL && i < y->rows; i++) {
 		float *row = y->value + i * y->cols, sum = vector_logsumexp(row, y->cols);
 		if (!isfinite(sum)) {
-			fail(&t->error, ERROR_FAILURE, "the LLM gives no numbers: are its weights damaged?");
+			llm_no_numbers(m, &t->error);
 			return NULL;
 		}
 		vector_scale_shift(row, 1, -sum, y->cols);

@@ -57,7 +57,8 @@ Tokenizer *llm_tokenizer(const char *path, Error *e);
 /* As GGUF, F32. */
 bool llm_save(const Llm *m, const char *name, const char *path, Error *e);
 /* A model that llm_load() takes, as GGUF with the numbers that it has, or as F32 with those of `tuned`, if
- * not NULL; path NULL: to standard output. ERROR_FAILURE where GGUF has no name for what its tokenizer does.
+ * not NULL; path NULL: to standard output. ERROR_MALFORMED where GGUF has no name for what its tokenizer
+ * does.
  */
 bool llm_convert(const char *from, const Llm *tuned, const char *path, Error *e);
 
@@ -74,6 +75,8 @@ Tensor *llm_forward(Tape *t, const Llm *m, const int32_t *tokens, size_t N, cons
 
 /* [N, V]: h · outputᵀ, through the cap where there is one; not for training (tape_cross_entropy() is). */
 Tensor *llm_logits(Tape *t, const Llm *m, Tensor *h);
+/* Fails with ERROR_MALFORMED: what it says are no numbers, and so its weights are damaged. */
+bool llm_no_numbers(const Llm *m, Error *e);
 /* Log-probabilities of all tokens after each of N hidden states: [N, V].  NULL: they are no numbers. */
 Tensor *llm_log_probabilities(Tape *t, const Llm *m, Tensor *h);
 

@@ -201,10 +201,17 @@ static Tokenizer *read_tokenizer(const Gguf *g, const char *path, Error *e)
 {
 	if (is_directory(path))
 		return tokenizer_json_read(path, e);
-	Tokenizer *t = vocabulary_read(g, e);
-	if (t == NULL)
-		fail_in(e, "%s", path);
-	return t;
+	return vocabulary_read(g, e);
+}
+
+static Gguf *open_model(const char *path, LlmShape *shape, Error *e)
+{
+	Gguf *g = is_directory(path) ? huggingface_open(path, e) : gguf_open(path, e);
+	if (g == NULL || llm_shape_read(g, shape, e))
+		return g;
+	fail_in(e, "%s", path);
+	gguf_close(g);
+	return NULL;
 }
 
 /* Folders may have more embeddings than tokens, to make their number a round one; nobody says those. */
@@ -215,19 +222,14 @@ static bool check_tokens(const Tokenizer *t, size_t V, bool more, Error *e)
 	       fail(e, ERROR_MALFORMED, "%zu tokens, but %zu embeddings", tokens, V);
 }
 
-static Llm *read_model(const Gguf *g, const char *path, LlmWeights weights, Error *e)
+static Llm *read_model(const Gguf *g, const LlmShape *shape, const char *path, LlmWeights weights, Error *e)
 {
-	LlmShape shape = {0};
-	Tokenizer *tokenizer;
-	if (!llm_shape_read(g, &shape, e)) {
-		fail_in(e, "%s", path);
+	Tokenizer *tokenizer = read_tokenizer(g, path, e);
+	if (tokenizer == NULL)
 		return NULL;
-	}
-	if ((tokenizer = read_tokenizer(g, path, e)) == NULL)
-		return NULL;
-	Source s = {g, &shape, memory_new(gguf_tensor_count(g), 1, e), weights};
+	Source s = {g, shape, memory_new(gguf_tensor_count(g), 1, e), weights};
 	Llm *m = NULL;
-	if (s.used == NULL || !check_tokens(tokenizer, shape.V, is_directory(path), e))
+	if (s.used == NULL || !check_tokens(tokenizer, shape->V, is_directory(path), e))
 		tokenizer_free(tokenizer);
 	else
 		m = read_weights(&s, tokenizer, e);
@@ -249,8 +251,9 @@ Tokenizer *llm_tokenizer(const char *path, Error *e)
 
 Llm *llm_load(const char *path, LlmWeights weights, Error *e)
 {
-	Gguf *g = is_directory(path) ? huggingface_open(path, e) : gguf_open(path, e);
-	Llm *m = g ? read_model(g, path, weights, e) : NULL;
+	LlmShape shape = {0};
+	Gguf *g = open_model(path, &shape, e);
+	Llm *m = g ? read_model(g, &shape, path, weights, e) : NULL;
 	if (m != NULL && weights == LLM_AS_STORED)
 		m->file = g;
 	else
@@ -296,21 +299,27 @@ bool llm_save(const Llm *m, const char *name, const char *path, Error *e)
 	return done;
 }
 
+static bool copy_tensors(GgufWriter *w, const Gguf *g, const Llm *tuned, Error *e)
+{
+	for (size_t i = 0; i < gguf_tensor_count(g); i++) {
+		const GgufTensor *tensor = gguf_tensor_at(g, i);
+		if ((tuned == NULL || strcmp(tensor->name, DIVISORS) == 0) && !gguf_copy_tensor(w, tensor, e))
+			return false;
+	}
+	return tuned == NULL || write_weights(w, tuned, e);
+}
+
 bool llm_convert(const char *from, const Llm *tuned, const char *path, Error *e)
 {
-	LlmShape shape;
-	Gguf *g = is_directory(from) ? huggingface_open(from, e) : gguf_open(from, e);
-	Tokenizer *t = g && llm_shape_read(g, &shape, e) ? read_tokenizer(g, from, e) : NULL;
+	LlmShape shape = {0};
+	Gguf *g = open_model(from, &shape, e);
+	Tokenizer *t = g ? read_tokenizer(g, from, e) : NULL;
 	GgufWriter *w = t ? gguf_writer_new(e) : NULL;
-	bool done =
-	    w != NULL && check_tokens(t, shape.V, is_directory(from), e) && write_head(w, &shape, t, from, e);
-	for (size_t i = 0; done && i < gguf_tensor_count(g); i++) {
-		const GgufTensor *tensor = gguf_tensor_at(g, i);
-		if (tuned == NULL || strcmp(tensor->name, DIVISORS) == 0)
-			done = gguf_copy_tensor(w, tensor, e);
-	}
-	done = done && (tuned == NULL || write_weights(w, tuned, e));
-	done = (done || fail_in(e, "%s", from)) && write_file(w, path, e);
+	bool done = w != NULL &&
+	            ((check_tokens(t, shape.V, is_directory(from), e) && write_head(w, &shape, t, from, e) &&
+	              copy_tensors(w, g, tuned, e)) ||
+	             fail_in(e, "%s", from)) &&
+	            write_file(w, path, e);
 	gguf_writer_free(w);
 	tokenizer_free(t);
 	gguf_close(g);

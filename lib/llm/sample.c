@@ -96,11 +96,7 @@ int32_t sample_token(Sampler *sampler, const Sampling *s, float *logits, size_t 
 {
 	if (!punish(sampler, s, logits, V, said, count, e))
 		return -1;
-	float highest = vector_maximum(logits, V), heat = (float)(1 / s->temperature);
-	if (!isfinite(highest) || !vector_finite(logits, V)) {
-		fail(e, ERROR_FAILURE, "the LLM gives no numbers: are its weights damaged?");
-		return -1;
-	}
+	float highest = vector_maximum(logits, V), heat = (float)fmin(1 / s->temperature, 1e30);
 	if (s->temperature <= 0)
 		return likeliest(logits, V);
 	if (!memory_grow(&sampler->candidates, &sampler->capacity, V, sizeof(Candidate), e))

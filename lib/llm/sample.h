@@ -23,8 +23,8 @@ typedef struct {
 	size_t capacity, punished_capacity;
 } Sampler;
 
-/* From logits [V], which are used up; said [count] are the tokens so far.  Negative on error: out of
- * memory, or logits that are no numbers. */
+/* From logits [V], finite numbers, which are used up; said [count] are the tokens so far.  Negative on error:
+ * out of memory. */
 int32_t sample_token(Sampler *sampler, const Sampling *s, float *logits, size_t V, const int32_t *said,
                      size_t count, Random *random, Error *e);
 void sampler_free(Sampler *sampler);

@@ -275,7 +275,9 @@ bool vocabulary_write(const TokenizerModel *m, size_t V, GgufWriter *w, Error *e
 	bool bpe = m->kind == TOKENIZER_BPE;
 	const char *pre = pre_name(m, e);
 	if (pre == NULL)
-		return fail(e, ERROR_FAILURE, "GGUF has no name for what this tokenizer does to a text");
+		return fail(e, ERROR_MALFORMED,
+		            "GGUF has no name for what this tokenizer does to a text; is there a GGUF file "
+		            "of its maker's?");
 	return gguf_add_string(w, KEY("model"), word_at(kinds, m->kind), e) &&
 	       gguf_add_string(w, KEY("pre"), text_of(pre), e) && write_tokens(m, V, w, e) &&
 	       (bpe ? gguf_add_strings(w, KEY("merges"), &m->merges, e) : write_scores(m, V, w, e)) &&
