@@ -38,11 +38,10 @@ bool write_json_line(Output *o, json_t *object, Error *e)
 bool text_writer_new(TextWriter *w, const TextSettings *s, const Answerer *a, Output *o, Pool *pool, Error *e)
 {
 	const TokenizerModel *m = a->llm ? tokenizer_model(a->llm->tokenizer) : NULL;
-	bool alone = s->prompts == NULL && a->adapter == NULL;
-	bool streams = alone && o->path == NULL && isatty(STDOUT_FILENO);
+	bool terminal = o->path == NULL && a->adapter == NULL && isatty(STDOUT_FILENO);
 	*w = (TextWriter){.settings = s, .answerer = a, .output = o, .pool = pool};
-	w->text = s->format ? strcmp(s->format, "text") == 0 : streams;
-	w->streams = streams && w->text;
+	w->text = s->format ? strcmp(s->format, "text") == 0 : terminal;
+	w->streams = terminal && w->text && s->prompts == NULL;
 	if (s->chat && m->chat_template == NULL)
 		return fail(e, ERROR_USAGE,
 		            "--chat: the LLM has no chat template, and so was not trained to chat");
@@ -86,6 +85,19 @@ static bool continue_prompts(TextWriter *w, Prompt *prompts, size_t count, Error
 
 /* --- prompts -------------------------------------------------------------- */
 
+/* One of the prompts; of a file, without what some editors put there: the mark of UTF-8 in front, and CR. */
+static Text words_at(const TextWriter *w, const Strings *words, size_t i)
+{
+	static const char mark[] = "\xef\xbb\xbf";
+	Text text = strings_at(words, i);
+	if (w->settings->prompts == NULL)
+		return text;
+	if (i == 0 && text.size >= 3 && memcmp(text.data, mark, 3) == 0)
+		text = (Text){text.data + 3, text.size - 3};
+	text.size -= text.size > 0 && text.data[text.size - 1] == '\r';
+	return text;
+}
+
 /* The words as they are, or as what a user says to the assistant, whose turn it is then. */
 static bool encode_prompt(const TextWriter *w, Text words, uint64_t number, Prompt *p, Error *e)
 {
@@ -98,15 +110,12 @@ static bool encode_prompt(const TextWriter *w, Text words, uint64_t number, Prom
 			return false;
 		words = (Text){(const char *)text.data, text.size};
 	}
-	const Llm *llm = w->answerer->llm;
-	bool done = tokenizer_encode(llm->tokenizer, words, TOKENIZE_BOS | TOKENIZE_SPECIAL, &p->prompt, e);
+	bool done = tokenizer_encode(w->answerer->llm->tokenizer, words, TOKENIZE_BOS | TOKENIZE_SPECIAL,
+	                             &p->prompt, e);
 	buffer_free(&text);
-	if (done && p->prompt.count > llm->most_positions && w->settings->prompts != NULL)
-		return fail(e, ERROR_USAGE,
-		            "%s: line %llu: %zu tokens are more than the LLM's context of %zu",
-		            w->settings->prompts, (unsigned long long)number + 1, p->prompt.count,
-		            llm->most_positions);
-	return done;
+	return done && (decoder_takes(w->answerer->llm, p->prompt.count, e) ||
+	                (w->settings->prompts != NULL &&
+	                 fail_in(e, "%s: line %llu", w->settings->prompts, (unsigned long long)number + 1)));
 }
 
 static bool write_prompt(TextWriter *w, Text words, Prompt *p, Error *e)
@@ -138,12 +147,12 @@ static bool continue_words(TextWriter *w, const Strings *words, size_t first, si
 	Prompt *prompts = memory_new(count, sizeof *prompts, e);
 	bool done = prompts != NULL;
 	for (size_t i = 0; done && i < count; i++)
-		done = encode_prompt(w, strings_at(words, first + i), first + i, &prompts[i], e);
+		done = encode_prompt(w, words_at(w, words, first + i), first + i, &prompts[i], e);
 	if (done && w->streams && w->chat == NULL)
 		done = output_write(w->output, words->bytes, (size_t)words->offsets[words->count], e);
 	done = done && continue_prompts(w, prompts, count, e);
 	for (size_t i = 0; done && i < count; i++)
-		done = write_prompt(w, strings_at(words, first + i), &prompts[i], e);
+		done = write_prompt(w, words_at(w, words, first + i), &prompts[i], e);
 	prompts_free(prompts, count);
 	return done;
 }

@@ -66,6 +66,13 @@ static bool check_given(const Settings *s, const Option *table, size_t count, co
                         Error *e)
 {
 	bool texts = asks_for_text(s);
+	if (s->text.beams > 1 && !options_refuse(table, count, "temperature top-k top-p min-p",
+	                                         "sampling, which --beams take the place of", e))
+		return false;
+	if (!option_given(table, count, "temperature") &&
+	    !options_refuse(table, count, "top-k top-p min-p",
+	                    "--temperature, without which nothing is drawn", e))
+		return false;
 	if (s->rank == 0 && !options_refuse(table, count, "query keep-seen beam history", "--rank", e))
 		return false;
 	if (!texts &&
@@ -85,9 +92,9 @@ static bool check_given(const Settings *s, const Option *table, size_t count, co
 	if (s->rank > 0 || s->model != NULL)
 		return true;
 	if (operands->count > 0 && !s->tokenize)
-		return fail(e, ERROR_USAGE,
-		            "'%s' is not read: a --prompt knows users through an adapter alone (-m, -a)",
-		            operands->items[0]);
+		return fail(e, ERROR_USAGE, "'%s' is not read: %s", operands->items[0],
+		            s->logits ? "--logits are of --ids alone"
+		                      : "a --prompt knows users through an adapter alone (-m, -a)");
 	return options_refuse(table, count, "split limit",
 	                      "users: with --prompt these come through an adapter (-m, -a)", e);
 }
@@ -96,8 +103,8 @@ static bool check(const Settings *s, Error *e)
 {
 	int ways = (s->llm != NULL) + (s->baseline != NULL) + (s->model != NULL && s->llm == NULL);
 	if (ways != 1)
-		return fail(e, ERROR_USAGE,
-		            "who answers? one of -m ENCODER, --llm LLM and --baseline NAME is needed");
+		return fail(e, ERROR_USAGE, "who answers? %s of -m ENCODER, --llm LLM and --baseline NAME%s",
+		            ways ? "only one" : "one", ways ? " at a time" : " is needed");
 	if (s->adapter != NULL && s->llm == NULL)
 		return fail(e, ERROR_USAGE, "an adapter belongs to an LLM: -a needs --llm");
 	if (s->llm != NULL && s->model != NULL && s->adapter == NULL)
@@ -106,10 +113,10 @@ static bool check(const Settings *s, Error *e)
 	int questions =
 	    (s->rank > 0) + (s->text.prompt != NULL) + (s->text.prompts != NULL) + s->tokenize + s->logits;
 	if (questions != 1)
-		return fail(
-		    e, ERROR_USAGE,
-		    "what is asked? one of --rank K, --prompt TEXT, --prompts FILE, --tokenize and --logits "
-		    "is needed");
+		return fail(e, ERROR_USAGE,
+		            "what is asked? %s of --rank K, --prompt TEXT, --prompts FILE, --tokenize and "
+		            "--logits%s",
+		            questions ? "only one" : "one", questions ? " at a time" : " is needed");
 	if (s->rank == 0 && s->llm == NULL)
 		return fail(e, ERROR_USAGE, "only an LLM continues a --prompt: --llm LLM is missing");
 	if (s->adapter != NULL && (s->tokenize || s->logits))
@@ -403,11 +410,12 @@ int main(int argc, char **argv)
 	              .beam = 64,
 	              .text = {.most = 64, .top_p = 1, .penalty = 1, .beams = 1, .batch = 32}};
 	Option table[] = {
-	    [COMMON_OPTIONS] = {"model", 'm', OPTION_STRING, &s.model, "ENCODER", "the user encoder"},
+	    [COMMON_OPTIONS] = {"model", 'm', OPTION_STRING, &s.model, "ENCODER", "the user encoder",
+	                        .input = true},
 	    {"llm", 0, OPTION_STRING, &s.llm, "LLM",
-	     "the language model: a GGUF file, or a Hugging Face folder"},
+	     "the language model: a GGUF file, or a Hugging Face folder", .input = true},
 	    {"adapter", 'a', OPTION_STRING, &s.adapter, "ADAPTER",
-	     "what joins the two, or goes with the LLM alone, from ul-finetune"},
+	     "what joins the two, or goes with the LLM alone, from ul-finetune", .input = true},
 	    {"baseline", 0, OPTION_CHOICE, &s.baseline, "most-popular|co-occurrence",
 	     "rank by counts of the training events: of items, or of what follows the user's last item"},
 	    {"rank", 0, OPTION_INTEGER, &s.rank, "K", "the K items that come next", 1, 1e6},
@@ -449,7 +457,8 @@ int main(int argc, char **argv)
 	    {"tokenize", 0, OPTION_FLAG, &s.tokenize, NULL,
 	     "print the LLM's token ids of each line of the operands, as a JSON list a line"},
 	    {"logits", 0, OPTION_FLAG, &s.logits, NULL, "write the logits after each of --ids, as .npy"},
-	    {"ids", 0, OPTION_STRING, &s.ids, "FILE", "with --logits: token ids, a JSON list", .input = true},
+	    {"ids", 0, OPTION_STRING, &s.ids, "FILE",
+	     "with --logits: token ids, a JSON list (-: standard input)", .input = true},
 	    {"precision", 0, OPTION_CHOICE, &s.precision, "f32|auto",
 	     "with --llm: weights that take less room than F32 are expanded, or used as they are, which is "
 	     "quick "
@@ -461,7 +470,7 @@ int main(int argc, char **argv)
 	    {"history", 0, OPTION_INTEGER, &s.history, "N",
 	     "with --format text: show the last N events (default 5)", 0, 1e6},
 	    {"output", 'o', OPTION_STRING, &s.output, "FILE", "write to FILE, not standard output",
-	     .incidental = true},
+	     .incidental = true, .written = true},
 	};
 	Error e = {0};
 	StringList operands = {0};

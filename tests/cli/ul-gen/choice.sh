@@ -19,6 +19,9 @@ last=${said: -1}
 say --stop 'nobody says this' | cmp greedy -
 words=--stop usage ul-gen --llm lm.gguf --prompt x --stop ''
 words=--min-p usage ul-gen --llm lm.gguf --prompt x --min-p 2
+# What nothing would be done with.
+words='--top-k goes with --temperature' usage ul-gen --llm lm.gguf --prompt x --top-k 3
+words='--temperature goes with sampling' usage ul-gen --llm lm.gguf --prompt x --temperature 1 --beams 2
 words=--prompt usage ul-gen --llm lm.gguf --rank 3 --beams 2 data.ult
 # Beams find what is at least as likely as the greedy text: for few tokens all can be tried.
 say --n-predict 2 --beams 400 >best

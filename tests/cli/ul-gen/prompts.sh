@@ -26,3 +26,8 @@ grep -q '^ul-gen: missing: cannot open' err
 printf 'Next choice: %.0s' {1..400} >long
 cat lines long >some
 words='some: line 5: ' usage ul-gen -q --llm lm.gguf --prompts some
+# Lines as some editors leave them: a mark in front, CR behind.
+sed 's/$/\r/; 1s/^/\xef\xbb\xbf/' lines >dos
+expect 1 cmp -s lines dos
+ul-gen -q --llm lm.gguf --prompts dos --n-predict 12 | cmp all -
+# An empty line is a text like others, where the LLM has a token to begin with.

@@ -10,6 +10,9 @@ cmp seen piped
 say --format jsonl >lines
 [[ $(wc -l <lines) == 1 ]]
 grep -q '^{"task": "prompt", ' lines
+printf 'Next\nNext choice:\n' >two
+script -qec 'ul-gen -q --llm lm.gguf --prompts two --n-predict 9' /dev/null </dev/null | tr -d '\r' >seen
+ul-gen -q --llm lm.gguf --prompts two --n-predict 9 --format text | cmp seen -
 say -m encoder.ult -a adapter.ult --limit 1 data.ult >users
 [[ $(wc -l <users) == 1 ]]
 grep -q '^{"user": ' users

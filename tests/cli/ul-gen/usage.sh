@@ -1,11 +1,11 @@
 small data.ult encoder.ult lm.gguf adapter.ult
 words='who answers' usage ul-gen --rank 3 data.ult
-words='who answers' usage ul-gen --rank 3 --baseline most-popular -m encoder.ult data.ult
+words='only one of .* at a time' usage ul-gen --rank 3 --baseline most-popular -m encoder.ult data.ult
 words='-a needs' usage ul-gen -m encoder.ult -a adapter.ult --rank 3 data.ult
 words='-m ENCODER is missing' usage ul-gen --llm lm.gguf -a adapter.ult --rank 3 data.ult
 words='-a ADAPTER' usage ul-gen --llm lm.gguf -m encoder.ult --rank 3 data.ult
 words='what is asked' usage ul-gen --llm lm.gguf data.ult
-words='what is asked' usage ul-gen --llm lm.gguf --rank 3 --prompt x data.ult
+words='only one of .* at a time' usage ul-gen --llm lm.gguf --rank 3 --prompt x data.ult
 words=--llm usage ul-gen -m encoder.ult --prompt x data.ult
 words=--rank usage ul-gen -m encoder.ult --rank 0 data.ult
 words=--split usage ul-gen -m encoder.ult --rank 1 --split none data.ult
