@@ -100,7 +100,7 @@ static void multiply(void *context, size_t first, size_t count)
 	            p->y->value + first, p->y->cols);
 }
 
-Tensor *tape_linear(Tape *t, Tensor *x, Parameter *w)
+static Tensor *multiply_whole(Tape *t, Tensor *x, Parameter *w)
 {
 	if (x != NULL && w->stored != NULL)
 		return stored_linear(t, x, w->stored);
@@ -111,6 +111,16 @@ Tensor *tape_linear(Tape *t, Tensor *x, Parameter *w)
 	if (needs(y))
 		tape_record(t, y, linear_backward, &(Linear){x, y, w}, sizeof(Linear));
 	return y;
+}
+
+Tensor *tape_linear(Tape *t, Tensor *x, Parameter *w)
+{
+	Tensor *y = multiply_whole(t, x, w);
+	const LowRank *u = &w->low_rank;
+	if (y == NULL || u->a == NULL)
+		return y;
+	Tensor *inner = tape_scale(t, multiply_whole(t, tape_dropout(t, x, u->dropout), u->a), u->scale);
+	return tape_residual(t, y, multiply_whole(t, inner, u->b), 0);
 }
 
 typedef struct {
@@ -683,6 +693,36 @@ Tensor *tape_rows(Tape *t, Tensor *x, const int32_t *rows, size_t count)
 	if (needs(y))
 		tape_record(t, y, rows_backward, &(Rows){x, y, rows}, sizeof(Rows));
 	return y;
+}
+
+typedef struct {
+	Tensor *x, *z;
+	const int32_t *to, *from;
+	size_t count;
+} AddedRows;
+
+static void added_rows_backward(Tape *t, const void *context)
+{
+	const AddedRows *a = context;
+	size_t C = a->x->cols;
+	float *dz = tape_gradient(t, a->z, NULL);
+	for (size_t i = 0; dz != NULL && i < a->count; i++)
+		vector_add(dz + (size_t)a->from[i] * C, a->x->gradient + (size_t)a->to[i] * C, C);
+}
+
+Tensor *tape_add_rows(Tape *t, Tensor *x, const int32_t *to, Tensor *z, const int32_t *from, size_t count)
+{
+	if (x == NULL || z == NULL)
+		return NULL;
+	size_t C = x->cols;
+	for (size_t i = 0; i < count; i++)
+		vector_add(x->value + (size_t)to[i] * C, z->value + (size_t)from[i] * C, C);
+	if (needs(z)) {
+		x->needs_gradient = true;
+		tape_record(t, x, added_rows_backward, &(AddedRows){x, z, to, from, count},
+		            sizeof(AddedRows));
+	}
+	return x;
 }
 
 bool tape_cross_entropy(Tape *t, Tensor *h, Parameter *w, float cap, LossTargets targets, float weight,

@@ -9,7 +9,8 @@
 #include "math/vector.h"
 #include "nn/tape.h"
 
-/* y = x Wᵀ: x [N, in], W [out, in].  Of a W that is stored nothing flows back to x: an error. */
+/* y = x Wᵀ: x [N, in], W [out, in]; and W's low-rank update, where it has one.  Of a W that is stored nothing
+ * flows back to x: an error. */
 Tensor *tape_linear(Tape *t, Tensor *x, Parameter *w);
 /* y[i] = mean of W's rows in list i: ids by offsets [N + 1]; zeros for an empty list; written into
  * columns [column, column + C) of a tensor `into` of N rows, so that features lie side by side.  Of a stored
@@ -73,6 +74,9 @@ typedef struct {
 Tensor *tape_attention(Tape *t, Tensor *q, Tensor *k, Tensor *v, size_t heads, size_t kv_heads,
                        const AttentionSegment *segments, size_t count, const AttentionTerms *terms);
 
+/* x[to[i]] ← x[to[i]] + z[from[i]] for i < count, in place (the tensor is the same one); no row of x comes
+ * twice. */
+Tensor *tape_add_rows(Tape *t, Tensor *x, const int32_t *to, Tensor *z, const int32_t *from, size_t count);
 /* Rows of x by index (an index may come again). */
 Tensor *tape_rows(Tape *t, Tensor *x, const int32_t *rows, size_t count);
 

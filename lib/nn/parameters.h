@@ -20,7 +20,16 @@ typedef struct {
 	Arena weights, gradients[LANES];
 } ParameterMemory;
 
+typedef struct Parameter Parameter;
+
+/* What is added to the products with a matrix W: y = x Wᵀ + scale · (x Aᵀ) Bᵀ, A [r, in], B [out, r], of an x
+ * that is dropped out at that rate while it trains. */
 typedef struct {
+	Parameter *a, *b; /* borrowed; NULL: nothing is added */
+	float scale, dropout;
+} LowRank;
+
+struct Parameter {
 	ParameterMemory *memory; /* the set's that it was added to */
 	char *name;
 	size_t rank, shape[4];
@@ -39,7 +48,8 @@ typedef struct {
 	size_t first_row;
 	PackedOperand forward;  /* Wᵀ [cols, rows], for x Wᵀ */
 	PackedOperand backward; /* W [rows, cols], for dy W */
-} Parameter;
+	LowRank low_rank;
+};
 
 /* Where values come from instead of chance: a file. */
 typedef struct {
