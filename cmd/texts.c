@@ -38,7 +38,7 @@ bool write_json_line(Output *o, json_t *object, Error *e)
 bool text_writer_new(TextWriter *w, const TextSettings *s, const Answerer *a, Output *o, Pool *pool, Error *e)
 {
 	const TokenizerModel *m = a->llm ? tokenizer_model(a->llm->tokenizer) : NULL;
-	bool terminal = o->path == NULL && a->adapter == NULL && isatty(STDOUT_FILENO);
+	bool terminal = o->path == NULL && !answerer_knows_users(a) && isatty(STDOUT_FILENO);
 	*w = (TextWriter){.settings = s, .answerer = a, .output = o, .pool = pool};
 	w->text = s->format ? strcmp(s->format, "text") == 0 : terminal;
 	w->streams = terminal && w->text && s->prompts == NULL;
@@ -174,17 +174,6 @@ bool texts_of_prompts(TextWriter *w, Error *e)
 
 /* --- users ---------------------------------------------------------------- */
 
-static bool copy_query(const Answerer *a, Prompt *p, Error *e)
-{
-	const Tokens *query = &a->query;
-	if (!memory_grow(&p->prompt.ids, &p->prompt.capacity, query->count, sizeof *query->ids, e))
-		return false;
-	if (query->count > 0)
-		memcpy(p->prompt.ids, query->ids, query->count * sizeof *query->ids);
-	p->prompt.count = query->count;
-	return true;
-}
-
 static bool write_user(TextWriter *w, const Prompt *p, Error *e)
 {
 	const Query *q = p->user;
@@ -202,7 +191,7 @@ static bool continue_users(TextWriter *w, const Query *questions, size_t count, 
 	for (size_t i = 0; done && i < count; i++) {
 		prompts[i] =
 		    (Prompt){.user = &questions[i], .seed = random_key(w->settings->seed, number + i)};
-		done = copy_query(w->answerer, &prompts[i], e);
+		done = answerer_prompt(w->answerer, &questions[i], i, &prompts[i].prompt, e);
 	}
 	done = done && continue_prompts(w, prompts, count, e);
 	for (size_t i = 0; done && i < count; i++)

@@ -11,13 +11,15 @@ static const Tool tool = {
     .name = "ul-finetune",
     .synopsis = "[OPTION]... --llm LLM -m ENCODER [DATA]",
     .summary = "Teaches an LLM to answer for the user: trains cross-attention from its layers to the\n"
-               "embeddings of a pretrained user encoder, and writes it as an adapter.",
+               "embeddings of a pretrained user encoder, or another way in, and writes it as an adapter.",
     .examples = "  ul-finetune --llm lm.gguf -m encoder.ult --minutes 10 -o adapter.ult data.ult\n",
 };
 
 typedef struct {
-	const char *llm, *model, *output, *task, *inject, *tune, *query;
-	int64_t latents, perceiver_layers, batch;
+	const char *llm, *model, *output, *task, *inject, *tune, *query, *matrices;
+	int64_t latents, perceiver_layers, history, rank, batch;
+	double alpha, dropout;
+	bool features;
 	CommonOptions common;
 	TrainingOptions training;
 } Settings;
@@ -31,20 +33,38 @@ typedef struct {
 	Adapter *adapter;
 	Finetuning *finetuning;
 	AdapterShape shape;
-	Tuning tuning;
 } Parts;
+
+static AdapterShape shape_of(const Settings *s)
+{
+	return (AdapterShape){.latents = (size_t)s->latents,
+	                      .perceiver_layers = (size_t)s->perceiver_layers,
+	                      .inject = (InjectionKind)word_number(INJECTIONS, s->inject),
+	                      .history = (size_t)s->history,
+	                      .features = s->features,
+	                      .tuning = (Tuning)word_number(TUNINGS, s->tune),
+	                      .lora = {(size_t)s->rank, s->alpha > 0 ? s->alpha : 2 * (double)s->rank,
+	                               s->dropout, s->matrices}};
+}
 
 static bool check(const Settings *s, const Option *table, size_t count, Error *e)
 {
-	bool meets = strcmp(s->inject, "none") != 0;
+	AdapterShape shape = shape_of(s);
 	if (s->llm == NULL)
 		return fail(e, ERROR_USAGE, "--llm LLM is missing");
-	if (meets)
+	if (shape.inject != INJECT_TEXT &&
+	    !options_refuse(table, count, "history history-features", "--inject text", e))
+		return false;
+	if (shape.tuning != TUNE_LORA &&
+	    !options_refuse(table, count, "rank lora-alpha lora-matrices lora-dropout", "--tune lora", e))
+		return false;
+	if (injects_encoder(shape.inject))
 		return s->model != NULL || fail(e, ERROR_USAGE, "-m ENCODER is missing");
-	if (strcmp(s->tune, "full") != 0)
+	if (shape.tuning < TUNE_LORA)
 		return fail(e, ERROR_USAGE,
-		            "with --inject none there is nothing but the LLM to train: --tune full");
-	return options_refuse(table, count, "model latents perceiver-layers", "--inject cross", e);
+		            "with --inject %s there is nothing but the LLM to train: --tune lora or full",
+		            s->inject);
+	return options_refuse(table, count, "model latents perceiver-layers", "--inject cross and soft", e);
 }
 
 static bool open_parts(const Settings *s, const char *path, Parts *p, Error *e)
@@ -55,10 +75,10 @@ static bool open_parts(const Settings *s, const char *path, Parts *p, Error *e)
 	    (s->model != NULL && (p->encoder = encoder_load(s->model, &p->encoder_hash, e)) == NULL) ||
 	    (p->reader = dataset_open(path, e)) == NULL || !dataset_all(p->reader, &p->users, e))
 		return false;
-	if (p->encoder != NULL && p->tuning == TUNE_PROJ)
+	if (p->encoder != NULL && p->shape.tuning == TUNE_PROJ)
 		p->encoder->shape.dropout = 0; /* what does not train is not to be disturbed */
 	p->adapter = adapter_new(&p->shape, p->encoder, p->llm, s->query, seed, e);
-	p->finetuning = p->adapter ? finetuning_new(p->adapter, p->tuning, dataset_of(p->reader), p->users,
+	p->finetuning = p->adapter ? finetuning_new(p->adapter, dataset_of(p->reader), p->users,
 	                                            (size_t)s->batch, seed, e)
 	                           : NULL;
 	return p->finetuning != NULL &&
@@ -80,9 +100,8 @@ static void close_parts(Parts *p)
 
 static bool finetune(const Settings *s, const char *path, Provenance *provenance, Error *e)
 {
-	Parts p = {.shape = {(size_t)s->latents, (size_t)s->perceiver_layers}};
-	bool done = tuning_of(s->tune, &p.tuning) && injection_of(s->inject, &p.shape.inject) &&
-	            open_parts(s, path, &p, e);
+	Parts p = {.shape = shape_of(s)};
+	bool done = open_parts(s, path, &p, e);
 	if (done) {
 		Trainee trainee = finetuning_trainee(p.finetuning);
 		const char *data = stream_name(dataset_stream(p.reader));
@@ -96,7 +115,7 @@ static bool finetune(const Settings *s, const char *path, Provenance *provenance
 			         parameters_count(trainee.parameters, true),
 			         parameters_count(&p.llm->parameters, false));
 		done = training_run(&s->training, &trainee, "tokens", e) &&
-		       adapter_save(p.adapter, p.tuning, p.encoder_hash, s->output, provenance, e);
+		       adapter_save(p.adapter, p.encoder_hash, s->output, provenance, e);
 	}
 	close_parts(&p);
 	return done;
@@ -111,10 +130,13 @@ int main(int argc, char **argv)
 	    .query = TASK_QUERY,
 	    .latents = 16,
 	    .perceiver_layers = 2,
+	    .history = 50,
+	    .rank = 8,
+	    .matrices = "q,k,v,o,gate,up,down",
 	    .batch = 64,
 	    .training = {
 	        .steps = -1, .epochs = 3, .lr = 3e-3, .decay = 0.01, .patience = 10, .evaluate_every = 200}};
-	enum { OWN = 10 };
+	enum { OWN = 16 };
 	Option table[COMMON_OPTIONS + OWN + TRAINING_OPTIONS] = {
 	    [COMMON_OPTIONS] = {"output", 'o', OPTION_STRING, &s.output, "ADAPTER",
 	                        "write the adapter to this file", .incidental = true, .written = true},
@@ -124,15 +146,29 @@ int main(int argc, char **argv)
 	    {"task", 0, OPTION_CHOICE, &s.task, "next-item",
 	     "what the LLM is to answer: the next item's name"},
 	    {"query", 0, OPTION_STRING, &s.query, "TEXT", "what the LLM is asked (default '" TASK_QUERY "')"},
-	    {"inject", 0, OPTION_CHOICE, &s.inject, "cross|none",
-	     "how the user enters the LLM: by gated cross-attention (default), or not at all"},
-	    {"tune", 0, OPTION_CHOICE, &s.tune, "full|enc|proj",
-	     "what trains beside the cross-attention: LLM and encoder, the encoder (default), or nothing "
-	     "else"},
+	    {"inject", 0, OPTION_CHOICE, &s.inject, INJECTIONS,
+	     "how the user enters the LLM: by gated cross-attention (default), as soft tokens before the "
+	     "query, as text before it, or not at all"},
+	    {"tune", 0, OPTION_CHOICE, &s.tune, TUNINGS,
+	     "what trains besides what joins the two: nothing, the encoder (default), encoder and low-rank "
+	     "updates of the LLM, or encoder and LLM"},
 	    {"latents", 0, OPTION_INTEGER, &s.latents, "K",
 	     "rows that a Perceiver makes of a history; 0: the encoder's own rows (default 16)", 0, 4096},
 	    {"perceiver-layers", 0, OPTION_INTEGER, &s.perceiver_layers, "N",
 	     "layers of the Perceiver (default 2)", 1, 64},
+	    {"history", 0, OPTION_INTEGER, &s.history, "N",
+	     "with --inject text: tell the last N events, or as many as the context has room for (default "
+	     "50)",
+	     1, 1e6},
+	    {"history-features", 0, OPTION_FLAG, &s.features, NULL,
+	     "with --inject text: tell their features, too"},
+	    {"rank", 0, OPTION_INTEGER, &s.rank, "N", "of --tune lora's updates (default 8)", 1, 4096},
+	    {"lora-alpha", 0, OPTION_REAL, &s.alpha, "X", "the updates count X / rank times (default: twice)",
+	     1e-6, 1e6},
+	    {"lora-matrices", 0, OPTION_STRING, &s.matrices, "LIST",
+	     "of the LLM's blocks, that have updates (default q,k,v,o,gate,up,down)"},
+	    {"lora-dropout", 0, OPTION_REAL, &s.dropout, "X", "of what goes into the updates (default 0)", 0,
+	     0.99},
 	    {"batch", 0, OPTION_INTEGER, &s.batch, "N", "questions a step (default 64)", 1, 1e6},
 	};
 	Error e = {0};

@@ -20,7 +20,7 @@ static const Tool tool = {
 typedef struct {
 	const char *model, *llm, *adapter, *baseline, *query, *split, *ids, *precision, *output;
 	int64_t at, history, rank, beam, limit;
-	bool keep_seen, tokenize, logits;
+	bool keep_seen, tokenize, logits, names_users;
 	TextSettings text;
 	CommonOptions common;
 } Settings;
@@ -89,14 +89,14 @@ static bool check_given(const Settings *s, const Option *table, size_t count, co
 		return false;
 	if (s->llm == NULL && !options_refuse(table, count, "query beam precision", "--llm", e))
 		return false;
-	if (s->rank > 0 || s->model != NULL)
+	if (s->rank > 0 || s->adapter != NULL)
 		return true;
 	if (operands->count > 0 && !s->tokenize)
 		return fail(e, ERROR_USAGE, "'%s' is not read: %s", operands->items[0],
 		            s->logits ? "--logits are of --ids alone"
-		                      : "a --prompt knows users through an adapter alone (-m, -a)");
+		                      : "a --prompt knows users through an adapter alone (-a)");
 	return options_refuse(table, count, "split limit",
-	                      "users: with --prompt these come through an adapter (-m, -a)", e);
+	                      "users: with --prompt these come through an adapter (-a)", e);
 }
 
 static bool check(const Settings *s, Error *e)
@@ -121,15 +121,23 @@ static bool check(const Settings *s, Error *e)
 		return fail(e, ERROR_USAGE, "only an LLM continues a --prompt: --llm LLM is missing");
 	if (s->adapter != NULL && (s->tokenize || s->logits))
 		return fail(e, ERROR_USAGE, "an adapter (-a) goes with --rank, --prompt and --prompts");
-	if (s->model != NULL && s->text.prompts != NULL)
-		return fail(e, ERROR_USAGE, "users (-m, -a) are asked one --prompt, or to --rank");
 	if (s->text.system != NULL && !s->text.chat)
 		return fail(e, ERROR_USAGE, "--system goes with --chat");
-	if (s->text.chat && s->model != NULL)
-		return fail(e, ERROR_USAGE, "users (-m, -a) are asked a query, and do not --chat");
 	if (s->logits != (s->ids != NULL))
 		return fail(e, ERROR_USAGE, "--logits and --ids FILE go together");
 	return true;
+}
+
+/* What is asked of users, or without them. */
+static bool check_users(const Settings *s, bool knows, Error *e)
+{
+	if (knows && s->text.prompts != NULL)
+		return fail(e, ERROR_USAGE, "users (-a) are asked one --prompt, or to --rank");
+	if (knows && s->text.chat)
+		return fail(e, ERROR_USAGE, "users (-a) are asked a query, and do not --chat");
+	return knows || s->rank > 0 || !s->names_users ||
+	       fail(e, ERROR_USAGE, "%s knows no users: DATA, --split and --limit go with one that does",
+	            s->adapter);
 }
 
 /* The answerer for the LLM's ways; data is NULL where there are no users. */
@@ -193,12 +201,14 @@ static bool pack(const Parts *p, Error *e)
 static bool open_parts(const Settings *s, const char *path, Parts *p, Error *e)
 {
 	uint64_t hash = 0;
-	bool users = s->rank > 0 || s->model != NULL;
-	return (s->model == NULL || (p->encoder = encoder_load(s->model, &hash, e)) != NULL) &&
-	       (s->llm == NULL || (p->llm = llm_load(s->llm, LLM_AS_STORED, e)) != NULL) &&
-	       (s->adapter == NULL ||
-	        (p->adapter = adapter_load(s->adapter, p->encoder, hash, p->llm, e)) != NULL) &&
-	       (!users || (p->reader = dataset_open(path, e)) != NULL) &&
+	if ((s->model != NULL && (p->encoder = encoder_load(s->model, &hash, e)) == NULL) ||
+	    (s->llm != NULL && (p->llm = llm_load(s->llm, LLM_AS_STORED, e)) == NULL) ||
+	    (s->adapter != NULL &&
+	     (p->adapter = adapter_load(s->adapter, p->encoder, hash, p->llm, e)) == NULL))
+		return false;
+	bool knows = p->adapter != NULL && p->adapter->shape.inject != INJECT_NONE;
+	bool users = s->rank > 0 || knows;
+	return check_users(s, knows, e) && (!users || (p->reader = dataset_open(path, e)) != NULL) &&
 	       (s->llm == NULL || open_llm(s, p, e)) &&
 	       (p->pool = pool_new((size_t)s->common.threads, e)) != NULL && pack(p, e) &&
 	       (!users || output_differs(s->output, path, e)) && output_open(&p->output, s->output, false, e);
@@ -478,6 +488,8 @@ int main(int argc, char **argv)
 	tool_start(&tool, table, count, &s.common, &operands, argc, argv);
 	gemm_start();
 	s.text.seed = (uint64_t)s.common.seed;
+	s.names_users =
+	    operands.count > 0 || option_given(table, count, "split") || option_given(table, count, "limit");
 	bool done = check(&s, &e) && check_given(&s, table, count, &operands, &e) &&
 	            (s.tokenize || s.logits ? probe(&s, &operands, &e)
 	                                    : generate(&s, tool_operand(&tool, &operands), &e));

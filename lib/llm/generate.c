@@ -69,9 +69,13 @@ static bool recall(Streams *s, const Stream *stream, size_t *count, Error *e)
 	*count = c->prompt_count + c->out.count;
 	if (!memory_grow(&s->said, &s->said_capacity, *count, sizeof *s->said, e))
 		return false;
-	memcpy(s->said, c->prompt, c->prompt_count * sizeof *s->said);
+	*count = 0;
+	for (size_t i = 0; i < c->prompt_count; i++)
+		if (c->prompt[i] >= 0) /* soft tokens are none that could be said */
+			s->said[(*count)++] = c->prompt[i];
 	if (c->out.count > 0)
-		memcpy(s->said + c->prompt_count, c->out.ids, c->out.count * sizeof *s->said);
+		memcpy(s->said + *count, c->out.ids, c->out.count * sizeof *s->said);
+	*count += c->out.count;
 	return true;
 }
 

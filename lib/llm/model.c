@@ -129,21 +129,45 @@ void llm_free(Llm *m)
 	memory_free(m);
 }
 
-/* Row i of the table for each id, as lists of one. */
+/* The row of the table for each id, as lists of one; zeros where it is negative. */
 static Tensor *look_up(Tape *t, Parameter *table, const int32_t *ids, size_t N)
 {
 	int64_t *offsets = arena_new(&t->arena, N + 1, sizeof *offsets, &t->error);
-	if (offsets == NULL)
+	int32_t *listed = arena_new(&t->arena, N, sizeof *listed, &t->error);
+	if (offsets == NULL || listed == NULL)
 		return NULL;
-	for (size_t i = 0; i <= N; i++)
-		offsets[i] = (int64_t)i;
+	offsets[0] = 0;
+	for (size_t i = 0; i < N; i++) {
+		offsets[i + 1] = offsets[i] + (ids[i] >= 0);
+		if (ids[i] >= 0)
+			listed[offsets[i]] = ids[i];
+	}
 	Tensor *x = tape_tensor(t, N, table->cols, table->trains);
-	return tape_embedding(t, x, 0, table, offsets, ids);
+	return tape_embedding(t, x, 0, table, offsets, listed);
 }
 
-static Tensor *embed(Tape *t, const Llm *m, const int32_t *tokens, size_t N, const int32_t *positions)
+/* The soft tokens' rows where these are. */
+static Tensor *add_soft(Tape *t, Tensor *x, Tensor *soft, const int32_t *tokens, size_t N)
+{
+	int32_t *to = arena_new(&t->arena, N, sizeof *to, &t->error),
+	        *from = arena_new(&t->arena, N, sizeof *from, &t->error);
+	size_t count = 0;
+	if (to == NULL || from == NULL)
+		return NULL;
+	for (size_t i = 0; i < N; i++)
+		if (tokens[i] < 0) {
+			to[count] = (int32_t)i;
+			from[count++] = -1 - tokens[i];
+		}
+	return tape_add_rows(t, x, to, soft, from, count);
+}
+
+static Tensor *embed(Tape *t, const Llm *m, const int32_t *tokens, size_t N, const int32_t *positions,
+                     Tensor *soft)
 {
 	Tensor *x = look_up(t, m->embedding, tokens, N);
+	if (soft != NULL)
+		x = add_soft(t, x, soft, tokens, N);
 	if (m->shape.architecture->scaled)
 		x = tape_scale(t, x, sqrtf((float)m->shape.layer.C));
 	return m->positions ? tape_residual(t, x, look_up(t, m->positions, positions, N), 0) : x;
@@ -155,7 +179,7 @@ static Tensor *block(Tape *t, const Llm *m, size_t i, Tensor *x, const Sequence 
 {
 	Tensor *before = x;
 	x = tape_residual(t, x, attention_layer_self(t, &m->attention[i], x, s, i), 0);
-	if (injection != NULL && x != NULL)
+	if (injection != NULL && injection->inject != NULL && x != NULL)
 		x = injection->inject(injection->context, t, i, x);
 	return tape_residual(t, x, feed_forward(t, &m->feed[i], m->shape.parallel ? before : x), 0);
 }
@@ -171,7 +195,7 @@ Tensor *llm_forward(Tape *t, const Llm *m, const int32_t *tokens, size_t N, cons
 			     "the text is longer than the %zu tokens that can be read", m->positions_end);
 			return NULL;
 		}
-	Tensor *x = embed(t, m, tokens, N, s->positions);
+	Tensor *x = embed(t, m, tokens, N, s->positions, injection ? injection->soft : NULL);
 	for (size_t i = 0; x != NULL && i < m->shape.layers; i++) {
 		bool window = m->attention[i].shape.window > 0 && m->window_rotary.D > 0;
 		sequence.rotary = m->positions ? NULL : window ? &m->window_rotary : &m->rotary;

@@ -62,11 +62,13 @@ bool llm_save(const Llm *m, const char *name, const char *path, Error *e);
  */
 bool llm_convert(const char *from, const Llm *tuned, const char *path, Error *e);
 
-/* Called between the self-attention and the feed-forward layer of each block: returns x, or what
- * is to take its place. */
+/* What comes in besides tokens. */
 typedef struct {
 	void *context;
+	/* Called between the self-attention and the feed-forward layer of each block: returns x, or what is
+	 * to take its place.  NULL: nothing is. */
 	Tensor *(*inject)(void *context, Tape *t, size_t layer, Tensor *x);
+	Tensor *soft; /* [rows, C]: token -1 - i stands for row i, and not for an embedding; may be NULL */
 } Injection;
 
 /* The normed last hidden states h [N, C] of N tokens; llm_logits() makes logits of them. */

@@ -22,7 +22,7 @@ bool writing_start(Writing *w, const Tokenizer *tokenizer, const StringList *sto
 {
 	*w = (Writing){.tokenizer = tokenizer, .stops = stops};
 	for (size_t i = 0; i < count; i++)
-		if (!add_token(w, prompt[i], e))
+		if (prompt[i] >= 0 && !add_token(w, prompt[i], e)) /* soft tokens are no text */
 			return false;
 	if (!decode(w, e))
 		return false;

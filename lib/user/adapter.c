@@ -1,5 +1,7 @@
 #include "user/adapter.h"
 
+#include "math/vector.h"
+
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -29,6 +31,27 @@ static bool add_perceiver(Adapter *a, uint64_t seed, Error *e)
 	return true;
 }
 
+/* How large a number of the LLM's embeddings is. */
+static double embedding_size(const Llm *m)
+{
+	const Parameter *p = m->embedding;
+	if (p->value == NULL)
+		return 1; /* of a stored one nobody asks: an adapter that is loaded has its weights */
+	return sqrt((double)vector_dot(p->value, p->value, p->count) / (double)p->count);
+}
+
+static bool add_soft(Adapter *a, uint64_t seed, Error *e)
+{
+	size_t dim = a->encoder->shape.dim, C = a->llm->shape.layer.C;
+	a->memory_norm = parameters_add(&a->parameters, "soft.norm", 1, &dim, INIT_ONE, 0, seed, e);
+	a->project = parameters_add(&a->parameters, "soft.project", 2, (size_t[]){C, dim}, INIT_NORMAL,
+	                            embedding_size(a->llm) / sqrt((double)dim), seed, e);
+	if (a->memory_norm == NULL || a->project == NULL)
+		return false;
+	parameter_multiplies(a->project, 0);
+	return true;
+}
+
 static bool add_cross(Adapter *a, uint64_t seed, Error *e)
 {
 	const LayerShape *s = &a->llm->shape.layer;
@@ -55,23 +78,41 @@ static bool add_cross(Adapter *a, uint64_t seed, Error *e)
 	return true;
 }
 
+bool injects_encoder(InjectionKind kind)
+{
+	return kind == INJECT_CROSS || kind == INJECT_SOFT;
+}
+
+static bool check_shape(const AdapterShape *s, const Encoder *encoder, Error *e)
+{
+	if (injects_encoder(s->inject) && encoder->shape.arch == ENCODER_BERT4REC)
+		return fail(
+		    e, ERROR_USAGE,
+		    "each row of a bert4rec encoder knows the events after it: an adapter needs one that "
+		    "was trained with --arch ar or dual");
+	return s->inject != INJECT_SOFT || s->latents > 0 ||
+	       fail(e, ERROR_USAGE, "a soft prompt is made of --latents: 1 or more");
+}
+
+static bool add_all(Adapter *a, uint64_t seed, Error *e)
+{
+	const AdapterShape *s = &a->shape;
+	return (!injects_encoder(s->inject) || s->latents == 0 || add_perceiver(a, seed, e)) &&
+	       (s->inject != INJECT_CROSS || add_cross(a, seed, e)) &&
+	       (s->inject != INJECT_SOFT || add_soft(a, seed, e)) &&
+	       (s->tuning != TUNE_LORA || lora_add(&s->lora, a->llm, &a->parameters, seed, e));
+}
+
 static Adapter *new_adapter(const AdapterShape *shape, Encoder *encoder, Llm *llm, const char *query,
                             const ParameterSource *source, uint64_t seed, Error *e)
 {
-	bool crosses = shape->inject == INJECT_CROSS;
-	if (crosses && encoder->shape.arch == ENCODER_BERT4REC) {
-		fail(e, ERROR_USAGE,
-		     "each row of a bert4rec encoder knows the events after it: an adapter needs one that "
-		     "was trained with --arch ar or dual");
+	if (!check_shape(shape, encoder, e))
 		return NULL;
-	}
 	Adapter *a = memory_new(1, sizeof *a, e);
 	if (a == NULL)
 		return NULL;
 	*a = (Adapter){.shape = *shape, .encoder = encoder, .llm = llm, .parameters.source = source};
-	bool done =
-	    (a->query = memory_string(query, e)) != NULL &&
-	    (!crosses || ((shape->latents == 0 || add_perceiver(a, seed, e)) && add_cross(a, seed, e)));
+	bool done = (a->query = memory_string(query, e)) != NULL && add_all(a, seed, e);
 	a->parameters.source = NULL;
 	if (done)
 		return a;
@@ -89,6 +130,8 @@ void adapter_free(Adapter *a)
 {
 	if (a == NULL)
 		return;
+	if (a->shape.tuning == TUNE_LORA)
+		lora_remove(a->llm);
 	parameters_free(&a->parameters);
 	memory_free(a->perceiver_attention);
 	memory_free(a->perceiver_feed);
@@ -98,30 +141,6 @@ void adapter_free(Adapter *a)
 	memory_free(a);
 }
 
-static const char *const tunings[] = {[TUNE_PROJ] = "proj", [TUNE_ENC] = "enc", [TUNE_FULL] = "full"};
-
-bool tuning_of(const char *name, Tuning *tuning)
-{
-	for (size_t i = 0; i < sizeof tunings / sizeof *tunings; i++)
-		if (strcmp(tunings[i], name) == 0) {
-			*tuning = (Tuning)i;
-			return true;
-		}
-	return false;
-}
-
-static const char *const injections[] = {[INJECT_CROSS] = "cross", [INJECT_NONE] = "none"};
-
-bool injection_of(const char *name, InjectionKind *kind)
-{
-	for (size_t i = 0; i < sizeof injections / sizeof *injections; i++)
-		if (strcmp(injections[i], name) == 0) {
-			*kind = (InjectionKind)i;
-			return true;
-		}
-	return false;
-}
-
 static bool describe_encoder(const Adapter *a, uint64_t hash, Document *d, Error *e)
 {
 	return document_set_format(d, "ul.latents", e, "%zu", a->shape.latents) &&
@@ -129,25 +148,50 @@ static bool describe_encoder(const Adapter *a, uint64_t hash, Document *d, Error
 	       document_set_format(d, "ul.encoder", e, "%016" PRIx64, hash);
 }
 
-static bool describe(const Adapter *a, Tuning tuning, uint64_t encoder_hash, Document *d, const Provenance *p,
-                     Error *e)
+static bool describe_lora(const LoraShape *s, Document *d, Error *e)
 {
-	return document_stamp(d, "adapter", p, e) &&
-	       document_set(d, "ul.inject", injections[a->shape.inject], e) &&
-	       document_set(d, "ul.tune", tunings[tuning], e) && document_set(d, "ul.task", "next-item", e) &&
+	return document_set_format(d, "ul.lora_rank", e, "%zu", s->rank) &&
+	       document_set_format(d, "ul.lora_alpha", e, "%.17g", s->alpha) &&
+	       document_set(d, "ul.lora_matrices", s->matrices, e);
+}
+
+static bool describe_text(const AdapterShape *s, Document *d, Error *e)
+{
+	return document_set_format(d, "ul.history", e, "%zu", s->history) &&
+	       document_set(d, "ul.history_features", s->features ? "1" : "0", e);
+}
+
+static bool set_word(Document *d, const char *key, const char *words, size_t number, Error *e)
+{
+	Text word = word_at(words, number);
+	return document_set_format(d, key, e, "%.*s", (int)word.size, word.data);
+}
+
+static bool describe(const Adapter *a, uint64_t encoder_hash, Document *d, const Provenance *p, Error *e)
+{
+	const AdapterShape *s = &a->shape;
+	return document_stamp(d, "adapter", p, e) && set_word(d, "ul.inject", INJECTIONS, s->inject, e) &&
+	       set_word(d, "ul.tune", TUNINGS, s->tuning, e) && document_set(d, "ul.task", "next-item", e) &&
 	       document_set(d, "ul.query", a->query, e) &&
 	       document_set_format(d, "ul.llm", e, "%016" PRIx64, a->llm->hash) &&
 	       (a->encoder == NULL || describe_encoder(a, encoder_hash, d, e)) &&
-	       parameters_save(&a->parameters, d, e) &&
+	       (s->inject != INJECT_TEXT || describe_text(s, d, e)) &&
+	       (s->tuning != TUNE_LORA || describe_lora(&s->lora, d, e));
+}
+
+static bool add_weights(const Adapter *a, Document *d, Error *e)
+{
+	Tuning tuning = a->shape.tuning;
+	return parameters_save(&a->parameters, d, e) &&
 	       (tuning < TUNE_ENC || a->encoder == NULL || parameters_save(&a->encoder->parameters, d, e)) &&
 	       (tuning < TUNE_FULL || parameters_save(&a->llm->parameters, d, e));
 }
 
-bool adapter_save(const Adapter *a, Tuning tuning, uint64_t encoder_hash, const char *path,
-                  const Provenance *p, Error *e)
+bool adapter_save(const Adapter *a, uint64_t encoder_hash, const char *path, const Provenance *p, Error *e)
 {
 	Document *d = document_new(e);
-	bool done = d != NULL && describe(a, tuning, encoder_hash, d, p, e) && stream_write_one(path, d, e);
+	bool done = d != NULL && describe(a, encoder_hash, d, p, e) && add_weights(a, d, e) &&
+	            stream_write_one(path, d, e);
 	document_free(d);
 	return done;
 }
@@ -165,46 +209,82 @@ static bool check_hash(const Document *d, const char *key, const char *what, uin
 	            expected);
 }
 
+static bool read_size(const Document *d, const char *key, int64_t most, size_t *size, Error *e)
+{
+	int64_t value = 0;
+	bool done = document_get_integer(d, key, 0, most, &value, e);
+	*size = (size_t)value;
+	return done;
+}
+
 /* What it says of the encoder must suit the one that there is, if any. */
 static bool read_encoder(const Document *d, const Encoder *encoder, uint64_t hash, AdapterShape *shape,
                          Error *e)
 {
-	int64_t latents, layers;
-	if (shape->inject == INJECT_NONE)
-		return encoder == NULL || fail(e, ERROR_USAGE, "knows no user: no encoder (-m) goes with it");
+	if (!injects_encoder(shape->inject))
+		return encoder == NULL ||
+		       fail(e, ERROR_USAGE, "is of the LLM alone: no encoder (-m) goes with it");
 	if (encoder == NULL)
 		return fail(e, ERROR_USAGE, "joins an LLM and an encoder: -m ENCODER is missing");
-	if (!document_get_integer(d, "ul.latents", 0, 1 << 16, &latents, e) ||
-	    !document_get_integer(d, "ul.perceiver_layers", 0, 1024, &layers, e))
+	return read_size(d, "ul.latents", 1 << 16, &shape->latents, e) &&
+	       read_size(d, "ul.perceiver_layers", 1024, &shape->perceiver_layers, e) &&
+	       check_hash(d, "ul.encoder", "encoder", hash, e);
+}
+
+static bool read_text(const Document *d, AdapterShape *s, Error *e)
+{
+	size_t features = 0;
+	bool done = read_size(d, "ul.history", 1 << 20, &s->history, e) &&
+	            read_size(d, "ul.history_features", 1, &features, e);
+	s->features = features == 1;
+	return done;
+}
+
+static bool read_lora(const Document *d, LoraShape *s, Error *e)
+{
+	return read_size(d, "ul.lora_rank", 1 << 16, &s->rank, e) &&
+	       (s->rank > 0 || fail(e, ERROR_MALFORMED, "ul.lora_rank is 0")) &&
+	       document_get_real(d, "ul.lora_alpha", 0, 1e9, &s->alpha, e) &&
+	       document_get_string(d, "ul.lora_matrices", &s->matrices, e);
+}
+
+/* One of the words under `key`. */
+static bool read_word(const Document *d, const char *key, const char *words, size_t *number, Error *e)
+{
+	const char *word;
+	if (!document_get_string(d, key, &word, e))
 		return false;
-	shape->latents = (size_t)latents;
-	shape->perceiver_layers = (size_t)layers;
-	return check_hash(d, "ul.encoder", "encoder", hash, e);
+	*number = word_number(words, word);
+	return *number != SIZE_MAX ||
+	       fail(e, ERROR_MALFORMED, "%s '%s' is not known to this version", key, word);
+}
+
+static bool read_shape(const Document *d, const Encoder *encoder, uint64_t encoder_hash, AdapterShape *shape,
+                       Error *e)
+{
+	size_t inject, tuning, task;
+	if (!read_word(d, "ul.inject", INJECTIONS, &inject, e) ||
+	    !read_word(d, "ul.tune", TUNINGS, &tuning, e) || !read_word(d, "ul.task", "next-item", &task, e))
+		return false;
+	shape->inject = (InjectionKind)inject;
+	shape->tuning = (Tuning)tuning;
+	return read_encoder(d, encoder, encoder_hash, shape, e) &&
+	       (shape->inject != INJECT_TEXT || read_text(d, shape, e)) &&
+	       (shape->tuning != TUNE_LORA || read_lora(d, &shape->lora, e));
 }
 
 static Adapter *read_adapter(const Document *d, Encoder *encoder, uint64_t encoder_hash, Llm *llm, Error *e)
 {
-	const char *inject, *tune, *task, *query;
+	const char *query;
 	AdapterShape shape = {0};
-	Tuning tuning;
-	if (!document_get_string(d, "ul.inject", &inject, e) ||
-	    !document_get_string(d, "ul.tune", &tune, e) || !document_get_string(d, "ul.task", &task, e) ||
-	    !document_get_string(d, "ul.query", &query, e) || !check_hash(d, "ul.llm", "LLM", llm->hash, e))
-		return NULL;
-	if (!injection_of(inject, &shape.inject) || strcmp(task, "next-item") != 0 ||
-	    !tuning_of(tune, &tuning)) {
-		fail(e, ERROR_MALFORMED,
-		     "injection '%s', tuning '%s', task '%s': not all known to this version", inject, tune,
-		     task);
-		return NULL;
-	}
-	if (!read_encoder(d, encoder, encoder_hash, &shape, e))
+	if (!document_get_string(d, "ul.query", &query, e) || !check_hash(d, "ul.llm", "LLM", llm->hash, e) ||
+	    !read_shape(d, encoder, encoder_hash, &shape, e))
 		return NULL;
 	ParameterSource source = parameters_in(d);
 	Adapter *a = new_adapter(&shape, encoder, llm, query, &source, 0, e);
 	if (a != NULL &&
-	    (tuning < TUNE_ENC || encoder == NULL || parameters_load(&encoder->parameters, d, e)) &&
-	    (tuning < TUNE_FULL || parameters_load(&llm->parameters, d, e)))
+	    (shape.tuning < TUNE_ENC || encoder == NULL || parameters_load(&encoder->parameters, d, e)) &&
+	    (shape.tuning < TUNE_FULL || parameters_load(&llm->parameters, d, e)))
 		return a;
 	adapter_free(a);
 	return NULL;
@@ -224,6 +304,8 @@ bool adapter_convert(const char *adapter, const char *llm, const char *path, Err
 {
 	Llm *m = llm_load(llm, LLM_EXPANDED, e);
 	Adapter *a = m ? adapter_load(adapter, NULL, 0, m, e) : NULL;
+	if (a != NULL && a->shape.tuning == TUNE_LORA)
+		lora_merge(m);
 	bool done = a != NULL && llm_convert(llm, m, path, e);
 	adapter_free(a);
 	llm_free(m);
@@ -281,9 +363,20 @@ static bool make_room(AdapterMemory *m, const Adapter *a, size_t count, bool pos
 	return t->error.code == ERROR_NONE;
 }
 
+/* K rows a target, of the LLM's width. */
+static bool soft_memory(const Adapter *a, Tape *t, Tensor *e, const AdapterTargets *targets, AdapterMemory *m)
+{
+	*m = (AdapterMemory){.adapter = a, .count = targets->count};
+	m->soft =
+	    tape_linear(t, tape_rmsnorm(t, perceive(a, t, e, targets), a->memory_norm, 1e-5f), a->project);
+	return m->soft != NULL;
+}
+
 bool adapter_memory(const Adapter *a, Tape *t, Tensor *e, const AdapterTargets *targets, AdapterMemory *m)
 {
 	size_t K = a->shape.latents;
+	if (e != NULL && a->shape.inject == INJECT_SOFT)
+		return soft_memory(a, t, e, targets, m);
 	if (e == NULL || !make_room(m, a, targets->count, K == 0, t))
 		return false;
 	for (size_t i = 0; i < targets->count; i++) {
@@ -301,6 +394,8 @@ bool adapter_memory(const Adapter *a, Tape *t, Tensor *e, const AdapterTargets *
 
 bool adapter_tokens(AdapterMemory *m, const size_t *start, Arena *arena, Error *e)
 {
+	if (m->soft != NULL)
+		return true; /* tokens say themselves whose they are */
 	m->segments = arena_new(arena, m->count, sizeof *m->segments, e);
 	m->segment_count = m->count;
 	m->positions = m->asking ? arena_new(arena, start[m->count], sizeof *m->positions, e) : NULL;
@@ -347,5 +442,5 @@ static Tensor *inject(void *context, Tape *t, size_t layer, Tensor *x)
 
 Injection adapter_injection(AdapterMemory *m)
 {
-	return (Injection){m, inject};
+	return (Injection){m, m->soft ? NULL : inject, m->soft};
 }

@@ -1,38 +1,48 @@
-/* What joins a user encoder to an LLM (User-LLM, section 3.2): after the self-attention of each
- * LLM layer, h ← h + tanh(α) · XAttn(norm(h), E′, E′), α one number a layer that starts at 0.
+/* What makes an LLM know a user (User-LLM, section 3.2), and what was tuned with it.
+ *
+ * By cross-attention: after the self-attention of each LLM layer, h ← h + tanh(α) · XAttn(norm(h), E′, E′), α
+ * one number a layer that starts at 0.  By a soft prompt: the rows of E′, projected to the LLM's width, are
+ * read as tokens before the query.
  *
  * E′ is Perceiver(E): K learned latents, added to E's last row, that attend to all rows of E with rotary
  * positions (so that a latent knows how long ago a row was), each layer followed by a feed-forward one; or,
- * with K = 0, E itself, whose rows the LLM then attends to by their distance from the end. */
+ * with K = 0, E itself, whose rows the LLM then attends to by their distance from the end.
+ *
+ * Without an encoder: by text, the names of the last events before the query; or not at all, so that what is
+ * adapted is the LLM alone.  These are what the paper compares with. */
 #ifndef USER_ADAPTER_H
 #define USER_ADAPTER_H
 
-#include "llm/model.h"
+#include "llm/lora.h"
 #include "user/encoder.h"
 
-/* How the user enters the LLM: by cross-attention as above, or not at all: then there is no encoder, and what
- * is adapted is the LLM alone (the paper's baseline without a user). */
-typedef enum { INJECT_CROSS, INJECT_NONE } InjectionKind;
+#define INJECTIONS "cross|soft|text|none"
+typedef enum { INJECT_CROSS, INJECT_SOFT, INJECT_TEXT, INJECT_NONE } InjectionKind;
+bool injects_encoder(InjectionKind kind); /* the first two */
+
+/* What trains besides the adapter's own parameters: nothing, the encoder, or encoder and LLM; with LORA
+ * low-rank updates of the LLM are among the adapter's own. */
+#define TUNINGS "proj|enc|lora|full"
+typedef enum { TUNE_PROJ, TUNE_ENC, TUNE_LORA, TUNE_FULL } Tuning;
 
 typedef struct {
-	size_t latents, perceiver_layers; /* 0 latents: no Perceiver */
+	size_t latents, perceiver_layers; /* with an encoder; 0 latents: no Perceiver */
 	InjectionKind inject;
+	size_t history; /* as text: events at most */
+	bool features;  /* … and whether their features are told, too */
+	Tuning tuning;
+	LoraShape lora; /* with TUNE_LORA */
 } AdapterShape;
-
-/* What trains besides the adapter itself: nothing, the encoder, or encoder and LLM. */
-typedef enum { TUNE_PROJ, TUNE_ENC, TUNE_FULL } Tuning;
-/* "proj", "enc", "full"; false where there is none of this name. */
-bool tuning_of(const char *name, Tuning *tuning);
-/* "cross", "none" */
-bool injection_of(const char *name, InjectionKind *kind);
 
 typedef struct {
 	AdapterShape shape;
 	Llm *llm;
-	Encoder *encoder; /* NULL with INJECT_NONE, which has no parameters either */
-	Parameters
-	    parameters; /* "perceiver.latents", "perceiver.0.attn.q", …, "xattn.0.q", …, "xattn.0.gate" */
+	Encoder *encoder; /* NULL with INJECT_TEXT and INJECT_NONE */
+	/* "perceiver.latents", "perceiver.0.attn.q", …, "xattn.0.q", …, "xattn.0.gate", "soft.project",
+	 * "lora.blk.0.attn.q.a", … */
+	Parameters parameters;
 	Parameter *latents, *memory_norm;
+	Parameter *project;                  /* soft: to the LLM's width */
 	AttentionLayer *perceiver_attention; /* by Perceiver layer */
 	FeedForward *perceiver_feed;
 	AttentionLayer *cross; /* by LLM layer */
@@ -40,20 +50,20 @@ typedef struct {
 	char *query; /* what the LLM is asked */
 } Adapter;
 
-/* Borrows encoder (NULL with INJECT_NONE) and LLM. */
+/* Borrows encoder (NULL where there is none) and LLM, whose products use the updates of LoRA until
+ * adapter_free(). */
 Adapter *adapter_new(const AdapterShape *shape, Encoder *encoder, Llm *llm, const char *query, uint64_t seed,
                      Error *e);
 void adapter_free(Adapter *a);
 
 /* adapter.ult: what was trained, and the hashes of the LLM and the encoder that it belongs to. */
-bool adapter_save(const Adapter *a, Tuning tuning, uint64_t encoder_hash, const char *path,
-                  const Provenance *p, Error *e);
+bool adapter_save(const Adapter *a, uint64_t encoder_hash, const char *path, const Provenance *p, Error *e);
 /* With another LLM or another encoder than it was trained with it is refused, and without an encoder (NULL)
  * that it needs, or with one that it does not.  The encoder's weights, and the LLM's, are replaced where the
  * adapter holds some. */
 Adapter *adapter_load(const char *path, Encoder *encoder, uint64_t encoder_hash, Llm *llm, Error *e);
 
-/* The LLM that llm_load() takes from a path, with the weights of an adapter that knows no user, as
+/* The LLM that llm_load() takes from a path, with the weights of an adapter without an encoder, as
  * llm_convert() writes it. */
 bool adapter_convert(const char *adapter, const char *llm, const char *path, Error *e);
 
@@ -66,9 +76,10 @@ typedef struct {
 } AdapterTargets;
 
 /* The memory of a batch, for adapter_injection(): keys and values of E′ by LLM layer, and where each target's
- * are. */
+ * are; or the soft tokens, K rows a target, which prompts name -1 - row. */
 typedef struct {
 	const Adapter *adapter;
+	Tensor *soft; /* NULL: there are none */
 	KeyValues *layers;
 	size_t count;
 	size_t *first, *rows; /* of each target, in the keys and values */

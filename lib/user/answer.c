@@ -2,26 +2,42 @@
 
 #include "eval/metrics.h"
 
+static bool meets_encoder(const Answerer *a)
+{
+	return a->adapter != NULL && a->adapter->encoder != NULL;
+}
+
 bool answerer_new(Answerer *a, const Llm *llm, const Adapter *adapter, const Dataset *data, const char *query,
                   Error *e)
 {
 	const char *words = query ? query : (adapter ? adapter->query : TASK_QUERY);
-	*a = (Answerer){.llm = llm, .adapter = adapter && adapter->encoder ? adapter : NULL, .data = data};
-	return tokenizer_encode(llm->tokenizer, text_of(words), TOKENIZE_BOS, &a->query, e) &&
-	       (a->adapter == NULL || translation_new(&a->translation, adapter->encoder, data, e)) &&
+	*a = (Answerer){.llm = llm, .adapter = adapter, .data = data};
+	return (!meets_encoder(a) || translation_new(&a->translation, adapter->encoder, data, e)) &&
 	       (data == NULL ||
-	        (item_names(data, &a->names, e) && answer_trie(llm->tokenizer, &a->names, &a->trie, e)));
+	        (item_names(data, &a->names, e) && answer_trie(llm->tokenizer, &a->names, &a->trie, e))) &&
+	       prompter_new(&a->prompter, llm, adapter, data, &a->names, words, a->trie.depth, e);
+}
+
+bool answerer_knows_users(const Answerer *a)
+{
+	return a->adapter != NULL && a->adapter->shape.inject != INJECT_NONE;
+}
+
+bool answerer_prompt(const Answerer *a, const Query *user, size_t place, Tokens *out, Error *e)
+{
+	return prompter_add(&a->prompter, user->users, user->history, place, out, e);
 }
 
 /* The longest answer must fit behind the query, whatever else is found first. */
 bool answerer_fits(const Answerer *a, Error *e)
 {
 	size_t most = a->llm->most_positions;
-	return a->query.count + a->trie.depth <= most + 1 ||
+	size_t asked = a->prompter.fixed;
+	return asked + a->trie.depth <= most + 1 ||
 	       fail(e, ERROR_USAGE,
 	            "the query's %zu tokens and an item's name of %zu are longer than the LLM's context of "
 	            "%zu",
-	            a->query.count, a->trie.depth, most);
+	            asked, a->trie.depth, most);
 }
 
 void answerer_free(Answerer *a)
@@ -30,7 +46,7 @@ void answerer_free(Answerer *a)
 		translation_free(&a->translation);
 	strings_free(&a->names);
 	trie_free(&a->trie);
-	tokens_free(&a->query);
+	prompter_free(&a->prompter);
 	*a = (Answerer){0};
 }
 
@@ -64,18 +80,20 @@ static bool remember(const Answerer *a, Tape *t, const Query *const *users, size
 static bool rank_one(const Answerer *a, Tape *t, const Query *q, size_t K, Ranking *answer, Error *e)
 {
 	Decoder decoder;
-	AdapterMemory memory;
-	Injection injection = adapter_injection(&memory);
+	AdapterMemory memory = {0};
+	Tokens prompt = {0};
 	size_t first = (size_t)q->users->offsets[q->user], items = a->data->items.strings.count;
 	uint8_t *left_out = memory_new(items, 1, e);
 	bool done = decoder_new(&decoder, a->llm, NULL, e) && left_out != NULL &&
-	            (a->adapter == NULL || remember(a, t, &q, 1, &memory, e));
+	            (!meets_encoder(a) || remember(a, t, &q, 1, &memory, e)) &&
+	            answerer_prompt(a, q, 0, &prompt, e);
 	if (done) {
-		decoder.injection = a->adapter ? &injection : NULL;
+		Injection injection = adapter_injection(&memory);
+		decoder.injection = meets_encoder(a) ? &injection : NULL;
 		decoder.tape.exact = a->exact;
 		for (size_t event = first; event < q->history.end && !a->keep_seen; event++)
 			left_out[q->users->items[event]] = 1;
-		TrieSearch search = {&a->trie, a->query.ids, a->query.count, a->beam, K, left_out};
+		TrieSearch search = {&a->trie, prompt.ids, prompt.count, a->beam, K, left_out};
 		done = decoder_rank(&decoder, &search, answer->items, answer->scores, &answer->count, e);
 	}
 	answer->rank = RANK_NONE;
@@ -83,6 +101,7 @@ static bool rank_one(const Answerer *a, Tape *t, const Query *q, size_t K, Ranki
 		if (answer->items[i] == q->target)
 			answer->rank = i + 1;
 	decoder_free(&decoder);
+	tokens_free(&prompt);
 	memory_free(left_out);
 	return done;
 }
@@ -158,13 +177,13 @@ bool answerer_continue(const Answerer *a, const Generation *g, const StringList 
 {
 	Decoder decoder;
 	Tape tape = {.pool = pool};
-	AdapterMemory memory;
+	AdapterMemory memory = {0};
+	bool done = decoder_new(&decoder, a->llm, pool, e) &&
+	            (!meets_encoder(a) || meet_users(a, &tape, prompts, count, &memory, e));
 	Injection injection = adapter_injection(&memory);
 	Placing placing = {&memory, place};
-	bool done = decoder_new(&decoder, a->llm, pool, e) &&
-	            (a->adapter == NULL || meet_users(a, &tape, prompts, count, &memory, e));
-	decoder.injection = a->adapter ? &injection : NULL;
-	decoder.placing = a->adapter ? &placing : NULL;
+	decoder.injection = meets_encoder(a) ? &injection : NULL;
+	decoder.placing = meets_encoder(a) ? &placing : NULL;
 	decoder.tape.exact = a->exact;
 	done = done && continue_all(a, &decoder, g, stops, prompts, count, onlooker, e);
 	decoder_free(&decoder);

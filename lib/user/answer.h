@@ -6,18 +6,18 @@
 #include "llm/generate.h"
 #include "llm/rank.h"
 #include "llm/writing.h"
-#include "user/adapter.h"
+#include "user/prompt.h"
 #include "user/ranking.h"
 #include "user/task.h"
 
 typedef struct {
 	const Llm *llm;
-	const Adapter *adapter;  /* NULL: without a user */
-	Translation translation; /* to the adapter's encoder */
+	const Adapter *adapter;  /* NULL: the LLM alone */
+	Translation translation; /* to the adapter's encoder, where there is one */
 	const Dataset *data;
 	Strings names; /* by item id */
 	Trie trie;
-	Tokens query;
+	Prompter prompter;
 	size_t beam;
 	bool keep_seen;
 	bool exact; /* the LLM's stored matrices multiply exactly (math/stored.h) */
@@ -30,11 +30,15 @@ bool answerer_new(Answerer *a, const Llm *llm, const Adapter *adapter, const Dat
  * ranking. */
 bool answerer_fits(const Answerer *a, Error *e);
 void answerer_free(Answerer *a);
+/* Whether answers differ between users. */
+bool answerer_knows_users(const Answerer *a);
+/* Appends the prompt of a user, whose number in the batch is `place`. */
+bool answerer_prompt(const Answerer *a, const Query *user, size_t place, Tokens *out, Error *e);
 
 /* Ranks the catalogue of the data: log-probability of the name and the end token. */
 Ranker answerer_ranker(Answerer *a);
 
-/* A text to be continued: the words, and for whom; without an adapter user may be NULL. */
+/* A text to be continued: the words, and for whom; NULL where the answerer knows no users. */
 typedef struct {
 	Tokens prompt; /* the caller's to free */
 	const Query *user;

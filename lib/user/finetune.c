@@ -1,6 +1,7 @@
 #include "user/finetune.h"
 
 #include "user/histories.h"
+#include "user/prompt.h"
 #include "user/task.h"
 
 #include <math.h>
@@ -23,12 +24,13 @@ typedef struct {
 
 struct Finetuning {
 	Adapter *adapter;
-	Tuning tuning;
 	const Dataset *data;
 	const Users *users;
 	Translation translation;
 	Parameters trained; /* borrowed from adapter and encoder */
-	Tokens query, answers;
+	Strings names;      /* by item id */
+	Prompter prompter;
+	Tokens answers;
 	size_t *answer_offsets; /* by item id, in answers */
 	Histories histories;
 	size_t batch;
@@ -52,39 +54,37 @@ static bool train_set(Finetuning *f, Parameters *from, bool trains, Error *e)
 /* The tokens of every item's name, end to end. */
 static bool tokenize_answers(Finetuning *f, Error *e)
 {
-	Strings names = {0};
-	const Tokenizer *tokenizer = f->adapter->llm->tokenizer;
-	size_t most = f->adapter->llm->most_positions;
-	Trie trie = {0}; /* only to see that all can be told apart when it comes to answering */
-	bool done = tokenizer_encode(tokenizer, text_of(f->adapter->query), TOKENIZE_BOS, &f->query, e) &&
-	            item_names(f->data, &names, e) && answer_trie(tokenizer, &names, &trie, e) &&
-	            (f->answer_offsets = memory_new(names.count + 1, sizeof *f->answer_offsets, e)) != NULL;
-	for (size_t id = 0; done && id < names.count; id++) {
-		done =
-		    id < (size_t)ID_FIRST || answer_tokens(tokenizer, strings_at(&names, id), &f->answers, e);
+	const Adapter *a = f->adapter;
+	const Tokenizer *tokenizer = a->llm->tokenizer;
+	size_t most = a->llm->most_positions;
+	Trie trie = {0}; /* to see that all can be told apart when it comes to answering */
+	bool done =
+	    item_names(f->data, &f->names, e) && answer_trie(tokenizer, &f->names, &trie, e) &&
+	    prompter_new(&f->prompter, a->llm, a, f->data, &f->names, a->query, trie.depth, e) &&
+	    (f->answer_offsets = memory_new(f->names.count + 1, sizeof *f->answer_offsets, e)) != NULL;
+	for (size_t id = 0; done && id < f->names.count; id++) {
+		Text name = strings_at(&f->names, id);
+		done = id < (size_t)ID_FIRST || answer_tokens(tokenizer, name, &f->answers, e);
 		f->answer_offsets[id + 1] = f->answers.count;
-		if (done && f->query.count + f->answers.count - f->answer_offsets[id] > most) {
-			Text name = strings_at(&names, id);
+		if (done && f->prompter.fixed + f->answers.count - f->answer_offsets[id] > most)
 			done = fail(e, ERROR_USAGE,
 			            "query and name of the item '%.60s' are longer than the LLM's context of "
 			            "%zu tokens",
 			            name.size ? name.data : "", most);
-		}
 	}
 	trie_free(&trie);
-	strings_free(&names);
-	return done && (f->query.count > 0 ||
+	return done && (f->prompter.fixed > 0 ||
 	                fail(e, ERROR_USAGE, "the query is empty, and the LLM has no token to begin with"));
 }
 
-Finetuning *finetuning_new(Adapter *a, Tuning tuning, const Dataset *data, const Users *users, size_t batch,
-                           uint64_t seed, Error *e)
+Finetuning *finetuning_new(Adapter *a, const Dataset *data, const Users *users, size_t batch, uint64_t seed,
+                           Error *e)
 {
+	Tuning tuning = a->shape.tuning;
 	Finetuning *f = memory_new(1, sizeof *f, e);
 	if (f == NULL)
 		return NULL;
-	*f = (Finetuning){
-	    .adapter = a, .tuning = tuning, .data = data, .users = users, .batch = batch, .seed = seed};
+	*f = (Finetuning){.adapter = a, .data = data, .users = users, .batch = batch, .seed = seed};
 	for (size_t i = 0; i < a->llm->parameters.count; i++)
 		a->llm->parameters.items[i]->lr_scale = 0.1f;
 	if ((a->encoder == NULL || (translation_new(&f->translation, a->encoder, data, e) &&
@@ -103,7 +103,8 @@ void finetuning_free(Finetuning *f)
 		return;
 	translation_free(&f->translation);
 	memory_free(f->trained.items);
-	tokens_free(&f->query);
+	strings_free(&f->names);
+	prompter_free(&f->prompter);
 	tokens_free(&f->answers);
 	memory_free(f->answer_offsets);
 	histories_free(&f->histories);
@@ -160,6 +161,8 @@ typedef struct {
 	size_t count, N, answers; /* questions, tokens, tokens of answers */
 	size_t *first, *known;    /* by question: rows of E */
 	int32_t *item;            /* by question: the true answer */
+	Tokens prompts;           /* of all questions, to be freed */
+	size_t *prompt_end;       /* by question, in prompts */
 	size_t *start;            /* by question: first token; and the end */
 	int32_t *tokens, *positions;
 	AttentionSegment *segments;
@@ -173,7 +176,7 @@ static bool make_room(Conversation *c, const Finetuning *f, Arena *arena, Error 
 	c->answers = 0;
 	for (size_t i = 0; i < c->count; i++)
 		c->answers += f->answer_offsets[c->item[i] + 1] - f->answer_offsets[c->item[i]];
-	c->N = c->answers + c->count * (f->query.count - 1);
+	c->N = c->answers + c->prompts.count - c->count;
 	c->start = arena_new(arena, c->count + 1, sizeof *c->start, e);
 	c->tokens = arena_new(arena, c->N, sizeof *c->tokens, e);
 	c->positions = arena_new(arena, c->N, sizeof *c->positions, e);
@@ -184,7 +187,7 @@ static bool make_room(Conversation *c, const Finetuning *f, Arena *arena, Error 
 	return c->start && c->tokens && c->positions && c->segments && c->asked && c->targets && c->offsets;
 }
 
-/* Query and answer of each question; the last token of the answer is predicted, never read. */
+/* Prompt and answer of each question; the last token of the answer is predicted, never read. */
 static bool write_tokens(Conversation *c, const Finetuning *f, Arena *arena, Error *e)
 {
 	size_t row = 0, answer = 0;
@@ -193,14 +196,15 @@ static bool write_tokens(Conversation *c, const Finetuning *f, Arena *arena, Err
 	for (size_t i = 0; i < c->count; i++) {
 		const int32_t *words = f->answers.ids + f->answer_offsets[c->item[i]];
 		size_t length = f->answer_offsets[c->item[i] + 1] - f->answer_offsets[c->item[i]];
+		size_t from = i > 0 ? c->prompt_end[i - 1] : 0, asked = c->prompt_end[i] - from;
 		c->start[i] = row;
-		for (size_t k = 0; k < f->query.count + length - 1; k++, row++) {
-			c->tokens[row] = k < f->query.count ? f->query.ids[k] : words[k - f->query.count];
+		for (size_t k = 0; k < asked + length - 1; k++, row++) {
+			c->tokens[row] = k < asked ? c->prompts.ids[from + k] : words[k - asked];
 			c->positions[row] = (int32_t)k;
-			if (k + 1 < f->query.count)
+			if (k + 1 < asked)
 				continue;
 			c->asked[answer] = (int32_t)row;
-			c->targets[answer] = words[k + 1 - f->query.count];
+			c->targets[answer] = words[k + 1 - asked];
 			c->offsets[answer] = (int64_t)answer;
 			answer++;
 		}
@@ -221,14 +225,19 @@ static bool list_questions(Conversation *c, const Finetuning *f, const Questions
 	c->first = arena_new(arena, count * QUESTIONS_A_HISTORY, sizeof *c->first, e);
 	c->known = arena_new(arena, count * QUESTIONS_A_HISTORY, sizeof *c->known, e);
 	c->item = arena_new(arena, count * QUESTIONS_A_HISTORY, sizeof *c->item, e);
-	if (c->first == NULL || c->known == NULL || c->item == NULL)
+	c->prompt_end = arena_new(arena, count * QUESTIONS_A_HISTORY, sizeof *c->prompt_end, e);
+	if (c->first == NULL || c->known == NULL || c->item == NULL || c->prompt_end == NULL)
 		return false;
 	for (size_t i = 0; i < count; i++) {
 		const Questions *q = &questions[i];
 		for (size_t k = 0; k < q->count; k++, c->count++) {
+			Segment known = {q->history.first, q->history.first + q->known[k], true};
 			c->first[c->count] = row;
 			c->known[c->count] = q->known[k];
-			c->item[c->count] = f->users->items[q->history.first + q->known[k]];
+			c->item[c->count] = f->users->items[known.end];
+			if (!prompter_add(&f->prompter, f->users, known, c->count, &c->prompts, e))
+				return false;
+			c->prompt_end[c->count] = c->prompts.count;
 		}
 		row += q->history.end - q->history.first;
 	}
@@ -257,15 +266,16 @@ static bool meet_users(const Finetuning *f, Tape *t, const Questions *questions,
 static bool questions_loss(const Finetuning *f, Tape *t, const Questions *questions, size_t count,
                            double weight, double *loss, Conversation *c)
 {
-	AdapterMemory memory;
-	Injection injection = adapter_injection(&memory);
+	AdapterMemory memory = {0};
 	const Llm *llm = f->adapter->llm;
 	bool meets = f->adapter->encoder != NULL;
 	size_t tokens = 0;
-	if (!list_questions(c, f, questions, count, &t->arena, &t->error) ||
-	    !write_tokens(c, f, &t->arena, &t->error) ||
-	    (meets && !meet_users(f, t, questions, count, c, &memory)))
+	bool done = list_questions(c, f, questions, count, &t->arena, &t->error) &&
+	            write_tokens(c, f, &t->arena, &t->error);
+	tokens_free(&c->prompts);
+	if (!done || (meets && !meet_users(f, t, questions, count, c, &memory)))
 		return false;
+	Injection injection = adapter_injection(&memory);
 	Sequence s = {.positions = c->positions, .segments = c->segments, .segment_count = c->count};
 	Tensor *h = llm_forward(t, llm, c->tokens, c->N, &s, meets ? &injection : NULL);
 	h = tape_rows(t, h, c->asked, c->answers);
@@ -357,8 +367,9 @@ static bool evaluate(void *context, GemmPrecision precision, Pool *pool, double 
 
 Trainee finetuning_trainee(Finetuning *f)
 {
-	Parameters *llm = f->tuning == TUNE_FULL ? NULL : &f->adapter->llm->parameters;
+	Tuning tuning = f->adapter->shape.tuning;
+	Parameters *llm = tuning == TUNE_FULL ? NULL : &f->adapter->llm->parameters;
 	const Encoder *encoder = f->adapter->encoder;
-	Parameters *below = encoder && f->tuning < TUNE_ENC ? &f->adapter->encoder->parameters : NULL;
+	Parameters *below = encoder && tuning < TUNE_ENC ? &f->adapter->encoder->parameters : NULL;
 	return (Trainee){f, &f->trained, llm, below, start_epoch, start_step, run_shard, evaluate};
 }

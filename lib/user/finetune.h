@@ -10,8 +10,8 @@ typedef struct Finetuning Finetuning;
 
 /* `batch`: questions a step.  Sets what trains and what does not, the LLM's weights at a tenth of the others'
  * learning rate: they know something already.  Borrows all. */
-Finetuning *finetuning_new(Adapter *a, Tuning tuning, const Dataset *data, const Users *users, size_t batch,
-                           uint64_t seed, Error *e);
+Finetuning *finetuning_new(Adapter *a, const Dataset *data, const Users *users, size_t batch, uint64_t seed,
+                           Error *e);
 void finetuning_free(Finetuning *f);
 const Translation *finetuning_translation(const Finetuning *f); /* NULL: there is no encoder */
 Trainee finetuning_trainee(Finetuning *f);

@@ -58,18 +58,36 @@ bool item_names(const Dataset *data, Strings *names, Error *e)
 	return done;
 }
 
+/* ". genres: Drama, War" */
+static bool add_values(const Feature *f, Ids values, Buffer *b, Error *e)
+{
+	for (size_t i = 0; i < values.count; i++) {
+		Text value = strings_at(&f->values.strings, (size_t)values.values[i]);
+		if (i == 0 && !buffer_print(b, e, ". %s: ", f->name))
+			return false;
+		if (!buffer_print(b, e, "%s%.*s", i ? ", " : "", (int)value.size, value.data))
+			return false;
+	}
+	return true;
+}
+
+bool event_sentence(const Dataset *data, const Users *users, const Strings *names, size_t event,
+                    bool features, Buffer *out, Error *e)
+{
+	Text name = strings_at(names, (size_t)users->items[event]);
+	if (!buffer_append(out, name.data, name.size, e))
+		return false;
+	for (size_t i = 0; features && i < data->feature_count; i++)
+		if (!add_values(&data->features[i], event_feature(data, users, i, event), out, e))
+			return false;
+	return true;
+}
+
 static bool add_item_features(const Dataset *data, size_t id, Buffer *b, Error *e)
 {
-	for (const Feature *f = data->features; f < data->features + data->feature_count; f++) {
-		Ids values = f->of_item ? id_list(&f->by_item, id) : (Ids){0};
-		for (size_t i = 0; i < values.count; i++) {
-			Text value = strings_at(&f->values.strings, (size_t)values.values[i]);
-			if (i == 0 && !buffer_print(b, e, ". %s: ", f->name))
-				return false;
-			if (!buffer_print(b, e, "%s%.*s", i ? ", " : "", (int)value.size, value.data))
-				return false;
-		}
-	}
+	for (const Feature *f = data->features; f < data->features + data->feature_count; f++)
+		if (f->of_item && !add_values(f, id_list(&f->by_item, id), b, e))
+			return false;
 	for (const TextField *t = data->texts; t < data->texts + data->text_count; t++) {
 		Text text = t->of_item && t != title_field(data) ? strings_at(&t->by_item, id) : (Text){0};
 		if (text.size > 0 && !buffer_print(b, e, ". %s: %.*s", t->name, (int)text.size, text.data))

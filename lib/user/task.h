@@ -13,6 +13,11 @@
 bool items_have_titles(const Dataset *data); /* any text of items at all */
 bool item_names(const Dataset *data, Strings *names, Error *e);
 
+/* An event as a sentence: the item's name, and with `features` theirs and its own: "Hamlet (2000). genres:
+ * Drama. rating: 4". */
+bool event_sentence(const Dataset *data, const Users *users, const Strings *names, size_t event,
+                    bool features, Buffer *out, Error *e);
+
 /* What a language model can learn of a dataset, a text each: of every item "QUERY NAME" and a sentence of
  * its features and texts; of every training event its texts.  Nothing of a validation or test event. */
 bool dataset_texts(const Dataset *data, const Users *users, const char *query, Strings *texts, Error *e);

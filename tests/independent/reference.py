@@ -423,14 +423,18 @@ class Llm:
         self.begin = [keys["tokenizer.ggml.bos_token_id"]] if keys["tokenizer.ggml.add_bos_token"] else []
         self.alphabet = gpt2_alphabet()
 
+    def file_name(self, name):
+        """Of a weight llm.* or lora.*"""
+        theirs = {"embed": "token_embd", "norm": "output_norm", "attn.o": "attn_output"}
+        block, own = re.fullmatch(r"(?:llm|lora)\.(blk\.\d+\.)?(.*)", name).groups()
+        found = (block or "") + theirs.get(own, own.replace(".", "_")) + ".weight"
+        need(found in self.w, "no such weight:", name)
+        return found
+
     def take(self, tuned):
         """Weights that an adapter has in the place of the file's."""
-        theirs = {"embed": "token_embd", "norm": "output_norm", "attn.o": "attn_output"}
         for name, array in tuned.items():
-            block, own = re.fullmatch(r"llm\.(blk\.\d+\.)?(.*)", name).groups()
-            file_name = (block or "") + theirs.get(own, own.replace(".", "_")) + ".weight"
-            need(file_name in self.w, "no such weight:", name)
-            self.w[file_name] = array
+            self.w[self.file_name(name)] = array
         self.output = self.w.get("output.weight", self.w["token_embd.weight"])
 
     def encode(self, text):
@@ -451,7 +455,8 @@ class Llm:
         return found
 
     def hidden(self, tokens, inject=None):
-        x = self.w["token_embd.weight"][tokens]
+        """Of token ids, or rows in the place of embeddings."""
+        x = np.stack([self.w["token_embd.weight"][token] if np.ndim(token) == 0 else token for token in tokens])
         positions = np.arange(len(x))
         for layer in range(self.layers):
             def w(name, layer=layer):
@@ -466,9 +471,9 @@ class Llm:
             x = x + feed_forward(parts, "", x, self.eps)
         return norm(x, self.w["output_norm.weight"], self.eps)
 
-    def score(self, query, name, inject=None):
-        """Log-probability of a name behind the query."""
-        asked = self.begin + self.encode(query)
+    def score(self, query, name, inject=None, before=()):
+        """Log-probability of a name behind the query, and behind what is told before that: tokens or rows."""
+        asked = [*self.begin, *before, *self.encode(query)]
         answer = self.encode(" " + name) + [self.end]
         logits = self.hidden(asked + answer[:-1], inject)[len(asked) - 1:] @ self.output.T
         most = logits.max(axis=1, keepdims=True)
@@ -482,14 +487,21 @@ class Llm:
 class Adapter:
     def __init__(self, path, encoder, llm):
         (metadata, tensors), = documents(path)
-        need(metadata["ul.kind"] == "adapter" and metadata["ul.inject"] == "cross", path, "is no adapter")
-        self.w, self.encoder, self.llm = weights_of(tensors), encoder, llm
-        self.query, self.latents = metadata["ul.query"], int(metadata["ul.latents"])
-        self.layers = int(metadata["ul.perceiver_layers"])
-        encoder.w.update({name: array for name, array in self.w.items() if name.startswith("enc.")})
+        need(metadata["ul.kind"] == "adapter", path, "is no adapter")
+        self.w, self.encoder, self.llm, self.inject = weights_of(tensors), encoder, llm, metadata["ul.inject"]
+        self.query, self.latents = metadata["ul.query"], int(metadata.get("ul.latents", 0))
+        self.layers = int(metadata.get("ul.perceiver_layers", 0))
+        self.history, self.features = int(metadata.get("ul.history", 0)), metadata.get("ul.history_features") == "1"
+        if encoder is not None:
+            encoder.w.update({name: array for name, array in self.w.items() if name.startswith("enc.")})
         llm.take({name: array for name, array in self.w.items() if name.startswith("llm.")})
-        need(("enc.norm" in self.w, "llm.norm" in self.w) == {"proj": (False, False), "enc": (True, False), "full": (
-            True, True)}[metadata["ul.tune"]], path, "holds other weights than it says")
+        for name in self.w:
+            if name.startswith("lora.") and name.endswith(".a"):
+                scale = float(metadata["ul.lora_alpha"]) / float(metadata["ul.lora_rank"])
+                llm.w[llm.file_name(name[:-2])] += scale * self.w[name[:-1] + "b"] @ self.w[name]
+        held = [any(name.startswith(part) for name in self.w) for part in ("enc.", "lora.", "llm.")]
+        expected = {"proj": [0, 0, 0], "enc": [1, 0, 0], "lora": [1, 1, 0], "full": [1, 0, 1]}[metadata["ul.tune"]]
+        need(held == [encoder is not None and expected[0], *expected[1:]], path, "holds other weights than it says")
 
     def memory(self, e):
         w, width = self.w, self.encoder.dim // self.encoder.heads
@@ -502,7 +514,28 @@ class Adapter:
                 k = rotary(e @ w[name + "k"].T, positions, width)
                 x = x + attend(q, k, e @ w[name + "v"].T, width, False) @ w[name + "o"].T
                 x = x + feed_forward(w, f"perceiver.{layer}.ffn.", x, 1e-5)
-        return norm(x, w["xattn.memory_norm"], 1e-5)
+        return norm(x, w["soft.norm" if self.inject == "soft" else "xattn.memory_norm"], 1e-5)
+
+    def user(self, data, user, known):
+        """What Llm.score() takes besides query and name, of the user as of the first `known` events."""
+        if self.inject in ("cross", "soft"):
+            e = self.encoder.embeddings(data, user, known)
+        return {"cross": lambda: {"inject": self.injection(e)},
+                "soft": lambda: {"before": list(self.memory(e) @ self.w["soft.project"].T)},
+                "text": lambda: {"before": self.told(data, user, known)},
+                "none": lambda: {}}[self.inject]()
+
+    def told(self, data, user, known):
+        """The history as text (where the context has room for it)."""
+        tokens = []
+        for event in range(max(0, known - self.history), known):
+            line = data.names[data.histories[user][event]]
+            for feature in data.features if self.features else []:
+                name = feature["name"]
+                values = [data.values[name][i] for i in np.atleast_1d(data.column(name, user, event))]
+                line += f". {name}: " + ", ".join(values) if values else ""
+            tokens += self.llm.encode(line + "\n")
+        return tokens
 
     def injection(self, e):
         """What Llm.hidden() calls, for a user with the embeddings E."""

@@ -25,12 +25,14 @@ ul-gen -q --llm lm.gguf -a none.ult --prompt 'Next choice:' --n-predict 12 | cmp
 ul-cat --to gguf --llm lm.gguf untrained.ult >same.gguf
 ul-cat --to gguf lm.gguf | tail -c 10000 | cmp - <(tail -c 10000 same.gguf)
 # What does not go together.
-words='--tune full' usage ul-finetune --llm lm.gguf --inject none -o out data.ult
+words='--tune lora or full' usage ul-finetune --llm lm.gguf --inject none -o out data.ult
 words='--model' usage ul-finetune --llm lm.gguf --inject none --tune full -m encoder.ult -o out data.ult
 words='--latents' usage ul-finetune --llm lm.gguf --inject none --tune full --latents 3 -o out data.ult
-words='knows no user' usage ul-gen --llm lm.gguf -m encoder.ult -a none.ult --rank 3 data.ult
+words='no encoder (-m) goes with it' usage ul-gen --llm lm.gguf -m encoder.ult -a none.ult --rank 3 data.ult
 words='another LLM' usage ul-gen --llm tuned.gguf -a none.ult --rank 3 data.ult
 words='another LLM' usage ul-cat --to gguf --llm tuned.gguf -o out none.ult
+words='knows no users' usage ul-gen --llm lm.gguf -a none.ult --prompt Next data.ult
+words='knows no users' usage ul-gen --llm lm.gguf -a none.ult --prompt Next --limit 3
 tune --tune full --llm lm.gguf -m encoder.ult -o full.ult data.ult
 words='-m ENCODER is missing' usage ul-cat --to gguf --llm lm.gguf -o out full.ult
 words='--to gguf' usage ul-cat --to npy --llm lm.gguf -o out none.ult
