@@ -174,29 +174,62 @@ bool texts_of_prompts(TextWriter *w, Error *e)
 
 /* --- users ---------------------------------------------------------------- */
 
-static bool write_user(TextWriter *w, const Prompt *p, Error *e)
+/* Whether users are asked what the adapter was trained for, so that there is a right answer. */
+static bool asks_task(const TextWriter *w)
+{
+	return w->settings->prompt == NULL;
+}
+
+/* The user's true answer and what it is worth; left out where it is not known. */
+static bool add_truth(const TextWriter *w, json_t *line, const Query *q, double nll, size_t tokens, Error *e)
+{
+	Buffer words = {0};
+	bool done = answerer_target(w->answerer, q, &words, e);
+	Text target = {(const char *)words.data, words.size};
+	if (done && words.size > 0)
+		done = (json_object_set_new(line, "target", json_of_text(target)) == 0 &&
+		        json_object_set_new(line, "nll", json_real(nll)) == 0 &&
+		        json_object_set_new(line, "tokens", json_integer((json_int_t)tokens)) == 0) ||
+		       fail(e, ERROR_FAILURE, "out of memory: no room for an answer");
+	buffer_free(&words);
+	return done;
+}
+
+static bool write_user(TextWriter *w, const Prompt *p, double nll, size_t tokens, Error *e)
 {
 	const Query *q = p->user;
-	return write_json_line(w->output,
-	                       json_pack("{s:o, s:s, s:o}", "user",
-	                                 json_of_text(strings_at(&q->users->ids, q->user)), "task", "prompt",
-	                                 "text", json_of_text(writing_text(&p->writing))),
-	                       e);
+	Text task = asks_task(w) ? word_at(TASKS, w->answerer->adapter->task.kind) : text_of("prompt");
+	json_t *line = json_pack("{s:o, s:o}", "user", json_of_text(strings_at(&q->users->ids, q->user)),
+	                         "task", json_of_text(task));
+	if (line != NULL && asks_task(w) && !add_truth(w, line, q, nll, tokens, e)) {
+		json_decref(line);
+		return false;
+	}
+	if (line != NULL && json_object_set_new(line, "text", json_of_text(writing_text(&p->writing))) != 0) {
+		json_decref(line);
+		line = NULL;
+	}
+	return write_json_line(w->output, line, e);
 }
 
 static bool continue_users(TextWriter *w, const Query *questions, size_t count, size_t number, Error *e)
 {
 	Prompt *prompts = memory_new(count, sizeof *prompts, e);
-	bool done = prompts != NULL;
+	double *nll = memory_new(count, sizeof *nll, e);
+	size_t *tokens = memory_new(count, sizeof *tokens, e);
+	bool done = prompts != NULL && nll != NULL && tokens != NULL;
 	for (size_t i = 0; done && i < count; i++) {
 		prompts[i] =
 		    (Prompt){.user = &questions[i], .seed = random_key(w->settings->seed, number + i)};
 		done = answerer_prompt(w->answerer, &questions[i], i, &prompts[i].prompt, e);
 	}
-	done = done && continue_prompts(w, prompts, count, e);
+	done = done && continue_prompts(w, prompts, count, e) &&
+	       (!asks_task(w) || answerer_worth(w->answerer, prompts, count, w->pool, nll, tokens, e));
 	for (size_t i = 0; done && i < count; i++)
-		done = write_user(w, &prompts[i], e);
+		done = write_user(w, &prompts[i], nll[i], tokens[i], e);
 	prompts_free(prompts, count);
+	memory_free(nll);
+	memory_free(tokens);
 	return done;
 }
 

@@ -16,8 +16,8 @@ static const Tool tool = {
 };
 
 typedef struct {
-	const char *llm, *model, *output, *task, *inject, *tune, *query, *matrices;
-	int64_t latents, perceiver_layers, history, rank, batch;
+	const char *llm, *model, *output, *task, *inject, *tune, *query, *target, *field, *matrices;
+	int64_t answer, latents, perceiver_layers, history, rank, batch;
 	double alpha, dropout;
 	bool features;
 	CommonOptions common;
@@ -33,6 +33,7 @@ typedef struct {
 	Adapter *adapter;
 	Finetuning *finetuning;
 	AdapterShape shape;
+	char *query, *target; /* that the task stands for */
 } Parts;
 
 static AdapterShape shape_of(const Settings *s)
@@ -47,11 +48,24 @@ static AdapterShape shape_of(const Settings *s)
 	                               s->dropout, s->matrices}};
 }
 
+/* One that has a target of its own is the person's. */
+static TaskKind task_of(const Settings *s)
+{
+	return s->target ? TASK_TEMPLATE : (TaskKind)word_number(TASKS, s->task);
+}
+
 static bool check(const Settings *s, const Option *table, size_t count, Error *e)
 {
 	AdapterShape shape = shape_of(s);
 	if (s->llm == NULL)
 		return fail(e, ERROR_USAGE, "--llm LLM is missing");
+	if (s->target != NULL && !options_refuse(table, count, "task", "the tasks that have no --target", e))
+		return false;
+	if (task_of(s) != TASK_FAVORITE && task_of(s) != TASK_REVIEW &&
+	    !options_refuse(table, count, "field", "--task favorite and review", e))
+		return false;
+	if (task_of(s) == TASK_TEMPLATE && (s->query == NULL || s->target == NULL))
+		return fail(e, ERROR_USAGE, "a task of one's own is a --query and a --target");
 	if (shape.inject != INJECT_TEXT &&
 	    !options_refuse(table, count, "history history-features", "--inject text", e))
 		return false;
@@ -77,10 +91,15 @@ static bool open_parts(const Settings *s, const char *path, Parts *p, Error *e)
 		return false;
 	if (p->encoder != NULL && p->shape.tuning == TUNE_PROJ)
 		p->encoder->shape.dropout = 0; /* what does not train is not to be disturbed */
-	p->adapter = adapter_new(&p->shape, p->encoder, p->llm, s->query, seed, e);
-	p->finetuning = p->adapter ? finetuning_new(p->adapter, dataset_of(p->reader), p->users,
-	                                            (size_t)s->batch, seed, e)
-	                           : NULL;
+	const Dataset *data = dataset_of(p->reader);
+	AdapterTask task = {.kind = task_of(s), .answer = (size_t)s->answer};
+	if (!task_templates(task.kind, data, s->field, &p->query, &p->target, e))
+		return false;
+	task.query = s->query ? s->query : p->query;
+	task.target = s->target ? s->target : p->target;
+	p->adapter = adapter_new(&p->shape, p->encoder, p->llm, &task, seed, e);
+	p->finetuning =
+	    p->adapter ? finetuning_new(p->adapter, data, p->users, (size_t)s->batch, seed, e) : NULL;
 	return p->finetuning != NULL &&
 	       (p->encoder == NULL ||
 	        tool_check_data(&tool, finetuning_translation(p->finetuning), s->common.quiet, e));
@@ -89,6 +108,8 @@ static bool open_parts(const Settings *s, const char *path, Parts *p, Error *e)
 static void close_parts(Parts *p)
 {
 	finetuning_free(p->finetuning);
+	memory_free(p->query);
+	memory_free(p->target);
 	adapter_free(p->adapter);
 	if (p->users != NULL)
 		users_free(p->users);
@@ -127,7 +148,7 @@ int main(int argc, char **argv)
 	    .task = "next-item",
 	    .inject = "cross",
 	    .tune = "enc",
-	    .query = TASK_QUERY,
+	    .answer = 64,
 	    .latents = 16,
 	    .perceiver_layers = 2,
 	    .history = 50,
@@ -136,16 +157,25 @@ int main(int argc, char **argv)
 	    .batch = 64,
 	    .training = {
 	        .steps = -1, .epochs = 3, .lr = 3e-3, .decay = 0.01, .patience = 10, .evaluate_every = 200}};
-	enum { OWN = 16 };
+	enum { OWN = 19 };
 	Option table[COMMON_OPTIONS + OWN + TRAINING_OPTIONS] = {
 	    [COMMON_OPTIONS] = {"output", 'o', OPTION_STRING, &s.output, "ADAPTER",
 	                        "write the adapter to this file", .incidental = true, .written = true},
 	    {"llm", 0, OPTION_STRING, &s.llm, "LLM",
 	     "the language model: a GGUF file, or a Hugging Face folder", .input = true},
 	    {"model", 'm', OPTION_STRING, &s.model, "ENCODER", "the pretrained user encoder", .input = true},
-	    {"task", 0, OPTION_CHOICE, &s.task, "next-item",
-	     "what the LLM is to answer: the next item's name"},
-	    {"query", 0, OPTION_STRING, &s.query, "TEXT", "what the LLM is asked (default '" TASK_QUERY "')"},
+	    {"task", 0, OPTION_CHOICE, &s.task, "next-item|favorite|review",
+	     "what the LLM is to answer: the next item's name (default), the user's favorite value of a "
+	     "feature, or the text of an event"},
+	    {"field", 0, OPTION_STRING, &s.field, "NAME",
+	     "of --task favorite: the feature (default: the first one of items); of review: the text (the "
+	     "first one of events)"},
+	    {"query", 0, OPTION_STRING, &s.query, "TEMPLATE",
+	     "what the LLM is asked, with fields in braces (default: the task's)"},
+	    {"target", 0, OPTION_STRING, &s.target, "TEMPLATE",
+	     "what it is to answer, instead of a --task: a question of one's own"},
+	    {"answer-tokens", 0, OPTION_INTEGER, &s.answer, "N",
+	     "of answers in words that are none of a list, learn the first N tokens (default 64)", 1, 4096},
 	    {"inject", 0, OPTION_CHOICE, &s.inject, INJECTIONS,
 	     "how the user enters the LLM: by gated cross-attention (default), as soft tokens before the "
 	     "query, as text before it, or not at all"},

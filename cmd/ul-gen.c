@@ -56,9 +56,16 @@ static bool is_exact(const Settings *s)
 	return s->precision ? strcmp(s->precision, "f32") == 0 : s->logits;
 }
 
+/* What the adapter was trained to answer, in words. */
+static bool asks_task(const Settings *s)
+{
+	return s->adapter != NULL && s->rank == 0 && s->text.prompt == NULL && s->text.prompts == NULL &&
+	       !s->tokenize && !s->logits;
+}
+
 static bool asks_for_text(const Settings *s)
 {
-	return s->text.prompt != NULL || s->text.prompts != NULL;
+	return s->text.prompt != NULL || s->text.prompts != NULL || asks_task(s);
 }
 
 /* What was given and means nothing to what is asked. */
@@ -73,7 +80,10 @@ static bool check_given(const Settings *s, const Option *table, size_t count, co
 	    !options_refuse(table, count, "top-k top-p min-p",
 	                    "--temperature, without which nothing is drawn", e))
 		return false;
-	if (s->rank == 0 && !options_refuse(table, count, "query keep-seen beam history", "--rank", e))
+	if (s->rank == 0 && !options_refuse(table, count, "keep-seen beam history", "--rank", e))
+		return false;
+	if (s->rank == 0 && !asks_task(s) &&
+	    !options_refuse(table, count, "query", "--rank or an adapter", e))
 		return false;
 	if (!texts &&
 	    !options_refuse(
@@ -110,8 +120,8 @@ static bool check(const Settings *s, Error *e)
 	if (s->llm != NULL && s->model != NULL && s->adapter == NULL)
 		return fail(e, ERROR_USAGE,
 		            "an encoder and an LLM need the adapter that joins them: -a ADAPTER");
-	int questions =
-	    (s->rank > 0) + (s->text.prompt != NULL) + (s->text.prompts != NULL) + s->tokenize + s->logits;
+	int questions = (s->rank > 0) + (s->text.prompt != NULL) + (s->text.prompts != NULL) + s->tokenize +
+	                s->logits + asks_task(s);
 	if (questions != 1)
 		return fail(e, ERROR_USAGE,
 		            "what is asked? %s of --rank K, --prompt TEXT, --prompts FILE, --tokenize and "
@@ -135,7 +145,7 @@ static bool check_users(const Settings *s, bool knows, Error *e)
 		return fail(e, ERROR_USAGE, "users (-a) are asked one --prompt, or to --rank");
 	if (knows && s->text.chat)
 		return fail(e, ERROR_USAGE, "users (-a) are asked a query, and do not --chat");
-	return knows || s->rank > 0 || !s->names_users ||
+	return knows || s->rank > 0 || asks_task(s) || !s->names_users ||
 	       fail(e, ERROR_USAGE, "%s knows no users: DATA, --split and --limit go with one that does",
 	            s->adapter);
 }
@@ -144,8 +154,8 @@ static bool check_users(const Settings *s, bool knows, Error *e)
 static bool open_llm(const Settings *s, Parts *p, Error *e)
 {
 	const Dataset *data = p->reader ? dataset_of(p->reader) : NULL;
-	if (!answerer_new(&p->answerer, p->llm, p->adapter, data, s->text.prompt ? s->text.prompt : s->query,
-	                  e))
+	const char *words = s->text.prompt ? s->text.prompt : s->query;
+	if (!answerer_new(&p->answerer, p->llm, p->adapter, data, words, s->text.prompt != NULL, e))
 		return false;
 	if (p->encoder != NULL && !tool_check_data(&tool, &p->answerer.translation, s->common.quiet, e))
 		return false;
@@ -159,9 +169,8 @@ static bool open_ranker(const Settings *s, Parts *p, Ranker *ranker, Error *e)
 {
 	const Dataset *data = dataset_of(p->reader);
 	if (s->llm != NULL) {
-		if (!answerer_fits(&p->answerer, e))
+		if (!answerer_ranker(&p->answerer, ranker, e))
 			return false;
-		*ranker = answerer_ranker(&p->answerer);
 	} else if (s->baseline != NULL) {
 		if (!dataset_all(p->reader, &p->all, e) ||
 		    !baseline_new(&p->by_baseline, data, p->all, strcmp(s->baseline, "co-occurrence") == 0,
@@ -207,7 +216,7 @@ static bool open_parts(const Settings *s, const char *path, Parts *p, Error *e)
 	     (p->adapter = adapter_load(s->adapter, p->encoder, hash, p->llm, e)) == NULL))
 		return false;
 	bool knows = p->adapter != NULL && p->adapter->shape.inject != INJECT_NONE;
-	bool users = s->rank > 0 || knows;
+	bool users = s->rank > 0 || knows || asks_task(s);
 	return check_users(s, knows, e) && (!users || (p->reader = dataset_open(path, e)) != NULL) &&
 	       (s->llm == NULL || open_llm(s, p, e)) &&
 	       (p->pool = pool_new((size_t)s->common.threads, e)) != NULL && pack(p, e) &&
@@ -240,8 +249,20 @@ static bool knows_time(const Parts *p)
 	return p->encoder != NULL && p->encoder->shape.times == TIMES_QUERY;
 }
 
-static json_t *ranking_json(const Parts *p, const Dataset *data, const Dataset *catalogue, const Query *q,
-                            const Ranking *r)
+/* What would have been right, as an id or as a name; empty where nobody knows. */
+static bool find_truth(const Parts *p, const Query *q, bool name, Buffer *words, Error *e)
+{
+	words->size = 0;
+	if (p->llm != NULL && p->answerer.catalogue == &p->answerer.classes)
+		return answerer_target(&p->answerer, q, words, e);
+	if (q->target < ID_FIRST)
+		return true;
+	Text text = strings_at(name ? &p->own : &dataset_of(p->reader)->items.strings, (size_t)q->target);
+	return buffer_append(words, text.data, text.size, e);
+}
+
+static json_t *ranking_json(const Parts *p, const Dataset *catalogue, const Query *q, const Ranking *r,
+                            Text truth)
 {
 	json_t *items = json_array(), *titles = json_array(), *scores = json_array();
 	for (size_t i = 0; i < r->count; i++) {
@@ -250,15 +271,27 @@ static json_t *ranking_json(const Parts *p, const Dataset *data, const Dataset *
 		json_array_append_new(titles, json_of_text(strings_at(&p->names, (size_t)r->items[i])));
 		json_array_append_new(scores, json_real((double)r->scores[i]));
 	}
-	bool target = q->target >= ID_FIRST;
+	Text kind = word_at(TASKS, p->adapter ? p->adapter->task.kind : TASK_NEXT_ITEM);
+	char task[64];
 	/* ul-eval keeps tasks apart. */
-	const char *task = knows_time(p) ? "next-item (query time)" : "next-item";
+	snprintf(task, sizeof task, "%.*s%s", (int)kind.size, kind.data,
+	         knows_time(p) ? " (query time)" : "");
 	return json_pack("{s:o, s:s, s:o, s:o, s:o, s:o, s:o}", "user",
 	                 json_of_text(strings_at(&q->users->ids, q->user)), "task", task, "target",
-	                 target ? json_of_text(strings_at(&data->items.strings, (size_t)q->target))
-	                        : json_null(),
-	                 "rank", r->rank != 0 ? json_integer((json_int_t)r->rank) : json_null(), "items",
-	                 items, "titles", titles, "scores", scores);
+	                 truth.size > 0 ? json_of_text(truth) : json_null(), "rank",
+	                 r->rank != 0 ? json_integer((json_int_t)r->rank) : json_null(), "items", items,
+	                 "titles", titles, "scores", scores);
+}
+
+static bool write_line(Parts *p, const Dataset *catalogue, const Query *q, const Ranking *r, Error *e)
+{
+	Buffer truth = {0};
+	bool done = find_truth(p, q, false, &truth, e) &&
+	            write_json_line(
+	                &p->output,
+	                ranking_json(p, catalogue, q, r, (Text){(const char *)truth.data, truth.size}), e);
+	buffer_free(&truth);
+	return done;
 }
 
 /* A name on one line of a terminal: control characters become spaces. */
@@ -286,21 +319,30 @@ static bool print_history(const Settings *s, const Query *q, const Strings *name
 	return true;
 }
 
+static bool print_query(const Parts *p, const Query *q, Buffer *b, Error *e)
+{
+	const Task *task = &p->answerer.task;
+	Buffer asked = {0};
+	bool done = p->llm ? template_fill(&task->query, task->data, &task->names, q, &asked, e)
+	                   : buffer_print(&asked, e, "(ranks alone)");
+	done = done && print_name(b, "\n  asked: ", (Text){(const char *)asked.data, asked.size}, e) &&
+	       buffer_print(b, e, "%s\n  said:", knows_time(p) ? " (query time)" : "");
+	buffer_free(&asked);
+	return done;
+}
+
 /* A user as a paragraph of four lines: had, asked, said, took. */
 static bool write_paragraph(const Settings *s, Parts *p, const Query *q, const Ranking *r, Error *e)
 {
-	Buffer b = {0};
-	const char *asked =
-	    s->query ? s->query : (p->adapter ? p->adapter->query : (p->llm ? TASK_QUERY : "(ranks alone)"));
-	bool done =
-	    print_history(s, q, &p->own, &b, e) &&
-	    buffer_print(&b, e, "\n  asked: %s%s\n  said:", asked, knows_time(p) ? " (query time)" : "");
-	for (size_t i = 0; done && i < r->count; i++) {
+	Buffer b = {0}, truth = {0};
+	bool done = print_history(s, q, &p->own, &b, e) && print_query(p, q, &b, e) &&
+	            find_truth(p, q, true, &truth, e);
+	for (size_t i = 0; done && i < r->count; i++)
 		done = print_name(&b, i ? " | " : " ", strings_at(&p->names, (size_t)r->items[i]), e);
-	}
-	if (done && q->target >= ID_FIRST)
-		done = print_name(&b, "\n  took: ", strings_at(&p->own, (size_t)q->target), e);
+	if (done && truth.size > 0)
+		done = print_name(&b, "\n  took: ", (Text){(const char *)truth.data, truth.size}, e);
 	done = done && buffer_print(&b, e, "\n\n") && output_write(&p->output, b.data, b.size, e);
+	buffer_free(&truth);
 	buffer_free(&b);
 	return done;
 }
@@ -318,8 +360,7 @@ static bool write_some(const Settings *s, Parts *p, const Ranker *ranker, const 
 	for (size_t i = 0; done && i < answers.count; i++) {
 		const Query *q = &answers.queries[i];
 		const Ranking *r = &answers.answers[i];
-		done = text ? write_paragraph(s, p, q, r, e)
-		            : write_json_line(&p->output, ranking_json(p, data, ranker->catalogue, q, r), e);
+		done = text ? write_paragraph(s, p, q, r, e) : write_line(p, ranker->catalogue, q, r, e);
 	}
 	*written += answers.count;
 	rankings_free(&answers);

@@ -103,7 +103,7 @@ static bool add_all(Adapter *a, uint64_t seed, Error *e)
 	       (s->tuning != TUNE_LORA || lora_add(&s->lora, a->llm, &a->parameters, seed, e));
 }
 
-static Adapter *new_adapter(const AdapterShape *shape, Encoder *encoder, Llm *llm, const char *query,
+static Adapter *new_adapter(const AdapterShape *shape, Encoder *encoder, Llm *llm, const AdapterTask *task,
                             const ParameterSource *source, uint64_t seed, Error *e)
 {
 	if (!check_shape(shape, encoder, e))
@@ -111,8 +111,14 @@ static Adapter *new_adapter(const AdapterShape *shape, Encoder *encoder, Llm *ll
 	Adapter *a = memory_new(1, sizeof *a, e);
 	if (a == NULL)
 		return NULL;
-	*a = (Adapter){.shape = *shape, .encoder = encoder, .llm = llm, .parameters.source = source};
-	bool done = (a->query = memory_string(query, e)) != NULL && add_all(a, seed, e);
+	*a = (Adapter){.shape = *shape,
+	               .encoder = encoder,
+	               .llm = llm,
+	               .task = {.kind = task->kind, .answer = task->answer},
+	               .parameters.source = source};
+	bool done = (a->task.query = a->query = memory_string(task->query, e)) != NULL &&
+	            (a->task.target = a->target = memory_string(task->target, e)) != NULL &&
+	            add_all(a, seed, e);
 	a->parameters.source = NULL;
 	if (done)
 		return a;
@@ -120,10 +126,10 @@ static Adapter *new_adapter(const AdapterShape *shape, Encoder *encoder, Llm *ll
 	return NULL;
 }
 
-Adapter *adapter_new(const AdapterShape *shape, Encoder *encoder, Llm *llm, const char *query, uint64_t seed,
-                     Error *e)
+Adapter *adapter_new(const AdapterShape *shape, Encoder *encoder, Llm *llm, const AdapterTask *task,
+                     uint64_t seed, Error *e)
 {
-	return new_adapter(shape, encoder, llm, query, NULL, seed, e);
+	return new_adapter(shape, encoder, llm, task, NULL, seed, e);
 }
 
 void adapter_free(Adapter *a)
@@ -138,6 +144,7 @@ void adapter_free(Adapter *a)
 	memory_free(a->cross);
 	memory_free(a->gates);
 	memory_free(a->query);
+	memory_free(a->target);
 	memory_free(a);
 }
 
@@ -167,12 +174,18 @@ static bool set_word(Document *d, const char *key, const char *words, size_t num
 	return document_set_format(d, key, e, "%.*s", (int)word.size, word.data);
 }
 
+static bool describe_task(const AdapterTask *t, Document *d, Error *e)
+{
+	return set_word(d, "ul.task", TASKS, t->kind, e) && document_set(d, "ul.query", t->query, e) &&
+	       document_set(d, "ul.target", t->target, e) &&
+	       document_set_format(d, "ul.answer_tokens", e, "%zu", t->answer);
+}
+
 static bool describe(const Adapter *a, uint64_t encoder_hash, Document *d, const Provenance *p, Error *e)
 {
 	const AdapterShape *s = &a->shape;
 	return document_stamp(d, "adapter", p, e) && set_word(d, "ul.inject", INJECTIONS, s->inject, e) &&
-	       set_word(d, "ul.tune", TUNINGS, s->tuning, e) && document_set(d, "ul.task", "next-item", e) &&
-	       document_set(d, "ul.query", a->query, e) &&
+	       set_word(d, "ul.tune", TUNINGS, s->tuning, e) && describe_task(&a->task, d, e) &&
 	       document_set_format(d, "ul.llm", e, "%016" PRIx64, a->llm->hash) &&
 	       (a->encoder == NULL || describe_encoder(a, encoder_hash, d, e)) &&
 	       (s->inject != INJECT_TEXT || describe_text(s, d, e)) &&
@@ -262,9 +275,9 @@ static bool read_word(const Document *d, const char *key, const char *words, siz
 static bool read_shape(const Document *d, const Encoder *encoder, uint64_t encoder_hash, AdapterShape *shape,
                        Error *e)
 {
-	size_t inject, tuning, task;
+	size_t inject, tuning;
 	if (!read_word(d, "ul.inject", INJECTIONS, &inject, e) ||
-	    !read_word(d, "ul.tune", TUNINGS, &tuning, e) || !read_word(d, "ul.task", "next-item", &task, e))
+	    !read_word(d, "ul.tune", TUNINGS, &tuning, e))
 		return false;
 	shape->inject = (InjectionKind)inject;
 	shape->tuning = (Tuning)tuning;
@@ -273,15 +286,27 @@ static bool read_shape(const Document *d, const Encoder *encoder, uint64_t encod
 	       (shape->tuning != TUNE_LORA || read_lora(d, &shape->lora, e));
 }
 
+/* The texts are the document's. */
+static bool read_task(const Document *d, AdapterTask *t, Error *e)
+{
+	size_t kind;
+	if (!read_word(d, "ul.task", TASKS, &kind, e) || !document_get_string(d, "ul.query", &t->query, e) ||
+	    !document_get_string(d, "ul.target", &t->target, e) ||
+	    !read_size(d, "ul.answer_tokens", 1 << 20, &t->answer, e))
+		return false;
+	t->kind = (TaskKind)kind;
+	return true;
+}
+
 static Adapter *read_adapter(const Document *d, Encoder *encoder, uint64_t encoder_hash, Llm *llm, Error *e)
 {
-	const char *query;
+	AdapterTask task;
 	AdapterShape shape = {0};
-	if (!document_get_string(d, "ul.query", &query, e) || !check_hash(d, "ul.llm", "LLM", llm->hash, e) ||
+	if (!read_task(d, &task, e) || !check_hash(d, "ul.llm", "LLM", llm->hash, e) ||
 	    !read_shape(d, encoder, encoder_hash, &shape, e))
 		return NULL;
 	ParameterSource source = parameters_in(d);
-	Adapter *a = new_adapter(&shape, encoder, llm, query, &source, 0, e);
+	Adapter *a = new_adapter(&shape, encoder, llm, &task, &source, 0, e);
 	if (a != NULL &&
 	    (shape.tuning < TUNE_ENC || encoder == NULL || parameters_load(&encoder->parameters, d, e)) &&
 	    (shape.tuning < TUNE_FULL || parameters_load(&llm->parameters, d, e)))

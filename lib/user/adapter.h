@@ -15,6 +15,7 @@
 
 #include "llm/lora.h"
 #include "user/encoder.h"
+#include "user/task.h"
 
 #define INJECTIONS "cross|soft|text|none"
 typedef enum { INJECT_CROSS, INJECT_SOFT, INJECT_TEXT, INJECT_NONE } InjectionKind;
@@ -34,6 +35,13 @@ typedef struct {
 	LoraShape lora; /* with TUNE_LORA */
 } AdapterShape;
 
+/* What it was trained for. */
+typedef struct {
+	TaskKind kind;
+	const char *query, *target; /* templates */
+	size_t answer;              /* tokens that an answer has at most, where it is one of no list */
+} AdapterTask;
+
 typedef struct {
 	AdapterShape shape;
 	Llm *llm;
@@ -47,13 +55,14 @@ typedef struct {
 	FeedForward *perceiver_feed;
 	AttentionLayer *cross; /* by LLM layer */
 	Parameter **gates;
-	char *query; /* what the LLM is asked */
+	AdapterTask task;
+	char *query, *target; /* which the task names */
 } Adapter;
 
-/* Borrows encoder (NULL where there is none) and LLM, whose products use the updates of LoRA until
- * adapter_free(). */
-Adapter *adapter_new(const AdapterShape *shape, Encoder *encoder, Llm *llm, const char *query, uint64_t seed,
-                     Error *e);
+/* Copies the task; borrows encoder (NULL where there is none) and LLM, whose products use the updates of LoRA
+ * until adapter_free(). */
+Adapter *adapter_new(const AdapterShape *shape, Encoder *encoder, Llm *llm, const AdapterTask *task,
+                     uint64_t seed, Error *e);
 void adapter_free(Adapter *a);
 
 /* adapter.ult: what was trained, and the hashes of the LLM and the encoder that it belongs to. */

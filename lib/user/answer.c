@@ -2,20 +2,49 @@
 
 #include "eval/metrics.h"
 
+#include <string.h>
+
 static bool meets_encoder(const Answerer *a)
 {
 	return a->adapter != NULL && a->adapter->encoder != NULL;
 }
 
-bool answerer_new(Answerer *a, const Llm *llm, const Adapter *adapter, const Dataset *data, const char *query,
-                  Error *e)
+static bool open_task(Answerer *a, const Dataset *data, const char *query, bool literal, Error *e)
 {
-	const char *words = query ? query : (adapter ? adapter->query : TASK_QUERY);
-	*a = (Answerer){.llm = llm, .adapter = adapter, .data = data};
-	return (!meets_encoder(a) || translation_new(&a->translation, adapter->encoder, data, e)) &&
-	       (data == NULL ||
-	        (item_names(data, &a->names, e) && answer_trie(llm->tokenizer, &a->names, &a->trie, e))) &&
-	       prompter_new(&a->prompter, llm, adapter, data, &a->names, words, a->trie.depth, e);
+	const AdapterTask *own = a->adapter ? &a->adapter->task : NULL;
+	const char *words = query ? query : own ? own->query : TASK_QUERY;
+	const char *target = own ? own->target : "{item}";
+	if (!literal || data == NULL)
+		return task_new(&a->task, data, words, target, e);
+	if (!task_new(&a->task, data, "", target, e))
+		return false;
+	template_free(&a->task.query);
+	return template_literal(&a->task.query, words, e);
+}
+
+static bool open_catalogue(Answerer *a, Error *e)
+{
+	if (a->task.data == NULL || !task_ranks(&a->task))
+		return true;
+	if (!task_choices(&a->task, &a->choices, &a->classes, e))
+		return false;
+	a->catalogue = a->classes.items.strings.count > 0 ? &a->classes : a->task.data;
+	return answer_trie(a->llm->tokenizer, &a->choices, &a->trie, e);
+}
+
+bool answerer_new(Answerer *a, const Llm *llm, const Adapter *adapter, const Dataset *data, const char *query,
+                  bool literal, Error *e)
+{
+	*a = (Answerer){.llm = llm, .adapter = adapter};
+	if ((meets_encoder(a) && !translation_new(&a->translation, adapter->encoder, data, e)) ||
+	    !open_task(a, data, query, literal, e) || !open_catalogue(a, e))
+		return false;
+	/* Words of the person's own are continued as far as there is room. */
+	bool bound = adapter && (!literal || adapter->shape.inject == INJECT_TEXT);
+	size_t answer = a->catalogue && (bound || !literal) ? a->trie.depth
+	                : bound                             ? adapter->task.answer
+	                                                    : 1;
+	return prompter_new(&a->prompter, llm, adapter, &a->task, answer, e);
 }
 
 bool answerer_knows_users(const Answerer *a)
@@ -25,26 +54,28 @@ bool answerer_knows_users(const Answerer *a)
 
 bool answerer_prompt(const Answerer *a, const Query *user, size_t place, Tokens *out, Error *e)
 {
-	return prompter_add(&a->prompter, user->users, user->history, place, out, e);
+	if (user->history.has_target || !template_tells_event(&a->task.query))
+		return prompter_add(&a->prompter, user, place, out, e);
+	return fail(e, ERROR_USAGE,
+	            "'%s' tells of an event that is not there yet: --split test or val, or a --query "
+	            "without such fields",
+	            a->task.query.text);
 }
 
-/* The longest answer must fit behind the query, whatever else is found first. */
-bool answerer_fits(const Answerer *a, Error *e)
+bool answerer_target(const Answerer *a, const Query *user, Buffer *words, Error *e)
 {
-	size_t most = a->llm->most_positions;
-	size_t asked = a->prompter.fixed;
-	return asked + a->trie.depth <= most + 1 ||
-	       fail(e, ERROR_USAGE,
-	            "the query's %zu tokens and an item's name of %zu are longer than the LLM's context of "
-	            "%zu",
-	            asked, a->trie.depth, most);
+	words->size = 0;
+	return (!user->history.has_target && template_tells_event(&a->task.target)) ||
+	       template_fill(&a->task.target, a->task.data, &a->task.names, user, words, e);
 }
 
 void answerer_free(Answerer *a)
 {
 	if (a->translation.encoder != NULL)
 		translation_free(&a->translation);
-	strings_free(&a->names);
+	task_free(&a->task);
+	dataset_free(&a->classes);
+	strings_free(&a->choices);
 	trie_free(&a->trie);
 	prompter_free(&a->prompter);
 	*a = (Answerer){0};
@@ -77,28 +108,53 @@ static bool remember(const Answerer *a, Tape *t, const Query *const *users, size
 	return false;
 }
 
+/* The catalogue's id of the true answer; ID_PADDING where it is not known. */
+static bool find_target(const Answerer *a, const Query *q, int32_t *target, Error *e)
+{
+	Buffer words = {0};
+	*target = q->target;
+	if (a->catalogue != &a->classes)
+		return true;
+	bool done = answerer_target(a, q, &words, e);
+	int64_t id = words.size > 0
+	                 ? vocabulary_find(&a->classes.items, (Text){(const char *)words.data, words.size})
+	                 : ID_PADDING;
+	*target = id >= ID_FIRST ? (int32_t)id : ID_PADDING;
+	buffer_free(&words);
+	return done;
+}
+
+/* By the catalogue's ids: items that the user has had before. */
+static uint8_t *leave_out(const Answerer *a, const Query *q, Error *e)
+{
+	uint8_t *left_out = memory_new(a->catalogue->items.strings.count, 1, e);
+	bool items = a->catalogue == a->task.data && !a->keep_seen;
+	for (size_t event = (size_t)q->users->offsets[q->user]; left_out && items && event < q->history.end;
+	     event++)
+		left_out[q->users->items[event]] = 1;
+	return left_out;
+}
+
 static bool rank_one(const Answerer *a, Tape *t, const Query *q, size_t K, Ranking *answer, Error *e)
 {
 	Decoder decoder;
 	AdapterMemory memory = {0};
 	Tokens prompt = {0};
-	size_t first = (size_t)q->users->offsets[q->user], items = a->data->items.strings.count;
-	uint8_t *left_out = memory_new(items, 1, e);
+	int32_t target = ID_PADDING;
+	uint8_t *left_out = leave_out(a, q, e);
 	bool done = decoder_new(&decoder, a->llm, NULL, e) && left_out != NULL &&
 	            (!meets_encoder(a) || remember(a, t, &q, 1, &memory, e)) &&
-	            answerer_prompt(a, q, 0, &prompt, e);
+	            answerer_prompt(a, q, 0, &prompt, e) && find_target(a, q, &target, e);
 	if (done) {
 		Injection injection = adapter_injection(&memory);
 		decoder.injection = meets_encoder(a) ? &injection : NULL;
 		decoder.tape.exact = a->exact;
-		for (size_t event = first; event < q->history.end && !a->keep_seen; event++)
-			left_out[q->users->items[event]] = 1;
 		TrieSearch search = {&a->trie, prompt.ids, prompt.count, a->beam, K, left_out};
 		done = decoder_rank(&decoder, &search, answer->items, answer->scores, &answer->count, e);
 	}
 	answer->rank = RANK_NONE;
-	for (size_t i = 0; done && i < answer->count && q->target >= ID_FIRST; i++)
-		if (answer->items[i] == q->target)
+	for (size_t i = 0; done && i < answer->count && target >= ID_FIRST; i++)
+		if (answer->items[i] == target)
 			answer->rank = i + 1;
 	decoder_free(&decoder);
 	tokens_free(&prompt);
@@ -115,9 +171,12 @@ static bool rank_by_llm(void *context, Tape *t, const Query *queries, size_t cou
 	return true;
 }
 
-Ranker answerer_ranker(Answerer *a)
+bool answerer_ranker(Answerer *a, Ranker *ranker, Error *e)
 {
-	return (Ranker){a, a->data, 1, rank_by_llm};
+	*ranker = (Ranker){a, a->catalogue, 1, rank_by_llm};
+	return a->catalogue != NULL ||
+	       fail(e, ERROR_USAGE, "what '%s' could say is no list that could be ranked",
+	            a->task.target.text);
 }
 
 typedef struct {
@@ -189,4 +248,108 @@ bool answerer_continue(const Answerer *a, const Generation *g, const StringList 
 	decoder_free(&decoder);
 	tape_free(&tape);
 	return done;
+}
+
+/* Prompts and true answers, end to end, as answerer_worth() reads them. */
+typedef struct {
+	Tokens words;
+	size_t *start, *asked; /* by prompt: its first row, and its own tokens; start[count] is the end */
+	int32_t *tokens, *positions;
+	AttentionSegment *segments;
+} Truths;
+
+static bool add_truth(const Answerer *a, const Prompt *p, Buffer *text, Tokens *words, Error *e)
+{
+	if (!answerer_target(a, p->user, text, e))
+		return false;
+	if (!memory_grow(&words->ids, &words->capacity, words->count + p->prompt.count, sizeof *words->ids,
+	                 e))
+		return false;
+	memcpy(words->ids + words->count, p->prompt.ids, p->prompt.count * sizeof *words->ids);
+	words->count += p->prompt.count;
+	return text->size == 0 ||
+	       answer_tokens(a->llm->tokenizer, (Text){(const char *)text->data, text->size},
+	                     a->prompter.answer, words, e);
+}
+
+/* The last token of each is not read. */
+static bool list_truths(const Answerer *a, const Prompt *prompts, size_t count, Arena *arena, Truths *t,
+                        Error *e)
+{
+	Buffer text = {0};
+	size_t row = 0, from = 0;
+	t->start = arena_new(arena, count + 1, sizeof *t->start, e);
+	t->asked = arena_new(arena, count + 1, sizeof *t->asked, e);
+	t->segments = arena_new(arena, count, sizeof *t->segments, e);
+	bool done = t->start != NULL && t->asked != NULL && t->segments != NULL;
+	for (size_t i = 0; done && i < count; i++) {
+		done = add_truth(a, &prompts[i], &text, &t->words, e);
+		t->start[i] = t->words.count;
+	}
+	buffer_free(&text);
+	t->tokens = done ? arena_new(arena, t->words.count, sizeof *t->tokens, e) : NULL;
+	t->positions = done ? arena_new(arena, t->words.count, sizeof *t->positions, e) : NULL;
+	if (t->tokens == NULL || t->positions == NULL)
+		return false;
+	for (size_t i = 0; i < count; i++) {
+		size_t length = t->start[i] - from - 1;
+		for (size_t k = 0; k < length; k++) {
+			t->tokens[row + k] = t->words.ids[from + k];
+			t->positions[row + k] = (int32_t)k;
+		}
+		t->segments[i] = (AttentionSegment){row, length, row, length, true};
+		from = t->start[i];
+		t->start[i] = row;
+		t->asked[i] = prompts[i].prompt.count;
+		row += length;
+	}
+	t->start[count] = row;
+	return true;
+}
+
+/* The log-probabilities of one answer's tokens, some rows of hidden states h. */
+static bool add_up(const Answerer *a, Tape *t, const Tensor *h, const Truths *truths, size_t i, double *nll,
+                   size_t *tokens, Error *e)
+{
+	size_t first = truths->start[i] + truths->asked[i] - 1, end = truths->start[i + 1];
+	ArenaMark mark = arena_mark(&t->arena);
+	*nll = 0;
+	*tokens = end - first;
+	if (end == first)
+		return true;
+	const Tensor *y = llm_log_probabilities(
+	    t, a->llm, tape_constant(t, h->value + first * h->cols, end - first, h->cols));
+	for (size_t k = 0; y != NULL && k < y->rows; k++) {
+		/* Each prompt before this one has a token more than it has rows. */
+		size_t next = first + k + i + 1;
+		*nll -= (double)y->value[k * y->cols + (size_t)truths->words.ids[next]];
+	}
+	arena_rewind(&t->arena, mark);
+	if (y == NULL)
+		*e = t->error;
+	return y != NULL;
+}
+
+bool answerer_worth(const Answerer *a, const Prompt *prompts, size_t count, Pool *pool, double *nll,
+                    size_t *tokens, Error *e)
+{
+	Tape t = {.pool = pool, .exact = a->exact};
+	AdapterMemory memory = {0};
+	Truths truths = {0};
+	bool meets = meets_encoder(a);
+	bool done = list_truths(a, prompts, count, &t.arena, &truths, e) &&
+	            (!meets || (meet_users(a, &t, prompts, count, &memory, e) &&
+	                        adapter_tokens(&memory, truths.start, &t.arena, e)));
+	Injection injection = adapter_injection(&memory);
+	Sequence s = {.positions = truths.positions, .segments = truths.segments, .segment_count = count};
+	const Tensor *h =
+	    done ? llm_forward(&t, a->llm, truths.tokens, truths.start[count], &s, meets ? &injection : NULL)
+	         : NULL;
+	if (done && h == NULL)
+		*e = t.error;
+	for (size_t i = 0; h != NULL && done && i < count; i++)
+		done = add_up(a, &t, h, &truths, i, &nll[i], &tokens[i], e);
+	tokens_free(&truths.words);
+	tape_free(&t);
+	return done && h != NULL;
 }

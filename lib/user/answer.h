@@ -14,8 +14,11 @@ typedef struct {
 	const Llm *llm;
 	const Adapter *adapter;  /* NULL: the LLM alone */
 	Translation translation; /* to the adapter's encoder, where there is one */
-	const Dataset *data;
-	Strings names; /* by item id */
+	Task task;
+	/* With data, where the task ranks: */
+	Dataset classes;          /* the catalogue, where it is not of items */
+	const Dataset *catalogue; /* what is ranked; NULL: nothing is */
+	Strings choices;          /* by the catalogue's ids */
 	Trie trie;
 	Prompter prompter;
 	size_t beam;
@@ -23,20 +26,20 @@ typedef struct {
 	bool exact; /* the LLM's stored matrices multiply exactly (math/stored.h) */
 } Answerer;
 
-/* Asks `query` (NULL: the adapter's, or TASK_QUERY).  data NULL: no users, free text alone. */
+/* Asks `query`, a template, or with `literal` words (NULL: the adapter's, or TASK_QUERY).  data NULL: no
+ * users, free text alone. */
 bool answerer_new(Answerer *a, const Llm *llm, const Adapter *adapter, const Dataset *data, const char *query,
-                  Error *e);
-/* ERROR_USAGE where the LLM's context is too short for the query and the longest name: to be asked before
- * ranking. */
-bool answerer_fits(const Answerer *a, Error *e);
+                  bool literal, Error *e);
 void answerer_free(Answerer *a);
 /* Whether answers differ between users. */
 bool answerer_knows_users(const Answerer *a);
 /* Appends the prompt of a user, whose number in the batch is `place`. */
 bool answerer_prompt(const Answerer *a, const Query *user, size_t place, Tokens *out, Error *e);
 
-/* Ranks the catalogue of the data: log-probability of the name and the end token. */
-Ranker answerer_ranker(Answerer *a);
+/* Ranks the catalogue: log-probability of the name and the end token.  ERROR_USAGE where there is none. */
+bool answerer_ranker(Answerer *a, Ranker *ranker, Error *e);
+/* The words that would have been right; empty where they are not known, or are of no words. */
+bool answerer_target(const Answerer *a, const Query *user, Buffer *words, Error *e);
 
 /* A text to be continued: the words, and for whom; NULL where the answerer knows no users. */
 typedef struct {
@@ -55,5 +58,10 @@ typedef struct {
 /* Continues them together, as g says but for its sink, until a stop text; onlooker may be NULL. */
 bool answerer_continue(const Answerer *a, const Generation *g, const StringList *stops, Prompt *prompts,
                        size_t count, const Onlooker *onlooker, Pool *pool, Error *e);
+
+/* What the true answers are worth behind the prompts: *nll of all tokens of each together, in nats, and their
+ * number; 0 where there is none. */
+bool answerer_worth(const Answerer *a, const Prompt *prompts, size_t count, Pool *pool, double *nll,
+                    size_t *tokens, Error *e);
 
 #endif

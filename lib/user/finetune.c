@@ -27,11 +27,9 @@ struct Finetuning {
 	const Dataset *data;
 	const Users *users;
 	Translation translation;
-	Parameters trained; /* borrowed from adapter and encoder */
-	Strings names;      /* by item id */
+	Parameters trained; /* borrowed from adapter, encoder and LLM */
+	Task task;
 	Prompter prompter;
-	Tokens answers;
-	size_t *answer_offsets; /* by item id, in answers */
 	Histories histories;
 	size_t batch;
 	uint64_t seed, epoch;
@@ -51,30 +49,72 @@ static bool train_set(Finetuning *f, Parameters *from, bool trains, Error *e)
 	return true;
 }
 
-/* The tokens of every item's name, end to end. */
-static bool tokenize_answers(Finetuning *f, Error *e)
+/* A question about the event behind some of a user's. */
+static Query question_of(const Finetuning *f, size_t first, size_t event)
 {
-	const Adapter *a = f->adapter;
-	const Tokenizer *tokenizer = a->llm->tokenizer;
-	size_t most = a->llm->most_positions;
-	Trie trie = {0}; /* to see that all can be told apart when it comes to answering */
-	bool done =
-	    item_names(f->data, &f->names, e) && answer_trie(tokenizer, &f->names, &trie, e) &&
-	    prompter_new(&f->prompter, a->llm, a, f->data, &f->names, a->query, trie.depth, e) &&
-	    (f->answer_offsets = memory_new(f->names.count + 1, sizeof *f->answer_offsets, e)) != NULL;
-	for (size_t id = 0; done && id < f->names.count; id++) {
-		Text name = strings_at(&f->names, id);
-		done = id < (size_t)ID_FIRST || answer_tokens(tokenizer, name, &f->answers, e);
-		f->answer_offsets[id + 1] = f->answers.count;
-		if (done && f->prompter.fixed + f->answers.count - f->answer_offsets[id] > most)
-			done = fail(e, ERROR_USAGE,
-			            "query and name of the item '%.60s' are longer than the LLM's context of "
-			            "%zu tokens",
-			            name.size ? name.data : "", most);
+	const int64_t *offsets = f->users->offsets;
+	size_t low = 0, high = f->users->count; /* the user is in [low, high) */
+	while (high - low > 1) {
+		size_t middle = low + (high - low) / 2;
+		if ((size_t)offsets[middle] <= event)
+			low = middle;
+		else
+			high = middle;
+	}
+	return (Query){f->users, low, {first, event, true}, f->users->items[event]};
+}
+
+static bool is_answerable(const Finetuning *f, const Query *q)
+{
+	return template_says(&f->task.target, f->data, &f->task.names, q);
+}
+
+/* How long answers may be; and that those of a list can be told apart. */
+static bool measure_answers(const Finetuning *f, size_t *most, Error *e)
+{
+	Strings choices = {0};
+	Dataset classes = {0};
+	Trie trie = {0};
+	*most = f->adapter->task.answer;
+	bool done = true;
+	if (task_ranks(&f->task)) {
+		done = task_choices(&f->task, &choices, &classes, e) &&
+		       answer_trie(f->adapter->llm->tokenizer, &choices, &trie, e);
+		*most = trie.depth;
 	}
 	trie_free(&trie);
-	return done && (f->prompter.fixed > 0 ||
-	                fail(e, ERROR_USAGE, "the query is empty, and the LLM has no token to begin with"));
+	strings_free(&choices);
+	dataset_free(&classes);
+	return done;
+}
+
+/* One question now tells what would else stop the training later. */
+static bool try_question(const Finetuning *f, Error *e)
+{
+	const int64_t *offsets = f->users->offsets;
+	for (size_t user = 0; user < f->users->count; user++)
+		for (int64_t event = offsets[user] + 1; event < offsets[user + 1]; event++) {
+			Segment history = {(size_t)offsets[user], (size_t)event, true};
+			Query q = {f->users, user, history, f->users->items[event]};
+			Tokens prompt = {0};
+			if (!is_answerable(f, &q))
+				continue;
+			bool done = prompter_add(&f->prompter, &q, 0, &prompt, e);
+			tokens_free(&prompt);
+			return done;
+		}
+	return fail(e, ERROR_MALFORMED,
+	            "nothing to train on: '%s' is empty for every event that has one before it",
+	            f->task.target.text);
+}
+
+static bool prepare_task(Finetuning *f, Error *e)
+{
+	const Adapter *a = f->adapter;
+	size_t answer;
+	return task_new(&f->task, f->data, a->task.query, a->task.target, e) &&
+	       measure_answers(f, &answer, e) && prompter_new(&f->prompter, a->llm, a, &f->task, answer, e) &&
+	       try_question(f, e);
 }
 
 Finetuning *finetuning_new(Adapter *a, const Dataset *data, const Users *users, size_t batch, uint64_t seed,
@@ -89,7 +129,7 @@ Finetuning *finetuning_new(Adapter *a, const Dataset *data, const Users *users, 
 		a->llm->parameters.items[i]->lr_scale = 0.1f;
 	if ((a->encoder == NULL || (translation_new(&f->translation, a->encoder, data, e) &&
 	                            train_set(f, &a->encoder->parameters, tuning >= TUNE_ENC, e))) &&
-	    tokenize_answers(f, e) && train_set(f, &a->parameters, true, e) &&
+	    prepare_task(f, e) && train_set(f, &a->parameters, true, e) &&
 	    train_set(f, &a->llm->parameters, tuning == TUNE_FULL, e) &&
 	    (f->questions = memory_new(batch, sizeof *f->questions, e)) != NULL)
 		return f;
@@ -103,10 +143,8 @@ void finetuning_free(Finetuning *f)
 		return;
 	translation_free(&f->translation);
 	memory_free(f->trained.items);
-	strings_free(&f->names);
+	task_free(&f->task);
 	prompter_free(&f->prompter);
-	tokens_free(&f->answers);
-	memory_free(f->answer_offsets);
 	histories_free(&f->histories);
 	memory_free(f->questions);
 	memory_free(f);
@@ -134,6 +172,19 @@ static bool start_epoch(void *context, size_t epoch, size_t *steps, Error *e)
 	return true;
 }
 
+/* The next event that a question has an answer about, from *known events on, around a history's end; false:
+ * there is none. */
+static bool find_question(const Finetuning *f, size_t first, size_t length, size_t *known)
+{
+	for (size_t tried = 0; tried < length; tried++) {
+		Query q = question_of(f, first, first + *known);
+		if (is_answerable(f, &q))
+			return true;
+		*known = *known % length + 1;
+	}
+	return false;
+}
+
 static size_t start_step(void *context, size_t step)
 {
 	Finetuning *f = context;
@@ -147,9 +198,12 @@ static size_t start_step(void *context, size_t step)
 		Random random = {random_key(random_key(f->seed, ~f->epoch), first + i), 0};
 		*q = (Questions){.history = f->histories.items[f->histories.order[first + i]].inputs};
 		size_t length = q->history.end - q->history.first;
-		q->count = length < QUESTIONS_A_HISTORY ? length : QUESTIONS_A_HISTORY;
-		for (size_t k = 0; k < q->count; k++)
-			q->known[k] = 1 + (size_t)random_below(&random, length);
+		size_t asked = length < QUESTIONS_A_HISTORY ? length : QUESTIONS_A_HISTORY;
+		for (size_t k = 0; k < asked; k++) {
+			size_t known = 1 + (size_t)random_below(&random, length);
+			if (find_question(f, q->history.first, length, &known))
+				q->known[q->count++] = known;
+		}
 		f->question_count += q->count;
 	}
 	size_t a_shard = SHARD_QUESTIONS / QUESTIONS_A_HISTORY;
@@ -158,61 +212,35 @@ static size_t start_step(void *context, size_t step)
 
 /* All the questions of some histories as tokens, end to end. */
 typedef struct {
-	size_t count, N, answers; /* questions, tokens, tokens of answers */
-	size_t *first, *known;    /* by question: rows of E */
-	int32_t *item;            /* by question: the true answer */
-	Tokens prompts;           /* of all questions, to be freed */
-	size_t *prompt_end;       /* by question, in prompts */
-	size_t *start;            /* by question: first token; and the end */
+	size_t count, N;       /* questions, tokens */
+	size_t *first, *known; /* by question: rows of E */
+	size_t *asked;         /* by question: tokens of its prompt */
+	Tokens words;          /* prompts and answers as they follow; to be freed */
+	size_t *end;           /* by question, in words */
+	size_t *start;         /* by question: its first token; and the end */
 	int32_t *tokens, *positions;
 	AttentionSegment *segments;
-	int32_t *asked;   /* by answer token: the row that predicts it */
+	size_t answers;   /* tokens of all answers */
+	int32_t *rows;    /* by answer token: the row that predicts it */
 	int32_t *targets; /* by answer token */
 	int64_t *offsets;
 } Conversation;
 
-static bool make_room(Conversation *c, const Finetuning *f, Arena *arena, Error *e)
+/* Prompt and answer of a question, at the end of those before. */
+static bool add_question(Conversation *c, const Finetuning *f, const Query *q, Buffer *text, Error *e)
 {
-	c->answers = 0;
-	for (size_t i = 0; i < c->count; i++)
-		c->answers += f->answer_offsets[c->item[i] + 1] - f->answer_offsets[c->item[i]];
-	c->N = c->answers + c->prompts.count - c->count;
-	c->start = arena_new(arena, c->count + 1, sizeof *c->start, e);
-	c->tokens = arena_new(arena, c->N, sizeof *c->tokens, e);
-	c->positions = arena_new(arena, c->N, sizeof *c->positions, e);
-	c->segments = arena_new(arena, c->count, sizeof *c->segments, e);
-	c->asked = arena_new(arena, c->answers, sizeof *c->asked, e);
-	c->targets = arena_new(arena, c->answers, sizeof *c->targets, e);
-	c->offsets = arena_new(arena, c->answers + 1, sizeof *c->offsets, e);
-	return c->start && c->tokens && c->positions && c->segments && c->asked && c->targets && c->offsets;
-}
-
-/* Prompt and answer of each question; the last token of the answer is predicted, never read. */
-static bool write_tokens(Conversation *c, const Finetuning *f, Arena *arena, Error *e)
-{
-	size_t row = 0, answer = 0;
-	if (!make_room(c, f, arena, e))
+	size_t before = c->words.count, i = c->count;
+	if (!prompter_add(&f->prompter, q, i, &c->words, e))
 		return false;
-	for (size_t i = 0; i < c->count; i++) {
-		const int32_t *words = f->answers.ids + f->answer_offsets[c->item[i]];
-		size_t length = f->answer_offsets[c->item[i] + 1] - f->answer_offsets[c->item[i]];
-		size_t from = i > 0 ? c->prompt_end[i - 1] : 0, asked = c->prompt_end[i] - from;
-		c->start[i] = row;
-		for (size_t k = 0; k < asked + length - 1; k++, row++) {
-			c->tokens[row] = k < asked ? c->prompts.ids[from + k] : words[k - asked];
-			c->positions[row] = (int32_t)k;
-			if (k + 1 < asked)
-				continue;
-			c->asked[answer] = (int32_t)row;
-			c->targets[answer] = words[k + 1 - asked];
-			c->offsets[answer] = (int64_t)answer;
-			answer++;
-		}
-		c->segments[i] =
-		    (AttentionSegment){c->start[i], row - c->start[i], c->start[i], row - c->start[i], true};
-	}
-	c->start[c->count] = row;
-	c->offsets[answer] = (int64_t)answer;
+	c->asked[i] = c->words.count - before;
+	text->size = 0;
+	if (!template_fill(&f->task.target, f->data, &f->task.names, q, text, e) ||
+	    !answer_tokens(f->adapter->llm->tokenizer, (Text){(const char *)text->data, text->size},
+	                   f->prompter.answer, &c->words, e))
+		return false;
+	c->end[i] = c->words.count;
+	c->answers += c->end[i] - before - c->asked[i];
+	c->count++;
 	return true;
 }
 
@@ -220,27 +248,64 @@ static bool write_tokens(Conversation *c, const Finetuning *f, Arena *arena, Err
 static bool list_questions(Conversation *c, const Finetuning *f, const Questions *questions, size_t count,
                            Arena *arena, Error *e)
 {
-	size_t row = 0;
+	size_t row = 0, most = count * QUESTIONS_A_HISTORY;
+	Buffer text = {0};
 	*c = (Conversation){0};
-	c->first = arena_new(arena, count * QUESTIONS_A_HISTORY, sizeof *c->first, e);
-	c->known = arena_new(arena, count * QUESTIONS_A_HISTORY, sizeof *c->known, e);
-	c->item = arena_new(arena, count * QUESTIONS_A_HISTORY, sizeof *c->item, e);
-	c->prompt_end = arena_new(arena, count * QUESTIONS_A_HISTORY, sizeof *c->prompt_end, e);
-	if (c->first == NULL || c->known == NULL || c->item == NULL || c->prompt_end == NULL)
-		return false;
-	for (size_t i = 0; i < count; i++) {
+	c->first = arena_new(arena, most, sizeof *c->first, e);
+	c->known = arena_new(arena, most, sizeof *c->known, e);
+	c->asked = arena_new(arena, most, sizeof *c->asked, e);
+	c->end = arena_new(arena, most, sizeof *c->end, e);
+	bool done = c->first != NULL && c->known != NULL && c->asked != NULL && c->end != NULL;
+	for (size_t i = 0; done && i < count; i++) {
 		const Questions *q = &questions[i];
-		for (size_t k = 0; k < q->count; k++, c->count++) {
-			Segment known = {q->history.first, q->history.first + q->known[k], true};
+		for (size_t k = 0; done && k < q->count; k++) {
+			Query question = question_of(f, q->history.first, q->history.first + q->known[k]);
 			c->first[c->count] = row;
 			c->known[c->count] = q->known[k];
-			c->item[c->count] = f->users->items[known.end];
-			if (!prompter_add(&f->prompter, f->users, known, c->count, &c->prompts, e))
-				return false;
-			c->prompt_end[c->count] = c->prompts.count;
+			done = add_question(c, f, &question, &text, e);
 		}
 		row += q->history.end - q->history.first;
 	}
+	buffer_free(&text);
+	return done;
+}
+
+static bool make_room(Conversation *c, Arena *arena, Error *e)
+{
+	c->N = c->words.count - c->count;
+	c->start = arena_new(arena, c->count + 1, sizeof *c->start, e);
+	c->tokens = arena_new(arena, c->N, sizeof *c->tokens, e);
+	c->positions = arena_new(arena, c->N, sizeof *c->positions, e);
+	c->segments = arena_new(arena, c->count, sizeof *c->segments, e);
+	c->rows = arena_new(arena, c->answers, sizeof *c->rows, e);
+	c->targets = arena_new(arena, c->answers, sizeof *c->targets, e);
+	c->offsets = arena_new(arena, c->answers + 1, sizeof *c->offsets, e);
+	return c->start && c->tokens && c->positions && c->segments && c->rows && c->targets && c->offsets;
+}
+
+/* What is read, and what is to be predicted: the last token of each answer is never read. */
+static bool write_tokens(Conversation *c, Arena *arena, Error *e)
+{
+	size_t row = 0, answer = 0;
+	if (!make_room(c, arena, e))
+		return false;
+	for (size_t i = 0; i < c->count; i++) {
+		size_t from = i > 0 ? c->end[i - 1] : 0, length = c->end[i] - from - 1;
+		c->start[i] = row;
+		c->segments[i] = (AttentionSegment){row, length, row, length, true};
+		for (size_t k = 0; k < length; k++, row++) {
+			c->tokens[row] = c->words.ids[from + k];
+			c->positions[row] = (int32_t)k;
+			if (k + 1 < c->asked[i])
+				continue;
+			c->rows[answer] = (int32_t)row;
+			c->targets[answer] = c->words.ids[from + k + 1];
+			c->offsets[answer] = (int64_t)answer;
+			answer++;
+		}
+	}
+	c->start[c->count] = row;
+	c->offsets[answer] = (int64_t)answer;
 	return true;
 }
 
@@ -271,14 +336,16 @@ static bool questions_loss(const Finetuning *f, Tape *t, const Questions *questi
 	bool meets = f->adapter->encoder != NULL;
 	size_t tokens = 0;
 	bool done = list_questions(c, f, questions, count, &t->arena, &t->error) &&
-	            write_tokens(c, f, &t->arena, &t->error);
-	tokens_free(&c->prompts);
+	            write_tokens(c, &t->arena, &t->error);
+	tokens_free(&c->words);
+	if (done && c->count == 0)
+		return true;
 	if (!done || (meets && !meet_users(f, t, questions, count, c, &memory)))
 		return false;
 	Injection injection = adapter_injection(&memory);
 	Sequence s = {.positions = c->positions, .segments = c->segments, .segment_count = c->count};
 	Tensor *h = llm_forward(t, llm, c->tokens, c->N, &s, meets ? &injection : NULL);
-	h = tape_rows(t, h, c->asked, c->answers);
+	h = tape_rows(t, h, c->rows, c->answers);
 	return tape_cross_entropy(t, h, llm->output, llm->shape.logit_cap,
 	                          (LossTargets){c->offsets, c->targets}, (float)weight, loss, &tokens);
 }
@@ -305,14 +372,15 @@ typedef struct {
 	Error errors[LANES];
 } Evaluation;
 
-/* The question about a user's validation event; false where there is none. */
+/* The question about a user's validation event; false where there is none, or no answer. */
 static bool validation_question(const Finetuning *f, size_t user, Questions *q)
 {
 	size_t most = longest_history(f);
 	Segment s = dataset_segment(f->data, f->users, user, PART_VALIDATION);
 	s.first = s.end - s.first > most ? s.end - most : s.first;
 	*q = (Questions){.history = s, .known = {s.end - s.first}, .count = 1};
-	return s.has_target;
+	Query question = {f->users, user, s, s.has_target ? f->users->items[s.end] : ID_PADDING};
+	return s.has_target && is_answerable(f, &question);
 }
 
 /* Every LANES-th user of those asked, some at a time, so that the LLM's weights are read once for them all.

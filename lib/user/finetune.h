@@ -1,5 +1,5 @@
-/* Training of an adapter on the task next-item: the LLM, asked its query and given the user as
- * of some event, is to say the name of the next item. */
+/* Training of an adapter on its task: the LLM, asked the query about an event and given the user as of the
+ * one before, is to say the target; of next-item the event's item. */
 #ifndef USER_FINETUNE_H
 #define USER_FINETUNE_H
 

@@ -1,32 +1,16 @@
 #include "user/prompt.h"
 
-#include "user/task.h"
-
 #include <string.h>
 
-static InjectionKind kind_of(const Prompter *p)
+bool prompter_new(Prompter *p, const Llm *llm, const Adapter *a, const Task *task, size_t answer, Error *e)
 {
-	return p->adapter ? p->adapter->shape.inject : INJECT_NONE;
-}
-
-bool prompter_new(Prompter *p, const Llm *llm, const Adapter *a, const Dataset *data, const Strings *names,
-                  const char *query, size_t answer, Error *e)
-{
-	*p = (Prompter){.adapter = a, .tokenizer = llm->tokenizer, .data = data, .names = names};
-	if (!tokenizer_encode(llm->tokenizer, text_of(query), TOKENIZE_BOS, &p->query, e))
-		return false;
-	int32_t bos = tokenizer_model(llm->tokenizer)->bos;
-	p->start = bos != TOKEN_NONE && p->query.count > 0 && p->query.ids[0] == bos;
-	p->fixed = p->query.count + (kind_of(p) == INJECT_SOFT ? a->shape.latents : 0);
-	/* An answer's last token is never read. */
-	size_t least = p->fixed + (answer > 0 ? answer - 1 : 0);
-	p->room = llm->most_positions > least ? llm->most_positions - least : 0;
-	return true;
+	*p = (Prompter){.llm = llm, .adapter = a, .task = task, .answer = answer};
+	return tokenizer_encode(llm->tokenizer, text_of(""), TOKENIZE_BOS, &p->head, e);
 }
 
 void prompter_free(Prompter *p)
 {
-	tokens_free(&p->query);
+	tokens_free(&p->head);
 }
 
 static bool append(Tokens *out, const int32_t *ids, size_t count, Error *e)
@@ -51,45 +35,79 @@ static bool add_soft(const Prompter *p, size_t place, Tokens *out, Error *e)
 }
 
 /* The tokens of an event's line. */
-static bool add_line(const Prompter *p, const Users *users, size_t event, Buffer *line, Tokens *out, Error *e)
-{
-	line->size = 0;
-	return event_sentence(p->data, users, p->names, event, p->adapter->shape.features, line, e) &&
-	       buffer_append(line, "\n", 1, e) &&
-	       tokenizer_encode(p->tokenizer, (Text){(const char *)line->data, line->size}, 0, out, e);
-}
-
-/* From the last event back, as far as there is room; then in the order of time. */
-static bool add_history(const Prompter *p, const Users *users, Segment history, Tokens *out, Error *e)
+static bool add_line(const Prompter *p, const Users *users, size_t event, Tokens *out, Error *e)
 {
 	Buffer line = {0};
-	Tokens lines = {0};
-	size_t most = p->adapter->shape.history, end = history.end;
-	size_t first = end - history.first > most ? end - most : history.first, from = end;
-	bool done = true;
-	while (done && from > first) {
-		size_t before = lines.count;
-		done = add_line(p, users, from - 1, &line, &lines, e);
-		if (done && lines.count > p->room) {
-			lines.count = before;
-			break;
-		}
-		from -= done;
-	}
-	lines.count = 0;
-	for (size_t event = from; done && event < end; event++)
-		done = add_line(p, users, event, &line, &lines, e);
-	done = done && append(out, lines.ids, lines.count, e);
-	tokens_free(&lines);
+	bool done =
+	    event_sentence(p->task->data, users, &p->task->names, event, p->adapter->shape.features, &line,
+	                   e) &&
+	    buffer_append(&line, "\n", 1, e) &&
+	    tokenizer_encode(p->llm->tokenizer, (Text){(const char *)line.data, line.size}, 0, out, e);
 	buffer_free(&line);
 	return done;
 }
 
-bool prompter_add(const Prompter *p, const Users *users, Segment history, size_t place, Tokens *out, Error *e)
+/* From the last event back, as far as there is room; then in the order of time. */
+static bool add_history(const Prompter *p, const Query *q, size_t room, Tokens *out, Error *e)
 {
-	InjectionKind kind = kind_of(p);
-	return append(out, p->query.ids, p->start, e) &&
-	       (kind != INJECT_SOFT || add_soft(p, place, out, e)) &&
-	       (kind != INJECT_TEXT || add_history(p, users, history, out, e)) &&
-	       append(out, p->query.ids + p->start, p->query.count - p->start, e);
+	Tokens lines = {0};
+	size_t most = p->adapter->shape.history, end = q->history.end;
+	size_t first = end - q->history.first > most ? end - most : q->history.first, from = end;
+	bool done = true;
+	while (done && from > first) {
+		done = add_line(p, q->users, from - 1, &lines, e);
+		if (done && lines.count > room)
+			break;
+		from -= done;
+	}
+	lines.count = 0;
+	for (size_t event = from; done && event < end; event++)
+		done = add_line(p, q->users, event, &lines, e);
+	done = done && append(out, lines.ids, lines.count, e);
+	tokens_free(&lines);
+	return done;
+}
+
+/* The query's tokens as if the prompt began with it: a BOS in front is not theirs. */
+static bool encode_query(const Prompter *p, const Query *q, Tokens *out, Error *e)
+{
+	Buffer text = {0};
+	Tokens all = {0};
+	bool done = template_fill(&p->task->query, p->task->data, &p->task->names, q, &text, e) &&
+	            tokenizer_encode(p->llm->tokenizer, (Text){(const char *)text.data, text.size},
+	                             TOKENIZE_BOS, &all, e);
+	done = done && append(out, all.ids + p->head.count, all.count - p->head.count, e);
+	tokens_free(&all);
+	buffer_free(&text);
+	return done;
+}
+
+static bool check_length(const Prompter *p, const Query *q, size_t count, Error *e)
+{
+	Text user = q ? strings_at(&q->users->ids, q->user) : (Text){0};
+	size_t most = p->llm->most_positions;
+	if (count == 0)
+		return fail(e, ERROR_USAGE, "the query is empty, and the LLM has no token to begin with");
+	/* An answer's last token is never read. */
+	return count + (p->answer > 0 ? p->answer - 1 : 0) <= most ||
+	       fail(e, ERROR_USAGE,
+	            "%s%.*s%sprompt of %zu tokens and an answer of %zu are longer than the LLM's context "
+	            "of %zu",
+	            q ? "user '" : "", (int)user.size, user.size ? user.data : "", q ? "': " : "", count,
+	            p->answer, most);
+}
+
+bool prompter_add(const Prompter *p, const Query *q, size_t place, Tokens *out, Error *e)
+{
+	InjectionKind kind = p->adapter ? p->adapter->shape.inject : INJECT_NONE;
+	size_t before = out->count, most = p->llm->most_positions;
+	Tokens query = {0};
+	bool done = encode_query(p, q, &query, e) && append(out, p->head.ids, p->head.count, e) &&
+	            (kind != INJECT_SOFT || add_soft(p, place, out, e));
+	size_t least = out->count - before + query.count + p->answer;
+	done = done &&
+	       (kind != INJECT_TEXT || add_history(p, q, most > least ? most + 1 - least : 0, out, e)) &&
+	       append(out, query.ids, query.count, e) && check_length(p, q, out->count - before, e);
+	tokens_free(&query);
+	return done;
 }

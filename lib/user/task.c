@@ -61,13 +61,13 @@ bool item_names(const Dataset *data, Strings *names, Error *e)
 /* ". genres: Drama, War" */
 static bool add_values(const Feature *f, Ids values, Buffer *b, Error *e)
 {
-	for (size_t i = 0; i < values.count; i++) {
-		Text value = strings_at(&f->values.strings, (size_t)values.values[i]);
-		if (i == 0 && !buffer_print(b, e, ". %s: ", f->name))
-			return false;
-		if (!buffer_print(b, e, "%s%.*s", i ? ", " : "", (int)value.size, value.data))
-			return false;
-	}
+	size_t before = b->size;
+	if (!buffer_print(b, e, ". %s: ", f->name))
+		return false;
+	size_t named = b->size;
+	if (!values_append(f, values, b, e))
+		return false;
+	b->size = b->size > named ? b->size : before;
 	return true;
 }
 
@@ -131,8 +131,116 @@ bool dataset_texts(const Dataset *data, const Users *users, const char *query, S
 	return done && add_event_texts(data, users, texts, e);
 }
 
-bool answer_tokens(const Tokenizer *tokenizer, Text name, Tokens *out, Error *e)
+/* The first text of events, or feature of items: by name where there is one. */
+static const char *field_of(TaskKind kind, const Dataset *data, const char *name)
 {
+	if (name != NULL)
+		return name;
+	for (size_t i = 0; kind == TASK_FAVORITE && i < data->feature_count; i++)
+		if (data->features[i].of_item)
+			return data->features[i].name;
+	for (size_t i = 0; kind == TASK_REVIEW && i < data->text_count; i++)
+		if (!data->texts[i].of_item)
+			return data->texts[i].name;
+	return NULL;
+}
+
+static bool has_rating(const Dataset *data)
+{
+	for (size_t i = 0; i < data->feature_count; i++)
+		if (strcmp(data->features[i].name, "rating") == 0)
+			return true;
+	return false;
+}
+
+bool task_templates(TaskKind kind, const Dataset *data, const char *field, char **query, char **target,
+                    Error *e)
+{
+	Buffer q = {0}, t = {0};
+	const char *name = field_of(kind, data, field);
+	if (name == NULL && kind == TASK_FAVORITE)
+		return fail(e, ERROR_USAGE, "no item of the data has a feature that could be a favorite");
+	if (name == NULL && kind == TASK_REVIEW)
+		return fail(e, ERROR_USAGE, "no event of the data has a text that could be a review");
+	bool done = false;
+	if (kind == TASK_FAVORITE)
+		done =
+		    buffer_print(&q, e, "Favorite %s:", name) && buffer_print(&t, e, "{favorite.%s}", name);
+	else if (kind == TASK_REVIEW)
+		done =
+		    buffer_print(&q, e, "Review of {item}%s:", has_rating(data) ? ", rating {rating}" : "") &&
+		    buffer_print(&t, e, "{%s}", name);
+	else
+		done = buffer_print(&q, e, TASK_QUERY) && buffer_print(&t, e, "{item}");
+	*query = done ? memory_string((const char *)q.data, e) : NULL;
+	*target = done ? memory_string((const char *)t.data, e) : NULL;
+	buffer_free(&q);
+	buffer_free(&t);
+	return *query != NULL && *target != NULL;
+}
+
+bool task_new(Task *t, const Dataset *data, const char *query, const char *target, Error *e)
+{
+	*t = (Task){.data = data};
+	if (data == NULL)
+		return template_literal(&t->query, query, e);
+	return item_names(data, &t->names, e) && template_parse(&t->query, query, data, e) &&
+	       template_parse(&t->target, target, data, e);
+}
+
+void task_free(Task *t)
+{
+	strings_free(&t->names);
+	template_free(&t->query);
+	template_free(&t->target);
+}
+
+/* The feature that is asked for alone, where all of its answers are known; else NULL. */
+static const Feature *ranked_feature(const Task *t)
+{
+	const TemplatePart *field = template_field(&t->target);
+	if (field == NULL || (field->kind != FIELD_FEATURE && field->kind != FIELD_FAVORITE))
+		return NULL;
+	const Feature *f = &t->data->features[field->index];
+	return f->of_item || !f->multiple ? f : NULL;
+}
+
+bool task_ranks(const Task *t)
+{
+	const TemplatePart *field = template_field(&t->target);
+	return field != NULL && (field->kind == FIELD_ITEM || ranked_feature(t) != NULL);
+}
+
+/* What items have of a feature, each once; or of an event's, its values. */
+static bool list_classes(const Task *t, const Feature *f, Vocabulary *classes, Error *e)
+{
+	size_t rows = f->of_item ? t->data->items.strings.count : f->values.strings.count;
+	Buffer words = {0};
+	bool done = vocabulary_start(classes, e);
+	for (size_t i = ID_FIRST; done && i < rows; i++) {
+		int32_t own = (int32_t)i;
+		words.size = 0;
+		done = values_append(f, f->of_item ? id_list(&f->by_item, i) : (Ids){&own, 1}, &words, e) &&
+		       (words.size == 0 ||
+		        vocabulary_add(classes, (Text){(const char *)words.data, words.size}, e) >= 0);
+	}
+	buffer_free(&words);
+	return done;
+}
+
+bool task_choices(const Task *t, Strings *choices, Dataset *classes, Error *e)
+{
+	const Feature *f = ranked_feature(t);
+	if (!task_ranks(t))
+		return fail(e, ERROR_USAGE, "what '%s' could say is no list that could be ranked",
+		            t->target.text);
+	return (f == NULL || list_classes(t, f, &classes->items, e)) &&
+	       item_names(f ? classes : t->data, choices, e);
+}
+
+bool answer_tokens(const Tokenizer *tokenizer, Text words, size_t most, Tokens *out, Error *e)
+{
+	size_t before = out->count;
 	const TokenizerModel *model = tokenizer_model(tokenizer);
 	Buffer spaced = {0};
 	if (model->eos == TOKEN_NONE)
@@ -141,23 +249,25 @@ bool answer_tokens(const Tokenizer *tokenizer, Text name, Tokens *out, Error *e)
 	/* SentencePiece puts the space in front by itself. */
 	bool adds_space = model->kind == TOKENIZER_SENTENCEPIECE && model->add_space_prefix;
 	bool done = (adds_space || buffer_append(&spaced, " ", 1, e)) &&
-	            buffer_append(&spaced, name.data, name.size, e) &&
+	            buffer_append(&spaced, words.data, words.size, e) &&
 	            tokenizer_encode(tokenizer, (Text){(const char *)spaced.data, spaced.size}, 0, out, e) &&
 	            memory_grow(&out->ids, &out->capacity, out->count + 1, sizeof *out->ids, e);
-	if (done)
+	if (done && out->count - before < most)
 		out->ids[out->count++] = model->eos;
+	else if (done)
+		out->count = before + most;
 	buffer_free(&spaced);
 	return done;
 }
 
-bool answer_trie(const Tokenizer *tokenizer, const Strings *names, Trie *trie, Error *e)
+bool answer_trie(const Tokenizer *tokenizer, const Strings *choices, Trie *trie, Error *e)
 {
 	Tokens tokens = {0};
 	bool done = true;
-	for (size_t id = ID_FIRST; done && id < names->count; id++) {
-		Text name = strings_at(names, id);
+	for (size_t id = ID_FIRST; done && id < choices->count; id++) {
+		Text name = strings_at(choices, id);
 		tokens.count = 0;
-		done = answer_tokens(tokenizer, name, &tokens, e);
+		done = answer_tokens(tokenizer, name, SIZE_MAX, &tokens, e);
 		if (done && !trie_add(trie, tokens.ids, tokens.count, (int32_t)id, e))
 			done = fail_in(e, "the LLM's tokens for '%.*s'", (int)name.size, name.data);
 	}

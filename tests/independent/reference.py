@@ -489,7 +489,7 @@ class Adapter:
         (metadata, tensors), = documents(path)
         need(metadata["ul.kind"] == "adapter", path, "is no adapter")
         self.w, self.encoder, self.llm, self.inject = weights_of(tensors), encoder, llm, metadata["ul.inject"]
-        self.query, self.latents = metadata["ul.query"], int(metadata.get("ul.latents", 0))
+        self.query, self.target, self.latents = metadata["ul.query"], metadata["ul.target"], int(metadata.get("ul.latents", 0))
         self.layers = int(metadata.get("ul.perceiver_layers", 0))
         self.history, self.features = int(metadata.get("ul.history", 0)), metadata.get("ul.history_features") == "1"
         if encoder is not None:
@@ -553,6 +553,38 @@ class Adapter:
             return y + np.tanh(w[name + "gate"]) * (attend(q, k, v, width, False) @ w[name + "o"].T)
 
         return inject
+
+
+# --- tasks ----------------------------------------------------------------------
+
+
+def words_of(data, feature, values):
+    """The values of a list without those that are unknown."""
+    return ", ".join(data.values[feature][i] for i in np.atleast_1d(values) if i >= 3)
+
+
+def favorite(data, feature, user, known):
+    """What most of the last 50 events have, the latest of equals."""
+    had = [words_of(data, feature, data.column(feature, user, event)) for event in range(max(0, known - 50), known)]
+    return max(reversed(had), key=lambda value: (value != "", had.count(value)), default="")
+
+
+def fill(template, data, user, known):
+    """Fields in braces, of the event behind the first `known` of a user."""
+    def field(found):
+        name = found[0][1:-1]
+        if name == "":  # of two braces
+            return found[0][0]
+        if name == "user":
+            return data.users[user]
+        if name == "item":
+            return data.names[data.histories[user][known]]
+        if name.startswith("favorite."):
+            return favorite(data, name.removeprefix("favorite."), user, known)
+        feature = name.removeprefix("item.")
+        return words_of(data, feature, data.column(feature, user, known))
+
+    return re.sub(r"{{|}}|{[^{}]*}", field, template)
 
 
 # --- what the tools say ----------------------------------------------------------

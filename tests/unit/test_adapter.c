@@ -33,7 +33,10 @@ static void open_gates(Adapter *a)
 	}
 }
 
-static Setting *setting_of(InjectionKind inject, size_t latents, Tuning tuning, double dropout)
+static const AdapterTask next_item = {TASK_NEXT_ITEM, TASK_QUERY, "{item}", 64};
+
+static Setting *setting_for(const AdapterTask *task, InjectionKind inject, size_t latents, Tuning tuning,
+                            double dropout)
 {
 	static Setting s;
 	Error e = {0};
@@ -49,7 +52,7 @@ static Setting *setting_of(InjectionKind inject, size_t latents, Tuning tuning, 
 	                      .features = true,
 	                      .tuning = tuning,
 	                      .lora = {2, 3, dropout, "q,k,v,o,gate,up,down"}};
-	s.adapter = adapter_new(&shape, s.encoder, s.llm, "Next choice:", 8, &e);
+	s.adapter = adapter_new(&shape, s.encoder, s.llm, task, 8, &e);
 	assert_non_null(s.adapter);
 	s.finetuning = finetuning_new(s.adapter, &s.sample.data, &s.sample.users, 24, 1, &e);
 	assert_non_null(s.finetuning);
@@ -58,6 +61,11 @@ static Setting *setting_of(InjectionKind inject, size_t latents, Tuning tuning, 
 	s.shards = s.trainee.step(s.trainee.context, 0);
 	assert_true(steps == 1 && s.shards >= 2 && s.shards <= LANES);
 	return &s;
+}
+
+static Setting *setting_of(InjectionKind inject, size_t latents, Tuning tuning, double dropout)
+{
+	return setting_for(&next_item, inject, latents, tuning, dropout);
 }
 
 static Setting *setting_new(size_t latents, Tuning tuning, double dropout)
@@ -199,7 +207,7 @@ static void test_evaluation(void **state)
 			assert_true(tokenizer_encode(s->llm->tokenizer, text_of("Next choice:"), TOKENIZE_BOS,
 			                             &all, &e));
 			size_t from = all.count, length = v.end - v.first;
-			assert_true(answer_tokens(s->llm->tokenizer, name, &all, &e));
+			assert_true(answer_tokens(s->llm->tokenizer, name, SIZE_MAX, &all, &e));
 			remember_history(s, &t, v, length < 6 ? length : 6, &memory);
 			expected += small_worth(s->llm, all.ids, all.count, from, &injection) / 6;
 			tokens_free(&all);
@@ -213,6 +221,125 @@ static void test_evaluation(void **state)
 		tape_free(&t);
 		setting_free(s);
 	}
+}
+
+/* Validation users in turn, as an answerer meets them. */
+static Prompt user_prompt(const Setting *s, const Answerer *a, size_t user, size_t place, Query *q)
+{
+	Error e = {0};
+	Prompt p = {.user = q};
+	Segment v = dataset_segment(&s->sample.data, &s->sample.users, user, PART_VALIDATION);
+	v.first = v.end - v.first > 6 ? v.end - 6 : v.first;
+	*q = (Query){&s->sample.users, user, v, s->sample.users.items[v.end]};
+	assert_true(answerer_prompt(a, q, place, &p.prompt, &e));
+	return p;
+}
+
+/* log P of the true answer, by a pass of its own; 0 where there is none. */
+static double lone_worth(const Setting *s, const Answerer *a, const Prompt *p, size_t *count)
+{
+	Error e = {0};
+	Tape t = {0};
+	AdapterMemory memory = {0};
+	Buffer words = {0};
+	Tokens all = {0};
+	double worth = 0;
+	*count = 0;
+	assert_true(answerer_target(a, p->user, &words, &e) && answerer_prompt(a, p->user, 0, &all, &e));
+	if (words.size > 0) {
+		assert_true(answer_tokens(s->llm->tokenizer, (Text){(char *)words.data, words.size},
+		                          a->prompter.answer, &all, &e));
+		*count = all.count - p->prompt.count;
+		if (s->encoder != NULL)
+			remember_history(s, &t, p->user->history,
+			                 p->user->history.end - p->user->history.first, &memory);
+		Injection injection = adapter_injection(&memory);
+		worth =
+		    small_worth(s->llm, all.ids, all.count, p->prompt.count, s->encoder ? &injection : NULL);
+	}
+	buffer_free(&words);
+	tokens_free(&all);
+	tape_free(&t);
+	return worth;
+}
+
+/* What true answers in words are worth, all users at once and each alone; and the validation loss, which is
+ * the mean of those that have an answer. */
+static void test_worth(void **state)
+{
+	(void)state;
+	static const AdapterTask tasks[] = {
+	    {TASK_FAVORITE, "Favorite genre:", "{favorite.genre}", 64},
+	    {TASK_REVIEW, "Of {item}:", "{review}", 4},
+	    {TASK_TEMPLATE, "{user}?", "{tags} and {brand}", 8},
+	};
+	for (size_t i = 0; i < 9; i++) {
+		Error e = {0};
+		const InjectionKind kinds[] = {INJECT_CROSS, INJECT_SOFT, INJECT_TEXT};
+		Setting *s = setting_for(&tasks[i % 3], kinds[i / 3], i / 3 < 2 ? 2 : 0,
+		                         i / 3 < 2 ? TUNE_ENC : TUNE_LORA, 0);
+		Answerer a;
+		Query queries[6];
+		Prompt prompts[6];
+		double nll[6], sum = 0, score = 0;
+		size_t counts[6], answered = 0;
+		char words[256], expected[32];
+		open_gates(s->adapter);
+		assert_true(answerer_new(&a, s->llm, s->adapter, &s->sample.data, NULL, false, &e));
+		for (size_t user = 0; user < 6; user++)
+			prompts[user] = user_prompt(s, &a, user, user, &queries[user]);
+		Pool *pool = pool_new(2, &e);
+		assert_true(answerer_worth(&a, prompts, 6, pool, nll, counts, &e));
+		for (size_t user = 0; user < 6; user++) {
+			size_t count;
+			double alone = lone_worth(s, &a, &prompts[user], &count);
+			assert_true(count == counts[user] && fabs(alone + nll[user]) < 1e-3);
+			answered += count > 0;
+			sum += alone;
+			tokens_free(&prompts[user].prompt);
+		}
+		assert_true(answered > 2);
+		assert_true(
+		    s->trainee.evaluate(s->trainee.context, GEMM_F32, pool, &score, words, sizeof words, &e));
+		snprintf(expected, sizeof expected, "users=%zu", answered);
+		assert_true(fabs(score - sum / (double)answered) < 1e-3 && strstr(words, expected) != NULL);
+		pool_free(pool);
+		answerer_free(&a);
+		setting_free(s);
+	}
+}
+
+/* Classes are ranked as items are. */
+static void test_ranking_of_classes(void **state)
+{
+	(void)state;
+	Error e = {0};
+	AdapterTask task = {TASK_FAVORITE, "Favorite genre:", "{favorite.genre}", 64};
+	Setting *s = setting_for(&task, INJECT_CROSS, 2, TUNE_ENC, 0);
+	Answerer a;
+	Ranker ranker;
+	Rankings r = {0};
+	open_gates(s->adapter);
+	assert_true(answerer_new(&a, s->llm, s->adapter, &s->sample.data, NULL, false, &e));
+	assert_true(answerer_ranker(&a, &ranker, &e));
+	Pool *pool = pool_new(2, &e);
+	assert_true(rank_users(&ranker, &s->sample.data, &s->sample.users, PART_VALIDATION, 4, 6,
+	                       &(size_t){0}, pool, &r, &e));
+	assert_int_equal(r.count, 6);
+	for (size_t user = 0; user < 6; user++) {
+		Query q;
+		Prompt p = user_prompt(s, &a, user, 0, &q);
+		size_t count;
+		double worth = lone_worth(s, &a, &p, &count);
+		assert_true(count > 0 && r.answers[user].count == 4);
+		assert_in_range(r.answers[user].rank, 1, 4);
+		assert_true(fabs(worth - (double)r.answers[user].scores[r.answers[user].rank - 1]) < 1e-3);
+		tokens_free(&p.prompt);
+	}
+	rankings_free(&r);
+	pool_free(pool);
+	answerer_free(&a);
+	setting_free(s);
 }
 
 static void test_untrained_changes_no_bit(void **state)
@@ -282,9 +409,10 @@ static void test_ranking_with_user(void **state)
 		AdapterMemory memory = {0};
 		Answerer answerer;
 		open_gates(s->adapter);
-		assert_true(answerer_new(&answerer, s->llm, s->adapter, &s->sample.data, NULL, &e));
+		assert_true(answerer_new(&answerer, s->llm, s->adapter, &s->sample.data, NULL, false, &e));
 		answerer.keep_seen = true;
-		Ranker ranker = answerer_ranker(&answerer);
+		Ranker ranker;
+		assert_true(answerer_ranker(&answerer, &ranker, &e));
 		Rankings r = {0};
 		Pool *pool = pool_new(2, &e);
 		assert_true(rank_users(&ranker, &s->sample.data, &s->sample.users, PART_TEST, 7, 1,
@@ -298,8 +426,8 @@ static void test_ranking_with_user(void **state)
 			Tokens all = {0};
 			assert_true(answerer_prompt(&answerer, &r.queries[0], 0, &all, &e));
 			size_t from = all.count;
-			Text name = strings_at(&answerer.names, (size_t)r.answers[0].items[i]);
-			assert_true(answer_tokens(s->llm->tokenizer, name, &all, &e));
+			Text name = strings_at(&answerer.choices, (size_t)r.answers[0].items[i]);
+			assert_true(answer_tokens(s->llm->tokenizer, name, SIZE_MAX, &all, &e));
 			double worth =
 			    small_worth(s->llm, all.ids, all.count, from, s->encoder ? &injection : NULL);
 			assert_true(fabs(worth - (double)r.answers[0].scores[i]) < 1e-3);
@@ -313,50 +441,59 @@ static void test_ranking_with_user(void **state)
 	}
 }
 
-/* What the LLM is told of a user in words. */
+static void check_prompt(const Prompter *p, const Query *q, const Buffer *expected)
+{
+	Error e = {0};
+	Tokens ids = {0};
+	Buffer text = {0};
+	const Tokenizer *tokenizer = p->llm->tokenizer;
+	assert_true(prompter_add(p, q, 0, &ids, &e));
+	assert_int_equal(ids.ids[0], tokenizer_model(tokenizer)->bos);
+	assert_true(tokenizer_decode(tokenizer, ids.ids + 1, ids.count - 1, &text, &e));
+	assert_true(
+	    text_equal((Text){(char *)text.data, text.size}, (Text){(char *)expected->data, expected->size}));
+	tokens_free(&ids);
+	buffer_free(&text);
+}
+
+/* What the LLM is told of a user in words: as much as there is room for, the oldest left out. */
 static void test_prompts(void **state)
 {
 	(void)state;
 	Error e = {0};
 	Setting *s = setting_of(INJECT_TEXT, 0, TUNE_FULL, 0);
-	Strings names = {0};
+	Task task;
 	Prompter p;
-	Tokens ids = {0};
-	Buffer text = {0}, line = {0};
-	Segment history = {0, 5, true};
-	assert_true(item_names(&s->sample.data, &names, &e));
-	assert_true(event_sentence(&s->sample.data, &s->sample.users, &names, 4, true, &line, &e));
+	Buffer line = {0};
+	Query q = {&s->sample.users, 0, {0, 5, true}, s->sample.users.items[5]};
+	assert_true(task_new(&task, &s->sample.data, "What?", "{item}", &e));
+	assert_true(event_sentence(task.data, q.users, &task.names, 4, true, &line, &e));
 	assert_true(text_equal((Text){(char *)line.data, line.size},
 	                       text_of("title no. 7 \xc3\xa9. rating: rating3. genre: genre1. tags: tags0. "
 	                               "brand: brand1")));
-	for (size_t most = 0; most < 3; most++) { /* as the small context has room for */
-		s->adapter->shape.history = most;
-		s->adapter->shape.features = false;
-		assert_true(prompter_new(&p, s->llm, s->adapter, &s->sample.data, &names, "What?", 3, &e));
-		line.size = text.size = ids.count = 0;
-		for (size_t event = 5 - most; event < 5; event++)
-			assert_true(event_sentence(&s->sample.data, &s->sample.users, &names, event, false,
-			                           &line, &e) &&
-			            buffer_append(&line, "\n", 1, &e));
+	s->adapter->shape.features = false;
+	for (size_t told = 0; told < 3; told++) { /* as the small context has room for */
+		line.size = 0;
+		for (size_t event = 5 - told; event < 5; event++)
+			assert_true(
+			    event_sentence(task.data, q.users, &task.names, event, false, &line, &e) &&
+			    buffer_append(&line, "\n", 1, &e));
 		assert_true(buffer_append(&line, "What?", 5, &e));
-		assert_true(prompter_add(&p, &s->sample.users, history, 0, &ids, &e));
-		assert_int_equal(ids.ids[0], tokenizer_model(s->llm->tokenizer)->bos);
-		assert_true(tokenizer_decode(s->llm->tokenizer, ids.ids + 1, ids.count - 1, &text, &e));
-		assert_true(
-		    text_equal((Text){(char *)text.data, text.size}, (Text){(char *)line.data, line.size}));
-		size_t whole = ids.count - p.fixed;
-		/* Without room for all, the oldest are not told. */
-		p.room = whole > 0 ? whole - 1 : 0;
-		ids.count = 0;
-		assert_true(prompter_add(&p, &s->sample.users, history, 0, &ids, &e));
-		assert_true(most == 0 ? ids.count == p.fixed : ids.count < p.fixed + whole);
-		assert_true(most < 2 || ids.count > p.fixed);
+		s->adapter->shape.history = told;
+		assert_true(prompter_new(&p, s->llm, s->adapter, &task, 3, &e));
+		check_prompt(&p, &q, &line);
+		/* One token less than it takes with one event more. */
+		Tokens ids = {0};
+		s->adapter->shape.history = told + 1;
+		p.answer = 0;
+		assert_true(prompter_add(&p, &q, 0, &ids, &e));
+		p.answer = s->llm->most_positions + 2 - ids.count;
+		check_prompt(&p, &q, &line);
+		tokens_free(&ids);
 		prompter_free(&p);
 	}
-	tokens_free(&ids);
-	buffer_free(&text);
 	buffer_free(&line);
-	strings_free(&names);
+	task_free(&task);
 	setting_free(s);
 }
 
@@ -465,7 +602,9 @@ static void test_save_and_load(void **state)
 		assert_true(adapter_save(s->adapter, 99, path, SMALL_PROVENANCE, &e));
 		Adapter *a = adapter_load(path, fresh, 99, llm, &e);
 		assert_non_null(a);
-		assert_string_equal(a->query, "Next choice:");
+		assert_true(a->task.kind == TASK_NEXT_ITEM && a->task.answer == 64);
+		assert_string_equal(a->task.query, TASK_QUERY);
+		assert_string_equal(a->task.target, "{item}");
 		assert_true(a->shape.inject == s->adapter->shape.inject &&
 		            a->shape.tuning == s->adapter->shape.tuning);
 		assert_int_equal(a->shape.latents, s->encoder ? s->adapter->shape.latents : 0);
@@ -489,7 +628,7 @@ static void test_save_and_load(void **state)
 		static const char *const wrong[][2] = {
 		    {"ul.latents", "5"},    {"ul.lora_rank", "0"}, {"ul.lora_rank", "5"},
 		    {"ul.history", "x"},    {"ul.latents", "-1"},  {"ul.perceiver_layers", "1024"},
-		    {"ul.inject", "other"}, {"ul.task", "review"}, {"ul.kind", "encoder"},
+		    {"ul.inject", "other"}, {"ul.task", "other"},  {"ul.kind", "encoder"},
 		    {"ul.version", "99.0"}};
 		for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
 			e = (Error){0};
@@ -524,7 +663,8 @@ static void test_empty_query(void **state)
 	Error e = {0};
 	Setting *s = setting_new(3, TUNE_PROJ, 0);
 	AdapterShape shape = {0, 0};
-	Adapter *a = adapter_new(&shape, s->encoder, s->llm, "", 8, &e);
+	AdapterTask empty = {TASK_NEXT_ITEM, "", "{item}", 64};
+	Adapter *a = adapter_new(&shape, s->encoder, s->llm, &empty, 8, &e);
 	assert_non_null(a);
 	Finetuning *f = finetuning_new(a, &s->sample.data, &s->sample.users, 8, 1, &e);
 	assert_non_null(f); /* the BOS alone */
@@ -548,6 +688,8 @@ int main(void)
 	    cmocka_unit_test(test_gradient_text),
 	    cmocka_unit_test(test_gate_gradient_when_closed),
 	    cmocka_unit_test(test_evaluation),
+	    cmocka_unit_test(test_worth),
+	    cmocka_unit_test(test_ranking_of_classes),
 	    cmocka_unit_test(test_untrained_changes_no_bit),
 	    cmocka_unit_test(test_memory_ends_where_it_should),
 	    cmocka_unit_test(test_ranking_with_user),
