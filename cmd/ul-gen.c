@@ -20,7 +20,7 @@ static const Tool tool = {
 typedef struct {
 	const char *model, *llm, *adapter, *baseline, *query, *split, *ids, *precision, *output;
 	int64_t at, history, rank, beam, limit;
-	bool keep_seen, tokenize, logits, names_users;
+	bool keep_seen, exact, tokenize, logits, names_users;
 	TextSettings text;
 	CommonOptions common;
 } Settings;
@@ -80,7 +80,7 @@ static bool check_given(const Settings *s, const Option *table, size_t count, co
 	    !options_refuse(table, count, "top-k top-p min-p",
 	                    "--temperature, without which nothing is drawn", e))
 		return false;
-	if (s->rank == 0 && !options_refuse(table, count, "keep-seen beam history", "--rank", e))
+	if (s->rank == 0 && !options_refuse(table, count, "keep-seen beam rank-exact history", "--rank", e))
 		return false;
 	if (s->rank == 0 && !asks_task(s) &&
 	    !options_refuse(table, count, "query", "--rank or an adapter", e))
@@ -97,7 +97,9 @@ static bool check_given(const Settings *s, const Option *table, size_t count, co
 	if ((s->model == NULL || s->llm != NULL || strcmp(s->split, "all") != 0) &&
 	    !options_refuse(table, count, "at", "-m alone and --split all", e))
 		return false;
-	if (s->llm == NULL && !options_refuse(table, count, "query beam precision", "--llm", e))
+	if (s->exact && !options_refuse(table, count, "beam", "a search, not with --rank-exact", e))
+		return false;
+	if (s->llm == NULL && !options_refuse(table, count, "query beam rank-exact precision", "--llm", e))
 		return false;
 	if (s->rank > 0 || s->adapter != NULL)
 		return true;
@@ -159,7 +161,7 @@ static bool open_llm(const Settings *s, Parts *p, Error *e)
 		return false;
 	if (p->encoder != NULL && !tool_check_data(&tool, &p->answerer.translation, s->common.quiet, e))
 		return false;
-	p->answerer.beam = (size_t)s->beam;
+	p->answerer.beam = s->exact ? 0 : (size_t)s->beam;
 	p->answerer.exact = is_exact(s);
 	p->answerer.keep_seen = s->keep_seen;
 	return true;
@@ -486,8 +488,9 @@ int main(int argc, char **argv)
 	    {"keep-seen", 0, OPTION_FLAG, &s.keep_seen, NULL, "also rank items that the user has had"},
 	    {"limit", 0, OPTION_INTEGER, &s.limit, "N", "answer for the first N users only", 1, 1e12},
 	    {"beam", 0, OPTION_INTEGER, &s.beam, "N",
-	     "name beginnings that go on at each depth of the trie (default 64); 0: all, which is exact", 0,
-	     1e6},
+	     "name beginnings that go on at each depth of the trie (default 64)", 1, 1e6},
+	    {"rank-exact", 0, OPTION_FLAG, &s.exact, NULL,
+	     "score every item by the LLM, not only beginnings"},
 	    {"n-predict", 0, OPTION_INTEGER, &s.text.most, "N",
 	     "tokens to add to the prompt at most (default 64)", 1, 1e6},
 	    {"temperature", 0, OPTION_REAL, &s.text.temperature, "X",

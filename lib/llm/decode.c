@@ -108,6 +108,77 @@ Tensor *decoder_step(Decoder *d, const NextToken *next, size_t N, size_t sequenc
 	return lay_out(d, next, N, sequences, &tokens, &s, e) ? run(d, tokens, N, &s, e) : NULL;
 }
 
+/* How many tokens all prompts begin with, but the last of each. */
+static size_t shared_length(const Decoder *d, const PromptTokens *prompts, size_t count)
+{
+	size_t shared = d->injection || count == 0 ? 0 : prompts[0].count;
+	for (size_t i = 1; i < count; i++) {
+		size_t length = 0, most = prompts[i].count - 1;
+		most = most < shared ? most : shared;
+		while (length < most && prompts[i].tokens[length] == prompts[0].tokens[length])
+			length++;
+		shared = length;
+	}
+	return shared;
+}
+
+/* Several prompts, some tokens at a time; of all but the first only what follows the `shared` ones. */
+static bool read_several(Decoder *d, const PromptTokens *prompts, size_t count, NextToken *next,
+                         int32_t *last, const PromptReader *reader, Error *e)
+{
+	size_t shared = shared_length(d, prompts, count);
+	for (size_t i = 1; i < count; i++)
+		for (size_t k = 0; k < shared; k++)
+			prompts[i].path[k] = (int32_t)k;
+	for (size_t i = 0, at = 0; i < count;) {
+		size_t n = 0, first = i;
+		while (i < count && n < PIECE) {
+			const PromptTokens *p = &prompts[i];
+			p->path[at] = (int32_t)(d->rows + n);
+			next[n++] = (NextToken){p->tokens[at], (int32_t)at, i, p->path};
+			if (++at < p->count)
+				continue;
+			last[i++ - first] = (int32_t)n - 1;
+			at = shared;
+		}
+		Tensor *h = decoder_step(d, next, n, count, e);
+		if (h == NULL)
+			return false;
+		if (i == first)
+			continue;
+		h = tape_rows(&d->tape, h, last, i - first);
+		if (h == NULL)
+			*e = d->tape.error;
+		if (h == NULL || !reader->take(reader->context, first, i, h, e))
+			return false;
+	}
+	return true;
+}
+
+static bool read_one(Decoder *d, const PromptTokens *p, const PromptReader *reader, Error *e)
+{
+	Tensor *h = decoder_begin(d, p->tokens, p->count, e);
+	for (size_t i = 0; h != NULL && i < p->count; i++)
+		p->path[i] = (int32_t)i;
+	return h != NULL && reader->take(reader->context, 0, 1, h, e);
+}
+
+bool decoder_read(Decoder *d, const PromptTokens *prompts, size_t count, const PromptReader *reader, Error *e)
+{
+	for (size_t i = 0; i < count; i++)
+		if (!decoder_takes(d->llm, prompts[i].count, e))
+			return false;
+	if (count == 1)
+		return read_one(d, prompts, reader, e);
+	d->rows = 0;
+	NextToken *next = memory_new(PIECE, sizeof *next, e);
+	int32_t *last = memory_new(count, sizeof *last, e);
+	bool done = next != NULL && last != NULL && read_several(d, prompts, count, next, last, reader, e);
+	memory_free(next);
+	memory_free(last);
+	return done;
+}
+
 Tensor *decoder_log_probabilities(Decoder *d, Tensor *h, Error *e)
 {
 	Tensor *y = llm_log_probabilities(&d->tape, d->llm, h);

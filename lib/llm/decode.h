@@ -33,6 +33,25 @@ void decoder_free(Decoder *d);
  * Returns the last one's hidden state [1, C], which lives until the next call; NULL on error. */
 Tensor *decoder_begin(Decoder *d, const int32_t *tokens, size_t N, Error *e);
 
+/* A prompt of several, and which rows of the cache its tokens go to. */
+typedef struct {
+	const int32_t *tokens;
+	size_t count;
+	int32_t *path; /* [count] */
+} PromptTokens;
+
+/* Is told the hidden states [end - first, C] behind the last tokens of the prompts [first, end); they live
+ * until it returns. */
+typedef struct {
+	void *context;
+	bool (*take)(void *context, size_t first, size_t end, Tensor *h, Error *e);
+} PromptReader;
+
+/* Empties the cache and reads all prompts: what they begin with alike is read once, where there is no
+ * injection that could tell them apart. */
+bool decoder_read(Decoder *d, const PromptTokens *prompts, size_t count, const PromptReader *reader,
+                  Error *e);
+
 /* A token of a sequence: at position `position` of it, it goes to the next free row of the cache and sees the
  * rows seen[0 … position], of which the last must be that row (decoder.rows + its number in the batch). */
 typedef struct {

@@ -28,20 +28,6 @@ typedef struct {
 	size_t said_capacity;
 } Streams;
 
-/* How many tokens all prompts begin with. */
-static size_t shared_length(const Continuation *c, size_t count)
-{
-	size_t shared = c[0].prompt_count;
-	for (size_t i = 1; i < count; i++) {
-		size_t length = 0;
-		while (length < shared && length < c[i].prompt_count &&
-		       c[i].prompt[length] == c[0].prompt[length])
-			length++;
-		shared = length;
-	}
-	return shared;
-}
-
 static bool start(Streams *s, Continuation *c, Arena *arena, Error *e)
 {
 	size_t most = s->d->llm->most_positions;
@@ -103,11 +89,12 @@ static bool extend(Streams *s, size_t i, float *logits, Error *e)
 }
 
 /* Hidden states of those of the streams [first, end) that go on, row by row, become their next tokens. */
-static bool extend_all(Streams *s, size_t first, size_t end, Tensor *h, Error *e)
+static bool extend_all(void *context, size_t first, size_t end, Tensor *h, Error *e)
 {
-	Tensor *logits = h ? llm_logits(&s->d->tape, s->d->llm, h) : NULL;
+	Streams *s = context;
+	Tensor *logits = llm_logits(&s->d->tape, s->d->llm, h);
 	if (logits == NULL)
-		return h != NULL && fail(e, s->d->tape.error.code, "%s", s->d->tape.error.text);
+		return fail(e, s->d->tape.error.code, "%s", s->d->tape.error.text);
 	if (!vector_finite(logits->value, logits->rows * logits->cols))
 		return llm_no_numbers(s->d->llm, e);
 	for (size_t i = first, row = 0; i < end; i++)
@@ -123,46 +110,18 @@ static void add_next(Streams *s, size_t n, size_t i, int32_t token)
 	s->next[n] = (NextToken){token, (int32_t)stream->length++, i, stream->path};
 }
 
-/* What of the prompts is not shared, some tokens at a time; the last of each predicts. */
-static bool read_rest(Streams *s, Arena *arena, Error *e)
+/* All prompts; what comes behind each is the first token of its stream. */
+static bool read_prompts(Streams *s, const Continuation *c, Arena *arena, Error *e)
 {
-	enum { PIECE = 512 }; /* as decoder_begin() has it */
-	int32_t *last = arena_new(arena, s->count, sizeof *last, e);
-	if (last == NULL || !memory_grow(&s->next, &s->next_capacity, PIECE, sizeof *s->next, e))
-		return false;
-	for (size_t i = 0; i < s->count;) {
-		size_t n = 0, first = i;
-		while (i < s->count && n < PIECE) {
-			const Continuation *c = s->streams[i].c;
-			add_next(s, n++, i, c->prompt[s->streams[i].length]);
-			if (s->streams[i].length == c->prompt_count)
-				last[i++ - first] = (int32_t)n - 1;
-		}
-		Tensor *h = decoder_step(s->d, s->next, n, s->count, e);
-		if (h == NULL ||
-		    (i > first && !extend_all(s, first, i, tape_rows(&s->d->tape, h, last, i - first), e)))
-			return false;
-	}
-	return true;
-}
-
-/* All prompts; those that are one sequence, or that begin alike, without a word read twice. */
-static bool read_prompts(Streams *s, Continuation *c, Arena *arena, Error *e)
-{
-	bool apart = s->count > 1 && s->d->injection != NULL;
-	size_t shared = apart ? 0 : shared_length(c, s->count);
-	for (size_t i = 0; i < s->count && s->count > 1; i++) /* each has something of its own to read */
-		shared = shared < c[i].prompt_count ? shared : c[i].prompt_count - 1;
-	Tensor *h = NULL;
-	s->d->rows = 0;
-	if (shared > 0 && (h = decoder_begin(s->d, c[0].prompt, shared, e)) == NULL)
+	PromptTokens *prompts = arena_new(arena, s->count, sizeof *prompts, e);
+	PromptReader reader = {s, extend_all};
+	if (prompts == NULL)
 		return false;
 	for (size_t i = 0; i < s->count; i++) {
-		s->streams[i].length = shared;
-		for (size_t k = 0; k < shared; k++)
-			s->streams[i].path[k] = (int32_t)k;
+		prompts[i] = (PromptTokens){c[i].prompt, c[i].prompt_count, s->streams[i].path};
+		s->streams[i].length = c[i].prompt_count;
 	}
-	return s->count == 1 ? extend_all(s, 0, 1, h, e) : read_rest(s, arena, e);
+	return decoder_read(s->d, prompts, s->count, &reader, e);
 }
 
 static bool generate(Streams *s, Continuation *c, Arena *arena, Error *e)
@@ -171,18 +130,18 @@ static bool generate(Streams *s, Continuation *c, Arena *arena, Error *e)
 		return false;
 	if (s->g->most == 0)
 		return true;
-	if (!read_prompts(s, c, arena, e))
+	if (!read_prompts(s, c, arena, e) ||
+	    !memory_grow(&s->next, &s->next_capacity, s->count, sizeof *s->next, e))
 		return false;
 	for (;;) {
 		size_t n = 0;
-		if (!memory_grow(&s->next, &s->next_capacity, s->count, sizeof *s->next, e))
-			return false;
 		for (size_t i = 0; i < s->count; i++)
 			if (!s->streams[i].done)
 				add_next(s, n++, i, s->streams[i].token);
 		if (n == 0)
 			return true;
-		if (!extend_all(s, 0, s->count, decoder_step(s->d, s->next, n, s->count, e), e))
+		Tensor *h = decoder_step(s->d, s->next, n, s->count, e);
+		if (h == NULL || !extend_all(s, 0, s->count, h, e))
 			return false;
 	}
 }

@@ -5,17 +5,26 @@
 #include "llm/decode.h"
 #include "llm/trie.h"
 
-/* What the trie's sequences are worth after a prompt: the log-probability of all their tokens.  Breadth
- * first; of each depth the best `beam` prefixes go on (0: all, which is exact), and none that is already
- * worse than the K-th best whole sequence.  Sequences whose value v has left_out[v] set are passed over. The
- * best K go to values and scores, best first, *count of them. */
+/* Of each depth the best `beam` prefixes of a question go on, and none that is already worse than its K-th
+ * best whole sequence.  beam 0: all of them, and every sequence gets its score. */
 typedef struct {
 	const Trie *trie;
-	const int32_t *prompt;
-	size_t prompt_count, beam, K;
-	const uint8_t *left_out; /* by value; NULL: none */
+	size_t beam, K;
 } TrieSearch;
-bool decoder_rank(Decoder *d, const TrieSearch *search, int32_t *values, float *scores, size_t *count,
-                  Error *e);
+
+/* What the trie's sequences are worth behind a prompt: the log-probability of all their tokens.  Sequences
+ * whose value v has left_out[v] set are passed over. */
+typedef struct {
+	const int32_t *prompt;
+	size_t prompt_count;
+	const uint8_t *left_out; /* by value; NULL: none */
+	int32_t *values;         /* [K], with a beam: the best, best first */
+	float *scores; /* [K], theirs; without a beam by value, of those that were not passed over */
+	size_t found;  /* with a beam: how many */
+} TrieQuestion;
+
+/* Answers questions together, each as if it were alone; those of a decoder with a placing are its sequences.
+ */
+bool decoder_rank(Decoder *d, const TrieSearch *search, TrieQuestion *questions, size_t count, Error *e);
 
 #endif

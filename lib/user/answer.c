@@ -2,6 +2,7 @@
 
 #include "eval/metrics.h"
 
+#include <math.h>
 #include <string.h>
 
 static bool meets_encoder(const Answerer *a)
@@ -82,8 +83,8 @@ void answerer_free(Answerer *a)
 }
 
 /* What the adapter makes of the users, on the tape. */
-static bool remember(const Answerer *a, Tape *t, const Query *const *users, size_t count,
-                     AdapterMemory *memory, Error *e)
+static bool remember(const Answerer *a, Tape *t, const Query *users, size_t count, AdapterMemory *memory,
+                     Error *e)
 {
 	size_t *first = arena_new(&t->arena, count, sizeof *first, e);
 	size_t *known = arena_new(&t->arena, count, sizeof *known, e);
@@ -92,8 +93,8 @@ static bool remember(const Answerer *a, Tape *t, const Query *const *users, size
 	if (first == NULL || known == NULL || histories == NULL)
 		return false;
 	for (size_t i = 0; i < count; i++)
-		histories[i] = users[i]->history;
-	if (!batch_new(&batch, &a->translation, users[0]->users, histories, count, &t->arena, e))
+		histories[i] = users[i].history;
+	if (!batch_new(&batch, &a->translation, users[0].users, histories, count, &t->arena, e))
 		return false;
 	for (size_t i = 0; i < count; i++) {
 		first[i] = batch.segments[i].query;
@@ -106,6 +107,12 @@ static bool remember(const Answerer *a, Tape *t, const Query *const *users, size
 		return true;
 	*e = t->error;
 	return false;
+}
+
+static bool place(void *context, const size_t *start, size_t count, Arena *arena, Error *e)
+{
+	(void)count; /* the decoder's sequences are the memory's targets */
+	return adapter_tokens(context, start, arena, e);
 }
 
 /* The catalogue's id of the true answer; ID_PADDING where it is not known. */
@@ -125,55 +132,104 @@ static bool find_target(const Answerer *a, const Query *q, int32_t *target, Erro
 }
 
 /* By the catalogue's ids: items that the user has had before. */
-static uint8_t *leave_out(const Answerer *a, const Query *q, Error *e)
+static uint8_t *leave_out(const Answerer *a, const Query *q, Arena *arena, Error *e)
 {
-	uint8_t *left_out = memory_new(a->catalogue->items.strings.count, 1, e);
+	size_t count = a->catalogue->items.strings.count;
+	uint8_t *left_out = arena_new(arena, count, 1, e);
 	bool items = a->catalogue == a->task.data && !a->keep_seen;
+	if (left_out != NULL)
+		memset(left_out, 0, count);
 	for (size_t event = (size_t)q->users->offsets[q->user]; left_out && items && event < q->history.end;
 	     event++)
 		left_out[q->users->items[event]] = 1;
 	return left_out;
 }
 
-static bool rank_one(const Answerer *a, Tape *t, const Query *q, size_t K, Ranking *answer, Error *e)
+/* By the catalogue's ids; none yet. */
+static float *no_scores(const Answerer *a, Arena *arena, Error *e)
+{
+	size_t count = a->catalogue->items.strings.count;
+	float *scores = arena_new(arena, count, sizeof *scores, e);
+	for (size_t i = 0; scores != NULL && i < count; i++)
+		scores[i] = -INFINITY;
+	return scores;
+}
+
+/* What is asked of the LLM about some users. */
+static bool ask(const Answerer *a, const Query *queries, Ranking *answers, TrieQuestion *questions,
+                Tokens *prompts, size_t count, Arena *arena, Error *e)
+{
+	for (size_t i = 0; i < count; i++) {
+		TrieQuestion *q = &questions[i];
+		q->left_out = leave_out(a, &queries[i], arena, e);
+		q->values = answers[i].items;
+		q->scores = a->beam > 0 ? answers[i].scores : no_scores(a, arena, e);
+		if (q->left_out == NULL || q->scores == NULL ||
+		    !answerer_prompt(a, &queries[i], i, &prompts[i], e))
+			return false;
+		q->prompt = prompts[i].ids;
+		q->prompt_count = prompts[i].count;
+	}
+	return true;
+}
+
+static bool give(const Answerer *a, const Query *q, const TrieQuestion *question, size_t K, Ranking *answer,
+                 Error *e)
+{
+	int32_t target;
+	if (!find_target(a, q, &target, e))
+		return false;
+	if (a->beam == 0) {
+		ranking_fill(answer, question->scores, a->catalogue->items.strings.count, NULL, 0, target, K);
+		return true;
+	}
+	answer->count = question->found;
+	answer->rank = RANK_NONE;
+	for (size_t i = 0; i < answer->count && target >= ID_FIRST; i++)
+		if (answer->items[i] == target)
+			answer->rank = i + 1;
+	return true;
+}
+
+static bool search(const Answerer *a, Tape *t, const Query *queries, size_t count, size_t K,
+                   TrieQuestion *questions, Error *e)
 {
 	Decoder decoder;
 	AdapterMemory memory = {0};
-	Tokens prompt = {0};
-	int32_t target = ID_PADDING;
-	uint8_t *left_out = leave_out(a, q, e);
-	bool done = decoder_new(&decoder, a->llm, NULL, e) && left_out != NULL &&
-	            (!meets_encoder(a) || remember(a, t, &q, 1, &memory, e)) &&
-	            answerer_prompt(a, q, 0, &prompt, e) && find_target(a, q, &target, e);
-	if (done) {
-		Injection injection = adapter_injection(&memory);
-		decoder.injection = meets_encoder(a) ? &injection : NULL;
-		decoder.tape.exact = a->exact;
-		TrieSearch search = {&a->trie, prompt.ids, prompt.count, a->beam, K, left_out};
-		done = decoder_rank(&decoder, &search, answer->items, answer->scores, &answer->count, e);
-	}
-	answer->rank = RANK_NONE;
-	for (size_t i = 0; done && i < answer->count && target >= ID_FIRST; i++)
-		if (answer->items[i] == target)
-			answer->rank = i + 1;
+	TrieSearch how = {&a->trie, a->beam, K};
+	bool done = decoder_new(&decoder, a->llm, NULL, e) &&
+	            (!meets_encoder(a) || remember(a, t, queries, count, &memory, e));
+	Injection injection = adapter_injection(&memory);
+	Placing placing = {&memory, place};
+	decoder.injection = meets_encoder(a) ? &injection : NULL;
+	decoder.placing = meets_encoder(a) ? &placing : NULL;
+	decoder.tape.exact = a->exact;
+	done = done && decoder_rank(&decoder, &how, questions, count, e);
 	decoder_free(&decoder);
-	tokens_free(&prompt);
-	memory_free(left_out);
 	return done;
 }
+
+/* So many users are answered for together. */
+enum { TOGETHER = 8 };
 
 static bool rank_by_llm(void *context, Tape *t, const Query *queries, size_t count, size_t K,
                         Ranking *answers, Error *e)
 {
-	for (size_t i = 0; i < count; i++)
-		if (!rank_one(context, t, &queries[i], K, &answers[i], e))
-			return false;
-	return true;
+	const Answerer *a = context;
+	TrieQuestion questions[TOGETHER] = {0};
+	Tokens prompts[TOGETHER] = {0};
+	bool done = ask(a, queries, answers, questions, prompts, count, &t->arena, e) &&
+	            search(a, t, queries, count, K, questions, e);
+	for (size_t i = 0; i < count; i++) {
+		done = done && give(a, &queries[i], &questions[i], K, &answers[i], e);
+		tokens_free(&prompts[i]);
+	}
+	return done;
 }
 
 bool answerer_ranker(Answerer *a, Ranker *ranker, Error *e)
 {
-	*ranker = (Ranker){a, a->catalogue, 1, rank_by_llm};
+	*ranker = (Ranker){a, a->catalogue, TOGETHER, rank_by_llm};
 	return a->catalogue != NULL ||
 	       fail(e, ERROR_USAGE, "what '%s' could say is no list that could be ranked",
 	            a->task.target.text);
@@ -191,19 +247,13 @@ static bool take_token(void *context, size_t prompt, int32_t token, bool *stop, 
 	       (a->onlooker == NULL || a->onlooker->look(a->onlooker->context, prompt, e));
 }
 
-static bool place(void *context, const size_t *start, size_t count, Arena *arena, Error *e)
-{
-	(void)count; /* the decoder's sequences are the memory's targets */
-	return adapter_tokens(context, start, arena, e);
-}
-
 /* The adapter's memory of the prompts' users, which the decoder then injects. */
 static bool meet_users(const Answerer *a, Tape *t, const Prompt *prompts, size_t count, AdapterMemory *memory,
                        Error *e)
 {
-	const Query **users = arena_new(&t->arena, count, sizeof *users, e);
+	Query *users = arena_new(&t->arena, count, sizeof *users, e);
 	for (size_t i = 0; users != NULL && i < count; i++)
-		users[i] = prompts[i].user;
+		users[i] = *prompts[i].user;
 	return users != NULL && remember(a, t, users, count, memory, e);
 }
 

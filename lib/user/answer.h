@@ -21,7 +21,7 @@ typedef struct {
 	Strings choices;          /* by the catalogue's ids */
 	Trie trie;
 	Prompter prompter;
-	size_t beam;
+	size_t beam; /* 0: every choice is scored */
 	bool keep_seen;
 	bool exact; /* the LLM's stored matrices multiply exactly (math/stored.h) */
 } Answerer;

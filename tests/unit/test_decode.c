@@ -75,10 +75,11 @@ static void check_ranking(Catalogue *c, size_t K, const uint8_t *left_out)
 	Error e = {0};
 	int32_t values[SEQUENCES + 5];
 	float scores[SEQUENCES + 5];
-	size_t count, expected = 0;
+	size_t expected = 0;
 	bool taken[SEQUENCES] = {false};
-	TrieSearch search = {&c->trie, prompt, PROMPT, 0, K, left_out};
-	assert_true(decoder_rank(&c->decoder, &search, values, scores, &count, &e));
+	TrieSearch search = {&c->trie, 100, K};
+	TrieQuestion q = {prompt, PROMPT, left_out, values, scores, 99};
+	assert_true(decoder_rank(&c->decoder, &search, &q, 1, &e));
 	for (; expected < K; expected++) {
 		size_t best = SEQUENCES;
 		for (size_t i = 0; i < SEQUENCES; i++)
@@ -88,11 +89,11 @@ static void check_ranking(Catalogue *c, size_t K, const uint8_t *left_out)
 		if (best == SEQUENCES)
 			break;
 		taken[best] = true;
-		assert_true(expected < count);
+		assert_true(expected < q.found);
 		assert_int_equal(values[expected], best);
 		assert_true(fabs((double)scores[expected] - c->worth[best]) < 1e-3);
 	}
-	assert_int_equal(count, expected);
+	assert_int_equal(q.found, expected);
 }
 
 static void test_rank_is_exact(void **state)
@@ -111,28 +112,72 @@ static void test_rank_is_exact(void **state)
 	}
 }
 
-/* A wide beam changes nothing, a narrow one finds only what begins well, all of it with its true worth. */
+/* A narrow beam finds only what begins well, all of it with its true worth. */
 static void test_beam(void **state)
 {
 	(void)state;
 	Error e = {0};
 	Catalogue *c = catalogue_new(9);
-	int32_t values[SEQUENCES], wide[SEQUENCES];
-	float scores[SEQUENCES], wide_scores[SEQUENCES];
-	size_t count, wide_count;
-	TrieSearch search = {&c->trie, prompt, PROMPT, 0, SEQUENCES, NULL};
-	assert_true(decoder_rank(&c->decoder, &search, values, scores, &count, &e));
-	search.beam = 100;
-	assert_true(decoder_rank(&c->decoder, &search, wide, wide_scores, &wide_count, &e));
-	assert_int_equal(count, wide_count);
-	assert_memory_equal(values, wide, sizeof wide);
-	assert_memory_equal(scores, wide_scores, sizeof scores);
-	search.beam = 1;
-	assert_true(decoder_rank(&c->decoder, &search, values, scores, &count, &e));
-	assert_true(count > 0 && count < SEQUENCES);
-	for (size_t i = 0; i < count; i++)
+	int32_t values[SEQUENCES];
+	float scores[SEQUENCES];
+	TrieSearch search = {&c->trie, 1, SEQUENCES};
+	TrieQuestion q = {prompt, PROMPT, NULL, values, scores, 0};
+	assert_true(decoder_rank(&c->decoder, &search, &q, 1, &e));
+	assert_true(q.found > 0 && q.found < SEQUENCES);
+	for (size_t i = 0; i < q.found; i++)
 		assert_true(fabs((double)scores[i] - c->worth[values[i]]) < 1e-3);
 	catalogue_free(c);
+}
+
+/* Without a beam everything gets its score. */
+static void test_exact(void **state)
+{
+	(void)state;
+	Error e = {0};
+	Catalogue *c = catalogue_new(9);
+	const uint8_t left_out[SEQUENCES] = {0, 0, 1, 0, 0, 0, 1, 0, 0};
+	float scores[SEQUENCES];
+	for (size_t i = 0; i < SEQUENCES; i++)
+		scores[i] = -INFINITY;
+	TrieSearch search = {&c->trie, 0, 1};
+	TrieQuestion q = {prompt, PROMPT, left_out, NULL, scores, 0};
+	assert_true(decoder_rank(&c->decoder, &search, &q, 1, &e));
+	for (size_t i = 0; i < SEQUENCES; i++)
+		assert_true(left_out[i] ? scores[i] == -INFINITY
+		                        : fabs((double)scores[i] - c->worth[i]) < 1e-3);
+	catalogue_free(c);
+}
+
+/* Questions of several lengths, which begin alike or not, together as one by one. */
+static void test_rank_together(void **state)
+{
+	(void)state;
+	enum { QUESTIONS = 5 };
+	static const int32_t prompts[QUESTIONS][4] = {
+	    {8, 90, 17}, {8, 90, 18, 44}, {8}, {8, 90}, {8, 90, 17}};
+	static const size_t lengths[QUESTIONS] = {3, 4, 1, 2, 3};
+	const uint8_t left_out[SEQUENCES] = {0, 0, 1, 0, 0, 0, 1, 0, 0};
+	for (size_t first = 0; first < 3; first += 2) { /* the third is all that it has in common */
+		Error e = {0};
+		Catalogue *c = catalogue_new(4);
+		int32_t values[QUESTIONS][3] = {{0}}, alone[3] = {0};
+		float scores[QUESTIONS][3] = {{0}}, alone_scores[3] = {0};
+		TrieSearch search = {&c->trie, 2, 3};
+		TrieQuestion q[QUESTIONS];
+		for (size_t i = first; i < QUESTIONS; i++)
+			q[i] = (TrieQuestion){prompts[i], lengths[i], i == 4 ? left_out : NULL,
+			                      values[i],  scores[i],  0};
+		assert_true(decoder_rank(&c->decoder, &search, q + first, QUESTIONS - first, &e));
+		for (size_t i = first; i < QUESTIONS; i++) {
+			TrieQuestion one = {prompts[i], lengths[i], q[i].left_out, alone, alone_scores, 0};
+			assert_true(decoder_rank(&c->decoder, &search, &one, 1, &e));
+			assert_int_equal(one.found, q[i].found);
+			assert_memory_equal(alone, values[i], one.found * sizeof *alone);
+			for (size_t k = 0; k < one.found; k++)
+				assert_true(fabsf(alone_scores[k] - scores[i][k]) < 1e-4f);
+		}
+		catalogue_free(c);
+	}
 }
 
 static void test_rank_needs_a_prompt(void **state)
@@ -143,16 +188,17 @@ static void test_rank_needs_a_prompt(void **state)
 	Trie empty = {0};
 	int32_t value;
 	float score;
-	size_t count = 7;
-	TrieSearch search = {&empty, prompt, PROMPT, 0, 1, NULL};
-	assert_true(decoder_rank(&c->decoder, &search, &value, &score, &count, &e));
-	assert_int_equal(count, 0);
-	search = (TrieSearch){&c->trie, prompt, PROMPT, 0, 0, NULL}; /* the best none */
-	count = 7;
-	assert_true(decoder_rank(&c->decoder, &search, &value, &score, &count, &e));
-	assert_int_equal(count, 0);
-	search = (TrieSearch){&c->trie, prompt, 0, 0, 1, NULL};
-	assert_false(decoder_rank(&c->decoder, &search, &value, &score, &count, &e));
+	TrieSearch search = {&empty, 4, 1};
+	TrieQuestion q = {prompt, PROMPT, NULL, &value, &score, 7};
+	assert_true(decoder_rank(&c->decoder, &search, &q, 1, &e));
+	assert_int_equal(q.found, 0);
+	search = (TrieSearch){&c->trie, 4, 0}; /* the best none */
+	q.found = 7;
+	assert_true(decoder_rank(&c->decoder, &search, &q, 1, &e));
+	assert_int_equal(q.found, 0);
+	search.K = 1;
+	q.prompt_count = 0;
+	assert_false(decoder_rank(&c->decoder, &search, &q, 1, &e));
 	assert_int_equal(e.code, ERROR_USAGE);
 	catalogue_free(c);
 }
@@ -272,6 +318,8 @@ int main(void)
 	    cmocka_unit_test(test_trie),
 	    cmocka_unit_test(test_rank_is_exact),
 	    cmocka_unit_test(test_beam),
+	    cmocka_unit_test(test_exact),
+	    cmocka_unit_test(test_rank_together),
 	    cmocka_unit_test(test_rank_needs_a_prompt),
 	    cmocka_unit_test(test_greedy),
 	    cmocka_unit_test(test_seeds),

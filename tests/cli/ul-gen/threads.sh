@@ -4,7 +4,7 @@ user='--llm lm.gguf -m encoder.ult -a adapter.ult'
 for way in '-m encoder.ult --rank 5' '-m encoder.ult --rank 5 --split val --keep-seen' \
 	'-m encoder.ult --rank 3 --split all' '--baseline most-popular --rank 5' \
 	'--baseline co-occurrence --rank 5 --split train' '--llm lm.gguf --rank 3 --limit 9' \
-	'--llm lm.gguf --rank 3 --limit 5 --beam 0' "$user --rank 3 --limit 9" \
+	'--llm lm.gguf --rank 3 --limit 5 --rank-exact' "$user --rank 3 --limit 9" \
 	"$user --prompt Next --limit 3 --n-predict 9" "$user --prompt Next --limit 3 --n-predict 9 --temperature 1" \
 	'-m encoder.ult --rank 2 --format text'; do
 	# shellcheck disable=SC2086

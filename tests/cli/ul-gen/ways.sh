@@ -25,7 +25,7 @@ check 7 --baseline most-popular
 check 7 --baseline co-occurrence
 check 4 --llm lm.gguf --limit 12
 [[ $(wc -l <answers) == 12 ]]
-check 4 --llm lm.gguf --limit 12 --beam 0
+check 4 --llm lm.gguf --limit 12 --rank-exact
 check 4 --llm lm.gguf -m encoder.ult -a adapter.ult --limit 12
 # All of the catalogue, where more is asked for.
 all() {
@@ -36,4 +36,4 @@ all() {
 best() {
 	ul-gen -q --llm lm.gguf --rank 1 --limit 9 "$@" data.ult | sed 's/.*"scores": \[\(.*\)\]}/\1/'
 }
-paste <(best --beam 0) <(best --beam 2) | awk 'NF == 2 && $1 < $2 - 1e-4 { exit 1 }'
+paste <(best --rank-exact) <(best --beam 2) | awk 'NF == 2 && $1 < $2 - 1e-4 { exit 1 }'
