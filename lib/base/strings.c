@@ -92,6 +92,19 @@ size_t utf8_decode(const char *p, size_t left, uint32_t *code)
 	return length;
 }
 
+size_t utf8_encode(uint32_t code, char *out)
+{
+	if (code < 0x80) {
+		out[0] = (char)code;
+		return 1;
+	}
+	size_t length = code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+	for (size_t i = length - 1; i > 0; i--, code >>= 6)
+		out[i] = (char)(0x80 | (code & 0x3f));
+	out[0] = (char)((0xf00u >> length & 0xff) | code);
+	return length;
+}
+
 bool text_is_utf8(Text t)
 {
 	uint32_t code;

@@ -27,6 +27,8 @@ bool text_is_utf8(Text t); /* well-formed UTF-8 (RFC 3629) without NUL bytes */
 /* The code point at p (`left` > 0 bytes) and the length of its sequence; 0 where there
  * is no well-formed one. */
 size_t utf8_decode(const char *p, size_t left, uint32_t *code);
+/* Writes the sequence of a code point below 0x110000; the length, at most 4. */
+size_t utf8_encode(uint32_t code, char *out);
 /* Of words like "one|another|…": the number of one, or SIZE_MAX; and the word of a number, of no bytes where
  * there is none. */
 size_t word_number(const char *words, const char *word);

@@ -3,9 +3,7 @@
 #include <csv.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <jansson.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -36,9 +34,9 @@ struct Rows {
 	bool complete;
 	BadReason flaw; /* or ROW_GOOD */
 	const char *detail;
-	json_error_t problem; /* of the JSON parser */
-	Buffer text;          /* its fields, end to end */
-	size_t *ends;         /* in text */
+	Error problem; /* of the line that is no object */
+	Buffer text;   /* its fields, end to end */
+	size_t *ends;  /* in text */
 	Text *fields;
 	size_t count, ends_capacity, fields_capacity;
 	Error failure; /* inside a callback */
@@ -56,10 +54,12 @@ struct Rows {
 
 bool row_format_parse(const char *name, RowFormat *format, Error *e)
 {
-	bool tsv = strcmp(name, "tsv") == 0, json = strcmp(name, "jsonl") == 0;
-	format->separator = json ? NULL : tsv ? "\t" : strcmp(name, "csv") == 0 ? "," : name;
-	format->header = !json && strlen(format->separator) == 1;
-	if (!json && (*name == '\0' || strpbrk(format->separator, "\"\r\n") != NULL))
+	bool tsv = strcmp(name, "tsv") == 0, python = strcmp(name, "python") == 0;
+	bool objects = python || strcmp(name, "jsonl") == 0;
+	format->syntax = python ? SYNTAX_PYTHON : SYNTAX_JSON;
+	format->separator = objects ? NULL : tsv ? "\t" : strcmp(name, "csv") == 0 ? "," : name;
+	format->header = !objects && strlen(format->separator) == 1;
+	if (!objects && (*name == '\0' || strpbrk(format->separator, "\"\r\n") != NULL))
 		return fail(e, ERROR_USAGE, "'%s' cannot separate fields", name);
 	return true;
 }
@@ -72,7 +72,7 @@ const char *bad_reason_name(BadReason reason)
 	    [BAD_ENCODING] = "broken UTF-8",
 	    [BAD_NUL] = "a NUL byte",
 	    [BAD_LONG] = "longer than 1 MiB",
-	    [BAD_JSON] = "no JSON object",
+	    [BAD_OBJECT] = "no JSON object or Python dict",
 	    [BAD_ID] = "no user or no item",
 	    [BAD_NUMBER] = "a rating that is no number",
 	    [BAD_TIME] = "a time that is no time",
@@ -308,67 +308,28 @@ static bool parse_plain(Rows *r, Text line, Error *e)
 	return true;
 }
 
-/* JSON */
+/* Objects */
 
-/* The shortest decimal that reads back as the same number, and looks like a real. */
-static bool append_real(Buffer *out, double x, Error *e)
-{
-	char text[64];
-	for (int digits = 15; digits <= 17; digits++) {
-		snprintf(text, sizeof text, "%.*g", digits, x);
-		if (strtod(text, NULL) >= x && strtod(text, NULL) <= x)
-			break;
-	}
-	return buffer_print(out, e, strpbrk(text, ".e") ? "%s" : "%s.0", text);
-}
-
-/* A value as text; null is nothing, an object or a list in a list stays JSON. */
-static bool append_json(Buffer *out, const json_t *value, Error *e)
-{
-	if (json_is_string(value))
-		return buffer_append(out, json_string_value(value), json_string_length(value), e);
-	if (json_is_integer(value))
-		return buffer_print(out, e, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
-	if (json_is_real(value))
-		return append_real(out, json_real_value(value), e);
-	if (json_is_boolean(value))
-		return buffer_print(out, e, json_is_true(value) ? "true" : "false");
-	if (value == NULL || json_is_null(value))
-		return true;
-	char *text = json_dumps(value, JSON_COMPACT);
-	bool done = text ? buffer_append(out, text, strlen(text), e)
-	                 : fail(e, ERROR_FAILURE, "out of memory: no room for a JSON value");
-	free(text);
-	return done;
-}
-
-static bool append_json_field(Rows *r, const json_t *value, Error *e)
-{
-	if (!json_is_array(value))
-		return append_json(&r->text, value, e);
-	const char separator = LIST_SEPARATOR;
-	for (size_t i = 0; i < json_array_size(value); i++)
-		if ((i > 0 && !buffer_append(&r->text, &separator, 1, e)) ||
-		    !append_json(&r->text, json_array_get(value, i), e))
-			return false;
-	return true;
-}
-
-static bool parse_json(Rows *r, Text line, Error *e)
+/* What is wrong with the line is the row's flaw, and goes no further up. */
+static bool parse_object(Rows *r, Text line, Error *e)
 {
 	r->complete = true;
 	if (r->flaw != ROW_GOOD)
 		return true;
-	json_t *object = json_loadb(line.data, line.size, 0, &r->problem);
+	r->problem = (Error){0};
+	json_t *object = object_read(line, r->format.syntax, &r->problem);
+	if (object == NULL && r->problem.code != ERROR_MALFORMED) {
+		*e = r->problem;
+		return false;
+	}
 	bool done = true;
-	if (!json_is_object(object))
-		find_flaw(r, BAD_JSON, object ? NULL : r->problem.text);
-	else
-		for (size_t c = 0; done && c < r->column_count; c++)
-			done = (!wanted(r, c) ||
-			        append_json_field(r, json_object_get(object, strings_at(&r->columns, c).data),
-			                          e)) &&
-			       end_field(r, e);
+	if (object == NULL)
+		find_flaw(r, BAD_OBJECT, r->problem.text);
+	for (size_t c = 0; object != NULL && done && c < r->column_count; c++)
+		done = (!wanted(r, c) ||
+		        object_append_field(&r->text,
+		                            json_object_get(object, strings_at(&r->columns, c).data), e)) &&
+		       end_field(r, e);
 	json_decref(object);
 	return done;
 }
@@ -384,7 +345,7 @@ static bool parse_line(Rows *r, Text line, Error *e)
 		line.size--;
 	if (line.size == 0)
 		return true;
-	return r->format.separator ? parse_plain(r, line, e) : parse_json(r, line, e);
+	return r->format.separator ? parse_plain(r, line, e) : parse_object(r, line, e);
 }
 
 static void start_row(Rows *r)
@@ -617,7 +578,9 @@ static bool find_keys(Rows *r, Error *e)
 		if (next == NULL && !r->at_end) /* the block cuts it */
 			break;
 		next = next ? next : end;
-		json_t *object = json_loadb((const char *)p, (size_t)(next - p), 0, NULL);
+		Error flaw = {0};
+		json_t *object =
+		    object_read((Text){(const char *)p, (size_t)(next - p)}, r->format.syntax, &flaw);
 		const char *key;
 		json_t *value;
 		size_t index;
@@ -632,10 +595,10 @@ static bool find_keys(Rows *r, Error *e)
 static bool find_columns(Rows *r, Error *e)
 {
 	const Text *fields;
-	bool json = r->format.separator == NULL;
-	if (json && !find_keys(r, e))
+	bool objects = r->format.separator == NULL;
+	if (objects && !find_keys(r, e))
 		return false;
-	if (json && r->column_count > 0)
+	if (objects && r->column_count > 0)
 		return true;
 	if (!rows_next(r, &fields, e))
 		return false;

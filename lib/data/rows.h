@@ -1,29 +1,28 @@
 /* Rows of text files, one after the other: CSV and its like with one separator
- * (RFC 4180, by libcsv), lines split at a longer separator such as `::`, and JSON
- * lines.  Files are read as they come, in bounded memory. */
+ * (RFC 4180, by libcsv), lines split at a longer separator such as `::`, and lines that
+ * are objects.  Files are read as they come, in bounded memory. */
 #ifndef DATA_ROWS_H
 #define DATA_ROWS_H
 
 #include "base/pool.h"
 #include "data/block.h"
+#include "data/object.h"
 
 /* For a message, which is one line: the text without control characters, cut to `size`. */
 void text_printable(Text t, char *out, size_t size);
 
 enum { ROW_MAX = 1 << 20 }; /* bytes; a longer row is a bad one */
 
-/* What stands between the elements of a JSON list, which make one field. */
-#define LIST_SEPARATOR '\x1f'
-
 typedef enum { ENCODING_UTF8, ENCODING_LATIN1, ENCODING_EITHER } Encoding; /* either: line by line */
 
 typedef struct {
-	const char *separator; /* NULL: JSON lines; one character: quotes as in CSV; more: no quotes */
-	bool header;           /* the first row has the columns' names; not for JSON lines */
+	const char *separator; /* NULL: objects; one character: quotes as in CSV; more: no quotes */
+	Syntax syntax;         /* of objects */
+	bool header;           /* the first row has the columns' names; not for objects */
 	Encoding encoding;
 } RowFormat;
 
-/* "csv", "tsv", "jsonl" or a separator; only formats with quotes have a header.
+/* "csv", "tsv", "jsonl", "python" or a separator; only formats with quotes have a header.
  * Leaves the encoding as it is. */
 bool row_format_parse(const char *name, RowFormat *format, Error *e);
 
@@ -34,7 +33,7 @@ typedef enum {
 	BAD_ENCODING,
 	BAD_NUL,
 	BAD_LONG,
-	BAD_JSON,
+	BAD_OBJECT,
 	BAD_ID,
 	BAD_NUMBER,
 	BAD_TIME,
@@ -59,7 +58,7 @@ void rows_close(Rows *r); /* takes NULL */
 const char *rows_name(const Rows *r);
 
 /* The column of that name, or of that number (from 1) where there is no header.
- * For JSON lines a column is a key; those of the first MiB are known. */
+ * Of objects a column is a key; those of the first MiB are known. */
 bool rows_find(const Rows *r, Text column, size_t *index);
 size_t rows_columns(const Rows *r);
 /* For a message: its name, cut where it is long, or without a header its number. */

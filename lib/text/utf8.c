@@ -1,18 +1,5 @@
 #include "text/utf8.h"
 
-size_t utf8_encode(uint32_t code, char *out)
-{
-	if (code < 0x80) {
-		out[0] = (char)code;
-		return 1;
-	}
-	size_t length = code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
-	for (size_t i = length - 1; i > 0; i--, code >>= 6)
-		out[i] = (char)(0x80 | (code & 0x3f));
-	out[0] = (char)((0xf00u >> length & 0xff) | code);
-	return length;
-}
-
 bool utf8_is_space(uint32_t code)
 {
 	return (code >= 9 && code <= 13) || code == 0x20 || code == 0x85 || code == 0xa0 || code == 0x1680 ||

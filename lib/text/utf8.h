@@ -1,12 +1,9 @@
-/* Writing UTF-8 (base/strings.h reads it), and the printable alphabet in which
- * byte-level BPE spells bytes. */
+/* Classes of code points (base/strings.h reads and writes UTF-8), and the printable alphabet in
+ * which byte-level BPE spells bytes. */
 #ifndef TEXT_UTF8_H
 #define TEXT_UTF8_H
 
 #include "base/strings.h"
-
-/* Writes the sequence of a code point below 0x110000; the length, at most 4. */
-size_t utf8_encode(uint32_t code, char *out);
 
 bool utf8_is_space(uint32_t code); /* Unicode's White_Space */
 

@@ -169,6 +169,10 @@ static void test_good(void **state)
 	             "2\x1f|5.0\n4 ||0.1\n"},
 	    {"jsonl", "{\"a\":true,\"b\":{\"x\":[1, 2]},\"c\":1e100}\n",
 	     .rows = "1 true|{\"x\":[1,2]}|1e+100\n"},
+	    {"jsonl", "{\"a\":[[\"x\",\"y\"],[],[\"z\",{\"b\":1}]]}\n",
+	     .rows = "1 x\x1fy\x1fz\x1f{\"b\":1}\n"},
+	    {"python", "{'a': u'caf\\xe9', 'b': [['x'], ['y']]}\n{'b': None, 'a': 1.0}",
+	     .rows = "1 caf\xc3\xa9|x\x1fy\n2 1.0|\n"},
 	    {"jsonl", "{\"user\":\"1\",\"item\":\"2\"}", .rows = "1 1|2\n"},
 	    {"jsonl", "{\"a\":1}\n{\"a\":2,\"b\":3}", .rows = "1 1|\n2 2|3\n"},
 	};
@@ -204,7 +208,13 @@ static void test_bad(void **state)
 	    {"::", "1::2\n1\n3::4\n", 0, ENCODING_UTF8, false, "1 1|2\n3 3|4\n", "line 2: 1 columns",
 	     BAD_COLUMNS, 1},
 	    {"jsonl", "{\"a\":1}\n[2]\n{\"a\":\n{\"a\":3}\n", 0, ENCODING_UTF8, false, "1 1\n4 3\n",
-	     "line 2: no JSON object", BAD_JSON, 2},
+	     "line 2: no JSON object", BAD_OBJECT, 2},
+	    {"jsonl", "{\"a\":1}\n{\"a\" 2}\n", 0, ENCODING_UTF8, false, "1 1\n",
+	     "line 2: column 6: ':' expected near '2'", BAD_OBJECT, 1},
+	    {"python", "{'a': 1}\n['a']\n{'a': 'x}\n{'a': 3}\n", 0, ENCODING_UTF8, false, "1 1\n4 3\n",
+	     "line 2: no Python dict", BAD_OBJECT, 2},
+	    {"python", "{'a': 1}\n{'a': 'x}\n", 0, ENCODING_UTF8, false, "1 1\n",
+	     "line 2: column 7: a string that is not closed", BAD_OBJECT, 1},
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
 		check_case(&cases[i]);
