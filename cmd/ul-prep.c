@@ -2,6 +2,7 @@
 #include "tool.h"
 
 #include "data/prepare.h"
+#include "data/preset.h"
 #include "stream/output.h"
 
 #include <stdio.h>
@@ -37,7 +38,7 @@ static void fill_table(Option *table, Arguments *a)
 	const Option own[OWN_OPTIONS] = {
 	    {"output", 'o', OPTION_STRING, &a->output, "FILE", "write to FILE, not to standard output",
 	     .incidental = true, .written = true},
-	    {"preset", 0, OPTION_CHOICE, &a->preset, "ml-1m|ml-20m",
+	    {"preset", 0, OPTION_CHOICE, &a->preset, "ml-1m|ml-20m|amazon|google-local",
 	     "the columns, features and files of a published set; FILE may be its directory"},
 	    {"items", 0, OPTION_STRING, &a->items, "FILE", "the item table", .input = true},
 	    {"format", 0, OPTION_STRING, &a->format, "csv|tsv|jsonl|python|SEPARATOR",
@@ -49,7 +50,7 @@ static void fill_table(Option *table, Arguments *a)
 	     "files have no header: COL is a number, from 1"},
 	    {"user", 0, OPTION_STRING, &a->user, "COL", "the user's column (default: user, user_id, ...)"},
 	    {"item", 0, OPTION_STRING, &a->item, "COL", "the item's column (default: item, item_id, ...)"},
-	    {"time", 0, OPTION_STRING, &a->time, "COL",
+	    {"time", 0, OPTION_STRING, &a->time, "COL[:ms]",
 	     "the time's column (default: time, timestamp, ...; without one the order of the rows)"},
 	    {"item-key", 0, OPTION_STRING, &a->item_key, "COL",
 	     "the item's column in the item table (default: as --item, else the first)"},
@@ -72,12 +73,6 @@ static void fill_table(Option *table, Arguments *a)
 	memcpy(table + COMMON_OPTIONS, own, sizeof own);
 }
 
-/* The file of that name in a directory. */
-static bool place_in(Buffer *path, const char *directory, const char *name, Error *e)
-{
-	return buffer_print(path, e, "%s/%s", directory, name);
-}
-
 /* The file of that name beside another file. */
 static bool place_beside(Buffer *path, const char *file, const char *name, Error *e)
 {
@@ -91,28 +86,27 @@ static bool is_directory(const char *path)
 	return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
 }
 
-/* With a preset: a directory means the set's files in it, and the item table is beside the
- * interactions. */
+/* With a preset: a directory means the set's files in it. */
 static bool find_preset_files(Arguments *a, const Preset *preset, Error *e)
 {
 	const char *first = a->inputs.items[0];
-	bool directory = is_directory(first);
-	if (directory && a->inputs.count > 1)
-		return fail(e, ERROR_USAGE, "%s is a directory: give no other file", first);
-	if (directory) {
-		if (!place_in(&a->preset_events, first, preset->events, e))
+	Buffer *items = &a->preset_items;
+	if (is_directory(first)) {
+		if (a->inputs.count > 1)
+			return fail(e, ERROR_USAGE, "%s is a directory: give no other file", first);
+		if (!preset_files(preset, first, a->items != NULL, &a->preset_events, items, e))
 			return false;
 		a->inputs.items[0] = (const char *)a->preset_events.data;
+	} else if (a->items == NULL && preset->items_table != NULL) {
+		if (strcmp(first, "-") == 0)
+			return fail(e, ERROR_USAGE,
+			            "--preset %s from standard input: where is %s? (--items FILE)",
+			            preset->name, preset->items_table);
+		if (!place_beside(items, first, preset->items_table, e))
+			return false;
 	}
-	if (a->items != NULL)
-		return true;
-	if (strcmp(first, "-") == 0)
-		return fail(e, ERROR_USAGE, "--preset %s from standard input: where is %s? (--items FILE)",
-		            preset->name, preset->items_table);
-	if (directory ? !place_in(&a->preset_items, first, preset->items_table, e)
-	              : !place_beside(&a->preset_items, first, preset->items_table, e))
-		return false;
-	a->items = (const char *)a->preset_items.data;
+	if (a->items == NULL)
+		a->items = (const char *)items->data; /* NULL, where there is none */
 	return true;
 }
 
@@ -137,7 +131,8 @@ static bool set_format(Arguments *a, Schema *s, Error *e)
 static bool fill_schema(Arguments *a, Schema *s, Error *e)
 {
 	const Preset *preset = a->preset ? preset_find(a->preset) : NULL;
-	if (preset != NULL && (!schema_preset(s, preset, e) || !find_preset_files(a, preset, e)))
+	if (preset != NULL &&
+	    (!find_preset_files(a, preset, e) || !preset_fill(preset, a->items != NULL, s, e)))
 		return false;
 	if (!set_format(a, s, e))
 		return false;
@@ -196,8 +191,12 @@ static void say_dropped(const Arguments *a, const Dataset *d, const PrepareRepor
 
 static void say_table(const Arguments *a, const PrepareReport *r)
 {
+	if (a->items == NULL && a->preset != NULL)
+		tool_say(&tool, "no item table (--items): items are known by their ids alone");
 	if (a->items == NULL)
 		return;
+	if (*r->left_out != '\0')
+		tool_say(&tool, "item table: no feature %s", r->left_out);
 	tool_say(&tool, "item table: %zu rows, of which %zu dropped, of items without events", r->table_rows,
 	         r->unused_rows);
 	if (r->repeated_rows > 0)

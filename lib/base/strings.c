@@ -73,6 +73,15 @@ bool text_equal(Text a, Text b)
 	return true;
 }
 
+Text text_cut(Text *rest, char at)
+{
+	const char *end = rest->size ? memchr(rest->data, at, rest->size) : NULL;
+	Text before = {rest->data, end ? (size_t)(end - rest->data) : rest->size};
+	size_t taken = before.size + (end != NULL);
+	*rest = (Text){rest->data + taken, rest->size - taken};
+	return before;
+}
+
 size_t utf8_decode(const char *p, size_t left, uint32_t *code)
 {
 	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};

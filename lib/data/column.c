@@ -22,6 +22,7 @@ void column_free(Column *c)
 	vocabulary_free(&c->values);
 	id_lists_free(&c->lists);
 	strings_free(&c->texts);
+	memory_free(c->met);
 	*c = (Column){0};
 }
 
@@ -95,12 +96,27 @@ static Text next_value(const Column *c, Text *rest)
 	return value;
 }
 
+/* Whether the row at hand has that value already; from now on it has. */
+static bool meet(Column *c, int64_t id, bool *again, Error *e)
+{
+	size_t known = c->met_capacity;
+	if (id < 0 || !memory_grow(&c->met, &c->met_capacity, (size_t)id + 1, sizeof *c->met, e))
+		return false;
+	memset(c->met + known, 0, (c->met_capacity - known) * sizeof *c->met);
+	*again = c->met[id] == c->rows + 1;
+	c->met[id] = c->rows + 1;
+	return true;
+}
+
 static bool append_list(Column *c, Text field, Error *e)
 {
 	size_t first = value_count(c), count = 0;
+	bool again;
 	while (field.size > 0) {
 		int64_t id = value_id(c, next_value(c, &field), e);
-		if (id != ID_UNKNOWN && !put_id(c, first + count++, id, e))
+		if (id == ID_UNKNOWN)
+			continue;
+		if (!meet(c, id, &again, e) || (!again && !put_id(c, first + count++, id, e)))
 			return false;
 	}
 	return end_row(c, count, e);

@@ -15,7 +15,8 @@ typedef struct {
 	Vocabulary values;
 	IdLists lists;
 	Strings texts;
-	size_t rows, offsets_capacity, values_capacity;
+	size_t *met; /* of each value: the row of several values that had it last, from 1 */
+	size_t rows, offsets_capacity, values_capacity, met_capacity;
 } Column;
 
 bool column_start(Column *c, Error *e); /* the settings are there, all else is zero */

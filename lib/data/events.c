@@ -75,15 +75,21 @@ static bool reject_field(Rows *rows, BadReason reason, Text field, const char *w
 	return rows_reject(rows, reason, detail, e);
 }
 
+static bool read_time(const Preparation *p, Text field, int64_t *time)
+{
+	return p->milliseconds ? scalar_milliseconds(field, time) : scalar_time(field, time);
+}
+
 /* Everything is looked at before anything is kept: a row counts whole or not at all. */
 static bool take_row(Preparation *p, Rows *rows, const Text *fields, Error *e)
 {
 	int64_t time = 0;
 	if (!id_valid(fields[p->user_source]) || !id_valid(fields[p->item_source]))
 		return rows_reject(rows, BAD_ID, NULL, e);
-	if (p->has_time && !scalar_time(fields[p->time_source], &time))
+	if (p->has_time && !read_time(p, fields[p->time_source], &time))
 		return reject_field(rows, BAD_TIME, fields[p->time_source],
-		                    "seconds, or YYYY-MM-DD[ HH:MM[:SS]]", e);
+		                    p->milliseconds ? "milliseconds" : "seconds, or YYYY-MM-DD[ HH:MM[:SS]]",
+		                    e);
 	for (size_t i = 0; i < p->schema->field_count; i++)
 		if (!p->fields[i].of_item &&
 		    !column_accepts(&p->fields[i].column, fields[p->fields[i].source]))
@@ -139,7 +145,7 @@ static void look_up(const Preparation *p, const RowBlock *b, Lookup *l)
 	find_ids(&p->users, b, p->user_source, l->ids + COLUMN_USER * b->rows);
 	find_ids(&p->items, b, p->item_source, items);
 	for (size_t row = 0; row < b->rows; row++)
-		if (p->has_time && !scalar_time(block_field(b, row, p->time_source), &l->times[row]))
+		if (p->has_time && !read_time(p, block_field(b, row, p->time_source), &l->times[row]))
 			items[row] = VOCABULARY_NONE;
 	for (size_t i = 0; i < p->schema->field_count; i++) {
 		int32_t *ids = l->ids + (COLUMN_FIELDS + i) * b->rows;

@@ -26,8 +26,8 @@ typedef struct {
 	const Schema *schema;
 	PrepareReport *report;
 	BadRows bad;
-	Field *fields; /* as in the schema */
-	bool has_time;
+	Field *fields;                                /* as in the schema */
+	bool has_time, milliseconds;                  /* of the file at hand, which may be in either unit */
 	size_t user_source, item_source, time_source; /* columns of the file at hand */
 
 	/* The rows at hand. */

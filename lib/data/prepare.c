@@ -52,8 +52,37 @@ static void note_columns(const Preparation *p, const Rows *rows)
 	rows_column_name(rows, p->item_source, item);
 	if (p->has_time)
 		rows_column_name(rows, p->time_source, time);
-	snprintf(p->report->columns, sizeof p->report->columns, "user=%s item=%s time=%s", user, item,
-	         p->has_time ? time : "none: the order of the rows is time");
+	snprintf(p->report->columns, sizeof p->report->columns, "user=%s item=%s time=%s%s", user, item,
+	         p->has_time ? time : "none: the order of the rows is time",
+	         p->milliseconds ? ", in milliseconds" : "");
+}
+
+/* The first that there is of the columns ONE|ANOTHER:ms|..., and whether it is in milliseconds. */
+static bool find_time(const Rows *rows, const char *given, size_t *source, bool *milliseconds)
+{
+	static const char unit[] = ":ms";
+	size_t width = strlen(unit);
+	for (Text rest = text_of(given); rest.size > 0;) {
+		Text one = text_cut(&rest, '|');
+		*milliseconds = false;
+		if (rows_find(rows, one, source))
+			return true;
+		*milliseconds = one.size > width && memcmp(one.data + one.size - width, unit, width) == 0;
+		if (*milliseconds && rows_find(rows, (Text){one.data, one.size - width}, source))
+			return true;
+	}
+	return false;
+}
+
+static bool bind_time(Preparation *p, Rows *rows, Error *e)
+{
+	const char *given = p->schema->time;
+	if (given == NULL)
+		return bind_column(rows, "--time", NULL, usual_times, &p->time_source, e);
+	if (!find_time(rows, given, &p->time_source, &p->milliseconds))
+		return rows_fail_column(rows, "--time", text_of(given), e);
+	rows_want(rows, p->time_source);
+	return true;
 }
 
 /* Finds user, item and time; the first file tells whether there is a time. */
@@ -65,7 +94,7 @@ static bool bind_events(Preparation *p, Rows *rows, bool first, Error *e)
 		return false;
 	if (first)
 		p->has_time = s->time != NULL || find_column(rows, NULL, usual_times, &p->time_source);
-	if (p->has_time && !bind_column(rows, "--time", s->time, usual_times, &p->time_source, e))
+	if (p->has_time && !bind_time(p, rows, e))
 		return false;
 	if (first)
 		note_columns(p, rows);
@@ -93,8 +122,9 @@ static bool bind_fields(Preparation *p, Rows *rows, Rows *table, bool first, Err
 		if (!first && field->of_item)
 			continue;
 		bool of_event = !spec->of_item && rows_find(rows, spec->column, &source);
-		if (!of_event && (!first || table == NULL || !rows_find(table, spec->column, &source)))
-			return fail_field(spec, rows, first ? table : NULL, e);
+		Rows *other = first && !spec->of_event ? table : NULL;
+		if (!of_event && (other == NULL || !rows_find(other, spec->column, &source)))
+			return fail_field(spec, rows, other, e);
 		rows_want(of_event ? rows : table, source);
 		field->source = source;
 		field->of_item = !of_event;
@@ -286,19 +316,42 @@ static bool run(Preparation *p, Rows *table, Dataset *d, Users *u, uint64_t *has
 	return true;
 }
 
+/* The schema without the optional fields that the item table lacks. */
+static bool choose_fields(Preparation *p, const Rows *table, Schema *chosen, Error *e)
+{
+	const Schema *all = p->options->schema;
+	char *report = p->report->left_out;
+	*chosen = *all;
+	chosen->field_count = 0;
+	chosen->fields = memory_new(all->field_count, sizeof *chosen->fields, e);
+	for (size_t i = 0, source; chosen->fields != NULL && i < all->field_count; i++) {
+		const FieldSpec *spec = &all->fields[i];
+		if (!spec->optional || (table != NULL && rows_find(table, spec->column, &source)))
+			chosen->fields[chosen->field_count++] = *spec;
+		else
+			snprintf(report, sizeof p->report->left_out, "%.*s, as there is no column '%.*s'",
+			         (int)spec->name.size, spec->name.data, (int)spec->column.size,
+			         spec->column.data);
+	}
+	p->schema = chosen;
+	return chosen->fields != NULL;
+}
+
 bool prepare(const PrepareOptions *options, Dataset *d, Users *u, PrepareReport *report, uint64_t *hashes,
              Error *e)
 {
-	Preparation p = {.options = options, .schema = options->schema, .report = report};
+	Preparation p = {.options = options, .report = report};
+	Schema schema = {0};
 	p.bad.skip = options->skip_bad;
 	Rows *table = NULL;
 	bool done = options->items == NULL ||
-	            (table = rows_open(options->items, &p.schema->items_format, &p.bad, e)) != NULL;
-	done = done && run(&p, table, d, u, hashes, e);
+	            (table = rows_open(options->items, &options->schema->items_format, &p.bad, e)) != NULL;
+	done = done && choose_fields(&p, table, &schema, e) && run(&p, table, d, u, hashes, e);
 	rows_close(table);
-	for (size_t i = 0; p.fields != NULL && i < p.schema->field_count; i++)
+	for (size_t i = 0; p.fields != NULL && i < schema.field_count; i++)
 		column_free(&p.fields[i].column);
 	memory_free(p.fields);
+	schema_free(&schema);
 	vocabulary_free(&p.users);
 	vocabulary_free(&p.items);
 	memory_free(p.event_users);

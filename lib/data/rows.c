@@ -555,6 +555,25 @@ void rows_locate(Rows *r, const RowBlock *b, size_t row)
 
 /* Columns */
 
+static bool find_one(const Rows *r, Text column, size_t *index)
+{
+	for (size_t c = 0; c < r->columns.count; c++) {
+		Text name = strings_at(&r->columns, c);
+		if (text_equal((Text){name.data, name.size - 1}, column)) {
+			*index = c;
+			return true;
+		}
+	}
+	size_t number = 0;
+	for (size_t i = 0; i < column.size; i++) {
+		if (column.data[i] < '0' || column.data[i] > '9' || number > r->column_count)
+			return false;
+		number = number * 10 + (size_t)(column.data[i] - '0');
+	}
+	*index = number - 1;
+	return r->columns.count == 0 && number >= 1 && number <= r->column_count;
+}
+
 static bool append_column(Rows *r, Text name, Error *e)
 {
 	Buffer terminated = {0};
@@ -585,7 +604,7 @@ static bool find_keys(Rows *r, Error *e)
 		json_t *value;
 		size_t index;
 		json_object_foreach(object, key, value) done =
-		    done && (rows_find(r, text_of(key), &index) || append_column(r, text_of(key), e));
+		    done && (find_one(r, text_of(key), &index) || append_column(r, text_of(key), e));
 		json_decref(object);
 	}
 	r->column_count = r->columns.count;
@@ -712,21 +731,10 @@ size_t rows_columns(const Rows *r)
 
 bool rows_find(const Rows *r, Text column, size_t *index)
 {
-	for (size_t c = 0; c < r->columns.count; c++) {
-		Text name = strings_at(&r->columns, c);
-		if (text_equal((Text){name.data, name.size - 1}, column)) {
-			*index = c;
-			return true;
-		}
-	}
-	size_t number = 0;
-	for (size_t i = 0; i < column.size; i++) {
-		if (column.data[i] < '0' || column.data[i] > '9' || number > r->column_count)
-			return false;
-		number = number * 10 + (size_t)(column.data[i] - '0');
-	}
-	*index = number - 1;
-	return r->columns.count == 0 && number >= 1 && number <= r->column_count;
+	bool found = find_one(r, column, index);
+	while (!found && column.size > 0)
+		found = find_one(r, text_cut(&column, '|'), index);
+	return found;
 }
 
 void rows_column_name(const Rows *r, size_t column, char name[COLUMN_NAME_SIZE])

@@ -57,7 +57,8 @@ Rows *rows_open(const char *path, const RowFormat *format, BadRows *bad, Error *
 void rows_close(Rows *r); /* takes NULL */
 const char *rows_name(const Rows *r);
 
-/* The column of that name, or of that number (from 1) where there is no header.
+/* The column of that name, or of that number (from 1) where there is no header; of ONE|ANOTHER|...
+ * the first that there is.
  * Of objects a column is a key; those of the first MiB are known. */
 bool rows_find(const Rows *r, Text column, size_t *index);
 size_t rows_columns(const Rows *r);

@@ -137,15 +137,34 @@ static bool read_plain(Text t, int64_t *value)
 	return t.size > 0;
 }
 
-bool scalar_time(Text t, int64_t *seconds)
+/* A decimal number and nothing else, rounded down; INT64_MAX and INT64_MIN + 1 stand for larger ones. */
+static bool read_whole(Text t, int64_t *value)
 {
-	if (t.size <= 18 && read_plain(t, seconds))
-		return true;
 	bool negative, fraction;
 	int64_t whole;
-	Text number = t;
-	if (!read_decimal(&number, &negative, &whole, &fraction) || number.size > 0)
-		return read_date_time(t, seconds);
-	*seconds = negative ? -whole - fraction : whole;
-	return whole < INT64_MAX;
+	if (t.size <= 18 && read_plain(t, value))
+		return true;
+	if (!read_decimal(&t, &negative, &whole, &fraction) || t.size > 0)
+		return false;
+	*value = negative ? -whole - (fraction && whole < INT64_MAX) : whole;
+	return true;
+}
+
+static bool fits(int64_t value)
+{
+	return value < INT64_MAX && value > -INT64_MAX;
+}
+
+bool scalar_time(Text t, int64_t *seconds)
+{
+	return read_whole(t, seconds) ? fits(*seconds) : read_date_time(t, seconds);
+}
+
+bool scalar_milliseconds(Text t, int64_t *seconds)
+{
+	int64_t value;
+	if (!read_whole(t, &value) || !fits(value))
+		return false;
+	*seconds = value / 1000 - (value % 1000 < 0);
+	return true;
 }

@@ -188,6 +188,27 @@ static void test_segments(void **state)
 	sample_free(&s);
 }
 
+/* User-LLM's own protocol: 49 events and the label, of the last 50, the 50 before, and all earlier ones;
+ * 52 events are the fewest that have all three. */
+static void test_windows_of_50(void **state)
+{
+	(void)state;
+	const size_t lengths[] = {52, 60};
+	const Segment expected[][3] = {{{0, 50, false}, {1, 50, true}, {2, 51, true}},
+	                               {{52, 110, false}, {61, 110, true}, {62, 111, true}}};
+	const Part parts[] = {PART_TRAIN, PART_VALIDATION, PART_TEST};
+	Sample s;
+	sample_new(&s, SPLIT_WINDOW, 50, lengths, 2, 5);
+	for (size_t user = 0; user < 2; user++)
+		for (size_t i = 0; i < 3; i++) {
+			Segment got = dataset_segment(&s.data, &s.users, user, parts[i]);
+			assert_int_equal(got.first, expected[user][i].first);
+			assert_int_equal(got.end, expected[user][i].end);
+			assert_int_equal(got.has_target, expected[user][i].has_target);
+		}
+	sample_free(&s);
+}
+
 static void test_parts(void **state)
 {
 	(void)state;
@@ -283,9 +304,10 @@ static void test_totals(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_small),    cmocka_unit_test(test_no_users), cmocka_unit_test(test_chunks),
-	    cmocka_unit_test(test_segments), cmocka_unit_test(test_parts),    cmocka_unit_test(test_refusals),
-	    cmocka_unit_test(test_totals),
+	    cmocka_unit_test(test_small),         cmocka_unit_test(test_no_users),
+	    cmocka_unit_test(test_chunks),        cmocka_unit_test(test_segments),
+	    cmocka_unit_test(test_windows_of_50), cmocka_unit_test(test_parts),
+	    cmocka_unit_test(test_refusals),      cmocka_unit_test(test_totals),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

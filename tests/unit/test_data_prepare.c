@@ -1,5 +1,6 @@
 /* From rows to a dataset: joins, filters, splits, orders, and what is refused. */
 #include "data/prepare.h"
+#include "data/preset.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -83,6 +84,7 @@ static void print_items(Buffer *out, const Dataset *d)
 
 typedef struct {
 	const char *format, *events, *items; /* contents */
+	const char *preset;
 	const char *features[3], *texts[2];
 	PrepareOptions options;
 	const char *expected; /* or NULL, and the error */
@@ -104,6 +106,7 @@ static PrepareReport check_case(const Case *c)
 	put(events_path, "events", c->events);
 	assert_true(row_format_parse(c->format ? c->format : "csv", &s.format, &e));
 	s.items_format = s.format;
+	assert_true(c->preset == NULL || preset_fill(preset_find(c->preset), c->items != NULL, &s, &e));
 	for (size_t i = 0; i < 3 && c->features[i] != NULL; i++)
 		assert_true(schema_add(&s, c->features[i], false, &e));
 	for (size_t i = 0; i < 2 && c->texts[i] != NULL; i++)
@@ -148,7 +151,7 @@ static void test_columns(void **state)
 	     .features = {"rating=rating"},
 	     .expected = "u2: a@10 rating=3; c@10 rating=4; b@20 rating=4\nu1: a@7 rating=5\na\nc\nb\n"},
 	    /* Without time the order of the rows; events' lists and texts. */
-	    {.events = "user,item,tags,review\nu,b,x|y,\"so, so\"\nv,b,|,\nu,a,,good\n",
+	    {.events = "user,item,tags,review\nu,b,x|y|x,\"so, so\"\nv,b,|,\nu,a,,good\n",
 	     .features = {"tags=tags:|"},
 	     .texts = {"review=review"},
 	     .expected = "u: b tags=x+y \"so, so\"; a tags= \"good\"\nv: b tags= \"\"\nb\na\n"},
@@ -299,6 +302,89 @@ static void test_usage(void **state)
 	schema_free(&s);
 }
 
+/* Reviews of 2014 with items as Python dicts, of 2018, and of 2023, where a review has a title, too. */
+static void test_amazon(void **state)
+{
+	(void)state;
+	static const char of_2014[] =
+	    "{\"reviewerID\": \"U\", \"asin\": \"B2\", \"helpful\": [1, 2], \"reviewText\": \"Fine.\", "
+	    "\"overall\": 4.0, \"summary\": \"Ok\", \"unixReviewTime\": 1400000000}\n"
+	    "{\"reviewerID\": \"U\", \"asin\": \"B1\", \"overall\": 5.0, \"summary\": \"Great\", "
+	    "\"unixReviewTime\": 1300000000}\n";
+	static const char events_of_2014[] =
+	    "U: B1@1300000000 rating=5.0 \"Great\" \"\"; B2@1400000000 rating=4.0 \"Ok\" \"Fine.\"\n";
+	char expected[512];
+	snprintf(expected, sizeof expected, "%sB1\nB2\n", events_of_2014);
+	check_case(&(Case){.preset = "amazon", .events = of_2014, .expected = expected});
+	snprintf(expected, sizeof expected,
+	         "%sB1 category=Toys+Games+Cards brand=<unknown> \"Caf\xc3\xa9 'X'\"\n"
+	         "B2 category= brand=M \"\"\n",
+	         events_of_2014);
+	check_case(
+	    &(Case){.preset = "amazon",
+	            .events = of_2014,
+	            .items = "{'asin': 'B1', 'title': u\"Caf\\xe9 'X'\", 'related': {'also_bought': ['B2']}, "
+	                     "'price': 9.5, 'categories': [['Toys', 'Games'], ['Toys', 'Cards']]}\n"
+	                     "{'asin': 'B2', 'brand': 'M', 'imUrl': None}\n",
+	            .expected = expected});
+	PrepareReport r = check_case(&(Case){
+	    .preset = "amazon",
+	    .events = "{\"overall\": 3.0, \"vote\": \"2\", \"verified\": true, \"reviewerID\": \"U\", "
+	              "\"asin\": \"B1\", \"style\": {\"Size:\": \" L\"}, \"image\": [\"i\", \"j\"], "
+	              "\"reviewText\": \"So so.\", \"summary\": \"Hm\", \"unixReviewTime\": 1500000000}\n",
+	    .items = "{\"category\": [\"Toys\"], \"title\": \"T\", \"description\": [\"a\", \"b\"], "
+	             "\"asin\": \"B1\"}\n",
+	    .expected = "U: B1@1500000000 rating=3.0 \"Hm\" \"So so.\"\nB1 category=Toys \"T\"\n"});
+	assert_string_equal(r.left_out, "brand, as there is no column 'brand|store'");
+	static const char of_2023[] =
+	    "{\"rating\": 5.0, \"title\": \"Loved it\", \"text\": \"Yes.\", \"images\": [], "
+	    "\"asin\": \"V1\", \"parent_asin\": \"P\", \"user_id\": \"U\", "
+	    "\"timestamp\": 1600000000999, \"verified_purchase\": true}\n";
+	check_case(&(Case){.preset = "amazon",
+	                   .events = of_2023,
+	                   .items =
+	                       "{\"main_category\": \"Toys\", \"title\": \"The thing\", "
+	                       "\"average_rating\": 4.1, \"store\": \"S\", \"categories\": [\"A\", \"B\"], "
+	                       "\"details\": {\"Brand\": \"D\"}, \"parent_asin\": \"P\"}\n",
+	                   .expected = "U: P@1600000000 rating=5.0 \"Loved it\" \"Yes.\"\n"
+	                               "P category=A+B brand=S \"The thing\"\n"});
+	/* The reviews' titles are nobody's but theirs. */
+	check_case(&(Case){.preset = "amazon",
+	                   .events = of_2023,
+	                   .items = of_2023,
+	                   .code = ERROR_USAGE,
+	                   .error = "'category|categories' for --feature category"});
+	check_case(&(Case){.preset = "amazon",
+	                   .events = "{\"reviewerID\": \"U\", \"asin\": \"P\", \"overall\": 1, "
+	                             "\"reviewText\": \"\", \"unixReviewTime\": 1}\n",
+	                   .items = "{\"asin\": \"P\", \"title\": \"T\", \"category\": [\"A\"]}\n",
+	                   .code = ERROR_USAGE,
+	                   .error = "no column 'summary|title' for --text summary; there are reviewerID"});
+}
+
+static void test_google_local(void **state)
+{
+	(void)state;
+	static const char reviews[] =
+	    "{\"user_id\": \"1\", \"name\": \"Ann\", \"time\": 1500000000001, \"rating\": 4, \"text\": null, "
+	    "\"pics\": null, \"resp\": {\"time\": 1, \"text\": \"Thanks\"}, \"gmap_id\": \"0x1:0x2\"}\n"
+	    "{\"user_id\": \"1\", \"name\": \"Ann\", \"time\": -1, \"rating\": 5, \"text\": \"Good\", "
+	    "\"pics\": [{\"url\": [\"u\"]}], \"resp\": null, \"gmap_id\": \"0x1:0x3\"}\n";
+	check_case(&(Case){
+	    .preset = "google-local",
+	    .events = reviews,
+	    .items = "{\"name\": \"Inn\", \"address\": null, \"gmap_id\": \"0x1:0x2\", \"latitude\": 1.5, "
+	             "\"category\": [\"Bar\", \"Hotel\"], \"MISC\": {\"a\": [\"b\"]}}\n"
+	             "{\"name\": \"Pier\", \"gmap_id\": \"0x1:0x3\", \"category\": null}\n",
+	    .expected = "1: 0x1:0x3@-1 rating=5 \"Good\"; 0x1:0x2@1500000000 rating=4 \"\"\n"
+	                "0x1:0x3 category= \"Pier\"\n0x1:0x2 category=Bar+Hotel \"Inn\"\n"});
+	check_case(&(Case){.preset = "google-local",
+	                   .events = "{\"user_id\": \"1\", \"time\": \"2020-01-01\", \"rating\": 4, "
+	                             "\"text\": \"\", \"gmap_id\": \"g\"}\n",
+	                   .code = ERROR_MALFORMED,
+	                   .error = "line 1: a time that is no time: '2020-01-01' (milliseconds)"});
+}
+
 static void test_presets(void **state)
 {
 	(void)state;
@@ -308,13 +394,13 @@ static void test_presets(void **state)
 		Schema s = {0};
 		const Preset *p = preset_find(names[i]);
 		assert_non_null(p);
-		assert_true(schema_preset(&s, p, &e));
+		assert_true(preset_fill(p, true, &s, &e));
 		assert_int_equal(s.field_count, 3);
 		assert_true(s.fields[1].of_item && text_equal(s.fields[1].name, text_of("genre")));
 		assert_string_equal(s.fields[1].separator, "|");
 		schema_free(&s);
 	}
-	assert_null(preset_find("amazon"));
+	assert_null(preset_find("netflix"));
 	assert_string_equal(format_guess("a/b.tsv"), "tsv");
 	assert_string_equal(format_guess("b.json"), "jsonl");
 	assert_string_equal(format_guess("-"), "csv");
@@ -323,8 +409,10 @@ static void test_presets(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_columns), cmocka_unit_test(test_filters), cmocka_unit_test(test_bad_rows),
-	    cmocka_unit_test(test_sorted),  cmocka_unit_test(test_usage),   cmocka_unit_test(test_presets),
+	    cmocka_unit_test(test_columns),  cmocka_unit_test(test_filters),
+	    cmocka_unit_test(test_bad_rows), cmocka_unit_test(test_sorted),
+	    cmocka_unit_test(test_usage),    cmocka_unit_test(test_presets),
+	    cmocka_unit_test(test_amazon),   cmocka_unit_test(test_google_local),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

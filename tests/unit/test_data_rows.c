@@ -305,6 +305,8 @@ static void test_columns(void **state)
 	assert_non_null(r);
 	assert_true(rows_find(r, text_of("item"), &column) && column == 1);
 	assert_false(rows_find(r, text_of("1"), &column));
+	assert_true(rows_find(r, text_of("asin|item|user"), &column) && column == 1);
+	assert_false(rows_find(r, text_of("asin||"), &column));
 	assert_false(rows_fail_column(r, "--user", text_of("x"), &e));
 	assert_int_equal(e.code, ERROR_USAGE);
 	assert_non_null(strstr(e.text, "there is no column 'x' for --user; there are user, item"));
@@ -367,6 +369,18 @@ static void test_scalars(void **state)
 		assert_true(scalar_time(text_of(times[i].text), &seconds));
 		assert_int_equal(seconds, times[i].seconds);
 	}
+	static const struct {
+		const char *text;
+		int64_t seconds;
+	} milliseconds[] = {{"0", 0},      {"1507964592497", 1507964592},
+	                    {"1999.9", 1}, {"-1", -1},
+	                    {"-1000", -1}, {"-1000.1", -2}};
+	for (size_t i = 0; i < sizeof milliseconds / sizeof *milliseconds; i++) {
+		assert_true(scalar_milliseconds(text_of(milliseconds[i].text), &seconds));
+		assert_int_equal(seconds, milliseconds[i].seconds);
+	}
+	assert_false(scalar_milliseconds(text_of("1970-01-01"), &seconds));
+	assert_false(scalar_milliseconds(text_of("99999999999999999999"), &seconds));
 	static const char *const wrong[] = {"",
 	                                    "x",
 	                                    "99999999999999999999",

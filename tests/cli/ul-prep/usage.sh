@@ -22,4 +22,6 @@ wrong "other.csv: column 'row' has none of the .* items .*--item-key" --items ot
 ul-prep -q --items other.csv --item-key film --text t=title -o joined "$e"
 wrong 'standard input can be read only once' --items - -
 wrong 'where is movies.dat' --preset ml-1m -
-wrong 'preset is one of ml-1m|ml-20m' --preset amazon "$e"
+wrong 'preset is one of ml-1m|ml-20m|amazon|google-local' --preset netflix "$e"
+wrong "no column 'x' for --feature f; there are user" --feature f=events.x --items "$i" "$e"
+wrong "no column 'when:ms|x' for --time" --time 'when:ms|x' "$e"
