@@ -329,9 +329,9 @@ static bool choose_fields(Preparation *p, const Rows *table, Schema *chosen, Err
 		if (!spec->optional || (table != NULL && rows_find(table, spec->column, &source)))
 			chosen->fields[chosen->field_count++] = *spec;
 		else
-			snprintf(report, sizeof p->report->left_out, "%.*s, as there is no column '%.*s'",
-			         (int)spec->name.size, spec->name.data, (int)spec->column.size,
-			         spec->column.data);
+			snprintf(report, sizeof p->report->left_out,
+			         "%.*s: its first MiB has no column '%.*s'", (int)spec->name.size,
+			         spec->name.data, (int)spec->column.size, spec->column.data);
 	}
 	p->schema = chosen;
 	return chosen->fields != NULL;

@@ -335,7 +335,7 @@ static void test_amazon(void **state)
 	    .items = "{\"category\": [\"Toys\"], \"title\": \"T\", \"description\": [\"a\", \"b\"], "
 	             "\"asin\": \"B1\"}\n",
 	    .expected = "U: B1@1500000000 rating=3.0 \"Hm\" \"So so.\"\nB1 category=Toys \"T\"\n"});
-	assert_string_equal(r.left_out, "brand, as there is no column 'brand|store'");
+	assert_string_equal(r.left_out, "brand: its first MiB has no column 'brand|store'");
 	static const char of_2023[] =
 	    "{\"rating\": 5.0, \"title\": \"Loved it\", \"text\": \"Yes.\", \"images\": [], "
 	    "\"asin\": \"V1\", \"parent_asin\": \"P\", \"user_id\": \"U\", "
