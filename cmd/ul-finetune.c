@@ -16,10 +16,10 @@ static const Tool tool = {
 };
 
 typedef struct {
-	const char *llm, *model, *output, *task, *inject, *tune, *query, *target, *field, *matrices;
-	int64_t answer, latents, perceiver_layers, history, rank, batch;
+	const char *llm, *model, *output, *task, *inject, *tune, *query, *target, *field, *matrices, *layers;
+	int64_t answer, heads, dim, latents, perceiver_layers, history, rank, batch;
 	double alpha, dropout;
-	bool features;
+	bool features, reset;
 	CommonOptions common;
 	TrainingOptions training;
 } Settings;
@@ -41,6 +41,9 @@ static AdapterShape shape_of(const Settings *s)
 	return (AdapterShape){.latents = (size_t)s->latents,
 	                      .perceiver_layers = (size_t)s->perceiver_layers,
 	                      .inject = (InjectionKind)word_number(INJECTIONS, s->inject),
+	                      .layers = s->layers,
+	                      .heads = (size_t)s->heads,
+	                      .dim = (size_t)s->dim,
 	                      .history = (size_t)s->history,
 	                      .features = s->features,
 	                      .tuning = (Tuning)word_number(TUNINGS, s->tune),
@@ -69,8 +72,14 @@ static bool check(const Settings *s, const Option *table, size_t count, Error *e
 	if (shape.inject != INJECT_TEXT &&
 	    !options_refuse(table, count, "history history-features", "--inject text", e))
 		return false;
+	if (shape.inject != INJECT_CROSS &&
+	    !options_refuse(table, count, "inject-layers inject-heads inject-dim", "--inject cross", e))
+		return false;
 	if (shape.tuning != TUNE_LORA &&
 	    !options_refuse(table, count, "rank lora-alpha lora-matrices lora-dropout", "--tune lora", e))
+		return false;
+	if (shape.tuning == TUNE_PROJ &&
+	    !options_refuse(table, count, "reset-encoder", "an encoder that trains, not --tune proj", e))
 		return false;
 	if (injects_encoder(shape.inject))
 		return s->model != NULL || fail(e, ERROR_USAGE, "-m ENCODER is missing");
@@ -78,7 +87,8 @@ static bool check(const Settings *s, const Option *table, size_t count, Error *e
 		return fail(e, ERROR_USAGE,
 		            "with --inject %s there is nothing but the LLM to train: --tune lora or full",
 		            s->inject);
-	return options_refuse(table, count, "model latents perceiver-layers", "--inject cross and soft", e);
+	return options_refuse(table, count, "model reset-encoder latents perceiver-layers",
+	                      "--inject cross and soft", e);
 }
 
 static bool open_parts(const Settings *s, const char *path, Parts *p, Error *e)
@@ -89,6 +99,8 @@ static bool open_parts(const Settings *s, const char *path, Parts *p, Error *e)
 	    (s->model != NULL && (p->encoder = encoder_load(s->model, &p->encoder_hash, e)) == NULL) ||
 	    (p->reader = dataset_open(path, e)) == NULL || !dataset_all(p->reader, &p->users, e))
 		return false;
+	if (s->reset && !encoder_reset(p->encoder, seed, e))
+		return false;
 	if (p->encoder != NULL && p->shape.tuning == TUNE_PROJ)
 		p->encoder->shape.dropout = 0; /* what does not train is not to be disturbed */
 	const Dataset *data = dataset_of(p->reader);
@@ -97,7 +109,7 @@ static bool open_parts(const Settings *s, const char *path, Parts *p, Error *e)
 		return false;
 	task.query = s->query ? s->query : p->query;
 	task.target = s->target ? s->target : p->target;
-	p->adapter = adapter_new(&p->shape, p->encoder, p->llm, &task, seed, e);
+	p->adapter = adapter_new(&p->shape, p->encoder, p->llm, &task, NULL, seed, e);
 	p->finetuning =
 	    p->adapter ? finetuning_new(p->adapter, data, p->users, (size_t)s->batch, seed, e) : NULL;
 	return p->finetuning != NULL &&
@@ -157,13 +169,15 @@ int main(int argc, char **argv)
 	    .batch = 64,
 	    .training = {
 	        .steps = -1, .epochs = 3, .lr = 3e-3, .decay = 0.01, .patience = 10, .evaluate_every = 200}};
-	enum { OWN = 19 };
+	enum { OWN = 23 };
 	Option table[COMMON_OPTIONS + OWN + TRAINING_OPTIONS] = {
 	    [COMMON_OPTIONS] = {"output", 'o', OPTION_STRING, &s.output, "ADAPTER",
 	                        "write the adapter to this file", .incidental = true, .written = true},
 	    {"llm", 0, OPTION_STRING, &s.llm, "LLM",
 	     "the language model: a GGUF file, or a Hugging Face folder", .input = true},
 	    {"model", 'm', OPTION_STRING, &s.model, "ENCODER", "the pretrained user encoder", .input = true},
+	    {"reset-encoder", 0, OPTION_FLAG, &s.reset, NULL,
+	     "begin with an encoder of random weights: what is its pretraining worth?"},
 	    {"task", 0, OPTION_CHOICE, &s.task, "next-item|favorite|review",
 	     "what the LLM is to answer: the next item's name (default), the user's favorite value of a "
 	     "feature, or the text of an event"},
@@ -179,6 +193,13 @@ int main(int argc, char **argv)
 	    {"inject", 0, OPTION_CHOICE, &s.inject, INJECTIONS,
 	     "how the user enters the LLM: by gated cross-attention (default), as soft tokens before the "
 	     "query, as text before it, or not at all"},
+	    {"inject-layers", 0, OPTION_STRING, &s.layers, "all|every:N|LIST",
+	     "layers of the LLM that have cross-attention: all (default), the last of each N, or by number, "
+	     "0,2,5"},
+	    {"inject-heads", 0, OPTION_INTEGER, &s.heads, "N",
+	     "heads of cross-attention (default: as many as the LLM has)", 1, 4096},
+	    {"inject-dim", 0, OPTION_INTEGER, &s.dim, "N",
+	     "width of cross-attention, all heads together (default: as wide as the LLM's)", 1, 1 << 20},
 	    {"tune", 0, OPTION_CHOICE, &s.tune, TUNINGS,
 	     "what trains besides what joins the two: nothing, the encoder (default), encoder and low-rank "
 	     "updates of the LLM, or encoder and LLM"},

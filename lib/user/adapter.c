@@ -2,9 +2,9 @@
 
 #include "math/vector.h"
 
-#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static bool add_perceiver(Adapter *a, uint64_t seed, Error *e)
@@ -52,30 +52,87 @@ static bool add_soft(Adapter *a, uint64_t seed, Error *e)
 	return true;
 }
 
-static bool add_cross(Adapter *a, uint64_t seed, Error *e)
+/* Marks the layers that a list of numbers names. */
+static bool mark_list(const char *list, bool *marked, size_t layers, Error *e)
+{
+	for (const char *at = list;; at++) { /* over the comma */
+		size_t digits = strspn(at, "0123456789"),
+		       layer = digits < 9 ? strtoul(at, NULL, 10) : SIZE_MAX;
+		if (digits == 0 || (at[digits] != ',' && at[digits] != '\0'))
+			return fail(e, ERROR_USAGE, "'%s' is none of all, every:N and a list of layers",
+			            list);
+		if (layer >= layers)
+			return fail(e, ERROR_USAGE, "the LLM's layers are 0 to %zu: it has no layer %.*s",
+			            layers - 1, (int)digits, at);
+		marked[layer] = true;
+		at += digits;
+		if (*at == '\0')
+			return true;
+	}
+}
+
+static bool mark_layers(const char *words, bool *marked, size_t layers, Error *e)
+{
+	char every[16];
+	size_t step = 1;
+	if (words != NULL && strncmp(words, "every:", 6) == 0) {
+		step = strtoul(words + 6, NULL, 10);
+		snprintf(every, sizeof every, "%zu", step);
+		if (step == 0 || step > layers || strcmp(every, words + 6) != 0)
+			return fail(e, ERROR_USAGE, "every:N is of 1 to %zu layers", layers);
+	} else if (words != NULL && strcmp(words, "all") != 0) {
+		return mark_list(words, marked, layers, e);
+	}
+	for (size_t i = step - 1; i < layers; i += step)
+		marked[i] = true;
+	return true;
+}
+
+/* Of cross-attention: queries of the LLM's width, keys and values of the encoder's. */
+static bool cross_shape(const Adapter *a, LayerShape *shape, Error *e)
 {
 	const LayerShape *s = &a->llm->shape.layer;
-	size_t layers = a->llm->shape.layers, one = 1, dim = a->encoder->shape.dim;
+	size_t heads = a->shape.heads ? a->shape.heads : s->heads;
+	size_t dim = a->shape.dim ? a->shape.dim : heads * s->D;
 	/* Without a Perceiver the rotary tables are the encoder's, for heads of its width. */
-	size_t D = a->shape.latents > 0 ? s->D : a->encoder->rotary.D;
-	LayerShape shape = {s->C, dim, s->heads, s->heads, D, 0, s->eps};
+	if (a->shape.latents == 0 && a->shape.dim == 0)
+		dim = heads * a->encoder->rotary.D;
+	if (a->shape.latents == 0 && dim != heads * a->encoder->rotary.D)
+		return fail(e, ERROR_USAGE,
+		            "without latents, %zu heads of the encoder's width are %zu wide, not %zu", heads,
+		            heads * a->encoder->rotary.D, dim);
+	*shape = (LayerShape){s->C, a->encoder->shape.dim, heads, heads, dim / heads, 0, s->eps};
+	return dim % heads == 0 || fail(e, ERROR_USAGE, "%zu heads cannot share a width of %zu", heads, dim);
+}
+
+static bool add_cross_layer(Adapter *a, size_t layer, const LayerShape *shape, uint64_t seed, Error *e)
+{
+	char name[64];
+	snprintf(name, sizeof name, "xattn.%zu", layer);
+	if (!attention_layer_new(&a->cross[layer], &a->parameters, name, shape, 0.1, seed, e))
+		return false;
+	snprintf(name, sizeof name, "xattn.%zu.gate", layer);
+	a->gates[layer] = parameters_add(&a->parameters, name, 1, &(size_t){1}, INIT_ZERO, 0, seed, e);
+	if (a->gates[layer] == NULL)
+		return false;
+	a->gates[layer]->lr_scale = 10; /* nothing behind a gate learns until it opens */
+	return true;
+}
+
+static bool add_cross(Adapter *a, uint64_t seed, Error *e)
+{
+	size_t layers = a->llm->shape.layers, dim = a->encoder->shape.dim;
+	LayerShape shape;
+	bool *marked = memory_new(layers, sizeof *marked, e);
 	a->cross = memory_new(layers, sizeof *a->cross, e);
 	a->gates = memory_new(layers, sizeof(Parameter *), e);
 	a->memory_norm = parameters_add(&a->parameters, "xattn.memory_norm", 1, &dim, INIT_ONE, 0, seed, e);
-	if (a->cross == NULL || a->gates == NULL || a->memory_norm == NULL)
-		return false;
-	for (size_t i = 0; i < layers; i++) {
-		char name[64];
-		snprintf(name, sizeof name, "xattn.%zu", i);
-		if (!attention_layer_new(&a->cross[i], &a->parameters, name, &shape, 0.1, seed, e))
-			return false;
-		snprintf(name, sizeof name, "xattn.%zu.gate", i);
-		a->gates[i] = parameters_add(&a->parameters, name, 1, &one, INIT_ZERO, 0, seed, e);
-		if (a->gates[i] == NULL)
-			return false;
-		a->gates[i]->lr_scale = 10; /* nothing behind a gate learns until it opens */
-	}
-	return true;
+	bool done = marked != NULL && a->cross != NULL && a->gates != NULL && a->memory_norm != NULL &&
+	            mark_layers(a->shape.layers, marked, layers, e) && cross_shape(a, &shape, e);
+	for (size_t i = 0; done && i < layers; i++)
+		done = !marked[i] || add_cross_layer(a, i, &shape, seed, e);
+	memory_free(marked);
+	return done;
 }
 
 bool injects_encoder(InjectionKind kind)
@@ -103,8 +160,8 @@ static bool add_all(Adapter *a, uint64_t seed, Error *e)
 	       (s->tuning != TUNE_LORA || lora_add(&s->lora, a->llm, &a->parameters, seed, e));
 }
 
-static Adapter *new_adapter(const AdapterShape *shape, Encoder *encoder, Llm *llm, const AdapterTask *task,
-                            const ParameterSource *source, uint64_t seed, Error *e)
+Adapter *adapter_new(const AdapterShape *shape, Encoder *encoder, Llm *llm, const AdapterTask *task,
+                     const ParameterSource *source, uint64_t seed, Error *e)
 {
 	if (!check_shape(shape, encoder, e))
 		return NULL;
@@ -126,12 +183,6 @@ static Adapter *new_adapter(const AdapterShape *shape, Encoder *encoder, Llm *ll
 	return NULL;
 }
 
-Adapter *adapter_new(const AdapterShape *shape, Encoder *encoder, Llm *llm, const AdapterTask *task,
-                     uint64_t seed, Error *e)
-{
-	return new_adapter(shape, encoder, llm, task, NULL, seed, e);
-}
-
 void adapter_free(Adapter *a)
 {
 	if (a == NULL)
@@ -146,195 +197,6 @@ void adapter_free(Adapter *a)
 	memory_free(a->query);
 	memory_free(a->target);
 	memory_free(a);
-}
-
-static bool describe_encoder(const Adapter *a, uint64_t hash, Document *d, Error *e)
-{
-	return document_set_format(d, "ul.latents", e, "%zu", a->shape.latents) &&
-	       document_set_format(d, "ul.perceiver_layers", e, "%zu", a->shape.perceiver_layers) &&
-	       document_set_format(d, "ul.encoder", e, "%016" PRIx64, hash);
-}
-
-static bool describe_lora(const LoraShape *s, Document *d, Error *e)
-{
-	return document_set_format(d, "ul.lora_rank", e, "%zu", s->rank) &&
-	       document_set_format(d, "ul.lora_alpha", e, "%.17g", s->alpha) &&
-	       document_set(d, "ul.lora_matrices", s->matrices, e);
-}
-
-static bool describe_text(const AdapterShape *s, Document *d, Error *e)
-{
-	return document_set_format(d, "ul.history", e, "%zu", s->history) &&
-	       document_set(d, "ul.history_features", s->features ? "1" : "0", e);
-}
-
-static bool set_word(Document *d, const char *key, const char *words, size_t number, Error *e)
-{
-	Text word = word_at(words, number);
-	return document_set_format(d, key, e, "%.*s", (int)word.size, word.data);
-}
-
-static bool describe_task(const AdapterTask *t, Document *d, Error *e)
-{
-	return set_word(d, "ul.task", TASKS, t->kind, e) && document_set(d, "ul.query", t->query, e) &&
-	       document_set(d, "ul.target", t->target, e) &&
-	       document_set_format(d, "ul.answer_tokens", e, "%zu", t->answer);
-}
-
-static bool describe(const Adapter *a, uint64_t encoder_hash, Document *d, const Provenance *p, Error *e)
-{
-	const AdapterShape *s = &a->shape;
-	return document_stamp(d, "adapter", p, e) && set_word(d, "ul.inject", INJECTIONS, s->inject, e) &&
-	       set_word(d, "ul.tune", TUNINGS, s->tuning, e) && describe_task(&a->task, d, e) &&
-	       document_set_format(d, "ul.llm", e, "%016" PRIx64, a->llm->hash) &&
-	       (a->encoder == NULL || describe_encoder(a, encoder_hash, d, e)) &&
-	       (s->inject != INJECT_TEXT || describe_text(s, d, e)) &&
-	       (s->tuning != TUNE_LORA || describe_lora(&s->lora, d, e));
-}
-
-static bool add_weights(const Adapter *a, Document *d, Error *e)
-{
-	Tuning tuning = a->shape.tuning;
-	return parameters_save(&a->parameters, d, e) &&
-	       (tuning < TUNE_ENC || a->encoder == NULL || parameters_save(&a->encoder->parameters, d, e)) &&
-	       (tuning < TUNE_FULL || parameters_save(&a->llm->parameters, d, e));
-}
-
-bool adapter_save(const Adapter *a, uint64_t encoder_hash, const char *path, const Provenance *p, Error *e)
-{
-	Document *d = document_new(e);
-	bool done = d != NULL && describe(a, encoder_hash, d, p, e) && add_weights(a, d, e) &&
-	            stream_write_one(path, d, e);
-	document_free(d);
-	return done;
-}
-
-/* The hash under `key` must be that of the model at hand. */
-static bool check_hash(const Document *d, const char *key, const char *what, uint64_t hash, Error *e)
-{
-	const char *text;
-	char expected[17];
-	snprintf(expected, sizeof expected, "%016" PRIx64, hash);
-	if (!document_get_string(d, key, &text, e))
-		return false;
-	return strcmp(text, expected) == 0 ||
-	       fail(e, ERROR_USAGE, "trained with another %s (hash %s, this one has %s)", what, text,
-	            expected);
-}
-
-static bool read_size(const Document *d, const char *key, int64_t most, size_t *size, Error *e)
-{
-	int64_t value = 0;
-	bool done = document_get_integer(d, key, 0, most, &value, e);
-	*size = (size_t)value;
-	return done;
-}
-
-/* What it says of the encoder must suit the one that there is, if any. */
-static bool read_encoder(const Document *d, const Encoder *encoder, uint64_t hash, AdapterShape *shape,
-                         Error *e)
-{
-	if (!injects_encoder(shape->inject))
-		return encoder == NULL ||
-		       fail(e, ERROR_USAGE, "is of the LLM alone: no encoder (-m) goes with it");
-	if (encoder == NULL)
-		return fail(e, ERROR_USAGE, "joins an LLM and an encoder: -m ENCODER is missing");
-	return read_size(d, "ul.latents", 1 << 16, &shape->latents, e) &&
-	       read_size(d, "ul.perceiver_layers", 1024, &shape->perceiver_layers, e) &&
-	       check_hash(d, "ul.encoder", "encoder", hash, e);
-}
-
-static bool read_text(const Document *d, AdapterShape *s, Error *e)
-{
-	size_t features = 0;
-	bool done = read_size(d, "ul.history", 1 << 20, &s->history, e) &&
-	            read_size(d, "ul.history_features", 1, &features, e);
-	s->features = features == 1;
-	return done;
-}
-
-static bool read_lora(const Document *d, LoraShape *s, Error *e)
-{
-	return read_size(d, "ul.lora_rank", 1 << 16, &s->rank, e) &&
-	       (s->rank > 0 || fail(e, ERROR_MALFORMED, "ul.lora_rank is 0")) &&
-	       document_get_real(d, "ul.lora_alpha", 0, 1e9, &s->alpha, e) &&
-	       document_get_string(d, "ul.lora_matrices", &s->matrices, e);
-}
-
-/* One of the words under `key`. */
-static bool read_word(const Document *d, const char *key, const char *words, size_t *number, Error *e)
-{
-	const char *word;
-	if (!document_get_string(d, key, &word, e))
-		return false;
-	*number = word_number(words, word);
-	return *number != SIZE_MAX ||
-	       fail(e, ERROR_MALFORMED, "%s '%s' is not known to this version", key, word);
-}
-
-static bool read_shape(const Document *d, const Encoder *encoder, uint64_t encoder_hash, AdapterShape *shape,
-                       Error *e)
-{
-	size_t inject, tuning;
-	if (!read_word(d, "ul.inject", INJECTIONS, &inject, e) ||
-	    !read_word(d, "ul.tune", TUNINGS, &tuning, e))
-		return false;
-	shape->inject = (InjectionKind)inject;
-	shape->tuning = (Tuning)tuning;
-	return read_encoder(d, encoder, encoder_hash, shape, e) &&
-	       (shape->inject != INJECT_TEXT || read_text(d, shape, e)) &&
-	       (shape->tuning != TUNE_LORA || read_lora(d, &shape->lora, e));
-}
-
-/* The texts are the document's. */
-static bool read_task(const Document *d, AdapterTask *t, Error *e)
-{
-	size_t kind;
-	if (!read_word(d, "ul.task", TASKS, &kind, e) || !document_get_string(d, "ul.query", &t->query, e) ||
-	    !document_get_string(d, "ul.target", &t->target, e) ||
-	    !read_size(d, "ul.answer_tokens", 1 << 20, &t->answer, e))
-		return false;
-	t->kind = (TaskKind)kind;
-	return true;
-}
-
-static Adapter *read_adapter(const Document *d, Encoder *encoder, uint64_t encoder_hash, Llm *llm, Error *e)
-{
-	AdapterTask task;
-	AdapterShape shape = {0};
-	if (!read_task(d, &task, e) || !check_hash(d, "ul.llm", "LLM", llm->hash, e) ||
-	    !read_shape(d, encoder, encoder_hash, &shape, e))
-		return NULL;
-	ParameterSource source = parameters_in(d);
-	Adapter *a = new_adapter(&shape, encoder, llm, &task, &source, 0, e);
-	if (a != NULL &&
-	    (shape.tuning < TUNE_ENC || encoder == NULL || parameters_load(&encoder->parameters, d, e)) &&
-	    (shape.tuning < TUNE_FULL || parameters_load(&llm->parameters, d, e)))
-		return a;
-	adapter_free(a);
-	return NULL;
-}
-
-Adapter *adapter_load(const char *path, Encoder *encoder, uint64_t encoder_hash, Llm *llm, Error *e)
-{
-	Document *d = stream_read_one(path, "adapter", NULL, e);
-	Adapter *a = d ? read_adapter(d, encoder, encoder_hash, llm, e) : NULL;
-	if (d != NULL && a == NULL)
-		fail_in(e, "%s", path);
-	document_free(d);
-	return a;
-}
-
-bool adapter_convert(const char *adapter, const char *llm, const char *path, Error *e)
-{
-	Llm *m = llm_load(llm, LLM_EXPANDED, e);
-	Adapter *a = m ? adapter_load(adapter, NULL, 0, m, e) : NULL;
-	if (a != NULL && a->shape.tuning == TUNE_LORA)
-		lora_merge(m);
-	bool done = a != NULL && llm_convert(llm, m, path, e);
-	adapter_free(a);
-	llm_free(m);
-	return done;
 }
 
 /* K rows a target: the learned latents, each on top of the last row of E that the target knows. */
@@ -412,8 +274,9 @@ bool adapter_memory(const Adapter *a, Tape *t, Tensor *e, const AdapterTargets *
 	}
 	Tensor *memory = tape_rmsnorm(t, K ? perceive(a, t, e, targets) : e, a->memory_norm, 1e-5f);
 	for (size_t i = 0; i < a->llm->shape.layers; i++)
-		m->layers[i] = attention_layer_memory(t, &a->cross[i], memory, &a->encoder->rotary,
-		                                      K ? NULL : targets->positions);
+		if (a->gates[i] != NULL)
+			m->layers[i] = attention_layer_memory(t, &a->cross[i], memory, &a->encoder->rotary,
+			                                      K ? NULL : targets->positions);
 	return t->error.code == ERROR_NONE;
 }
 
@@ -455,6 +318,8 @@ static Tensor *inject(void *context, Tape *t, size_t layer, Tensor *x)
 	const AdapterMemory *m = context;
 	const Adapter *a = m->adapter;
 	AttentionSegment alone;
+	if (a->gates[layer] == NULL)
+		return x;
 	Sequence s = {.positions = m->positions,
 	              .rotary = &a->encoder->rotary,
 	              .segments = m->segments,

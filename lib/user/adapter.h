@@ -29,8 +29,12 @@ typedef enum { TUNE_PROJ, TUNE_ENC, TUNE_LORA, TUNE_FULL } Tuning;
 typedef struct {
 	size_t latents, perceiver_layers; /* with an encoder; 0 latents: no Perceiver */
 	InjectionKind inject;
-	size_t history; /* as text: events at most */
-	bool features;  /* … and whether their features are told, too */
+	/* Cross-attention: into which layers of the LLM, "all", "every:N" (the last of each N) or a list of
+	 * numbers from 0 on, "0,2,5"; NULL: all. */
+	const char *layers;
+	size_t heads, dim; /* … of all heads together; 0: as the LLM has them */
+	size_t history;    /* as text: events at most */
+	bool features;     /* … and whether their features are told, too */
 	Tuning tuning;
 	LoraShape lora; /* with TUNE_LORA */
 } AdapterShape;
@@ -54,15 +58,15 @@ typedef struct {
 	AttentionLayer *perceiver_attention; /* by Perceiver layer */
 	FeedForward *perceiver_feed;
 	AttentionLayer *cross; /* by LLM layer */
-	Parameter **gates;
+	Parameter **gates;     /* NULL: nothing is injected there */
 	AdapterTask task;
 	char *query, *target; /* which the task names */
 } Adapter;
 
 /* Copies the task; borrows encoder (NULL where there is none) and LLM, whose products use the updates of LoRA
- * until adapter_free(). */
+ * until adapter_free().  Weights are those of `source`; NULL: by the seed. */
 Adapter *adapter_new(const AdapterShape *shape, Encoder *encoder, Llm *llm, const AdapterTask *task,
-                     uint64_t seed, Error *e);
+                     const ParameterSource *source, uint64_t seed, Error *e);
 void adapter_free(Adapter *a);
 
 /* adapter.ult: what was trained, and the hashes of the LLM and the encoder that it belongs to. */

@@ -177,6 +177,17 @@ void encoder_free(Encoder *m)
 	memory_free(m);
 }
 
+bool encoder_reset(Encoder *m, uint64_t seed, Error *e)
+{
+	Encoder *fresh = encoder_new(&m->shape, m->catalogue, seed, e);
+	for (size_t i = 0; fresh != NULL && i < m->parameters.count; i++) {
+		Parameter *p = m->parameters.items[i];
+		memcpy(p->value, fresh->parameters.items[i]->value, p->count * sizeof *p->value);
+	}
+	encoder_free(fresh);
+	return fresh != NULL;
+}
+
 static bool write_word(Document *d, const char *key, const char *words, size_t number, Error *e)
 {
 	Text word = word_at(words, number);

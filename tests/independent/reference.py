@@ -491,6 +491,8 @@ class Adapter:
         self.w, self.encoder, self.llm, self.inject = weights_of(tensors), encoder, llm, metadata["ul.inject"]
         self.query, self.target, self.latents = metadata["ul.query"], metadata["ul.target"], int(metadata.get("ul.latents", 0))
         self.layers = int(metadata.get("ul.perceiver_layers", 0))
+        self.injected = metadata.get("ul.inject_layers", "").split(",")
+        self.width = int(metadata.get("ul.inject_dim", 0)) // int(metadata.get("ul.inject_heads", 1))
         self.history, self.features = int(metadata.get("ul.history", 0)), metadata.get("ul.history_features") == "1"
         if encoder is not None:
             encoder.w.update({name: array for name, array in self.w.items() if name.startswith("enc.")})
@@ -544,13 +546,15 @@ class Adapter:
 
         def inject(layer, y):
             name = f"xattn.{layer}."
+            if str(layer) not in self.injected:
+                need(name + "gate" not in w, name, "is there")
+                return y
             q = norm(y, w[name + "norm"], llm.eps) @ w[name + "q"].T
             k, v = memory @ w[name + "k"].T, memory @ w[name + "v"].T
-            width = llm.width
             if not self.latents:
-                width = encoder.dim // encoder.heads
-                q, k = rotary(q, last, width), rotary(k, positions, width)
-            return y + np.tanh(w[name + "gate"]) * (attend(q, k, v, width, False) @ w[name + "o"].T)
+                need(self.width == encoder.dim // encoder.heads, "heads are", self.width, "wide")
+                q, k = rotary(q, last, self.width), rotary(k, positions, self.width)
+            return y + np.tanh(w[name + "gate"]) * (attend(q, k, v, self.width, False) @ w[name + "o"].T)
 
         return inject
 

@@ -22,7 +22,8 @@ typedef struct {
 static void open_gates(Adapter *a)
 {
 	for (size_t i = 0; a->gates != NULL && i < a->llm->shape.layers; i++)
-		a->gates[i]->value[0] = i % 2 ? -0.4f : 0.7f;
+		if (a->gates[i] != NULL)
+			a->gates[i]->value[0] = i % 2 ? -0.4f : 0.7f;
 	for (size_t i = 0; i < a->parameters.count; i++) {
 		Parameter *p = a->parameters.items[i];
 		size_t length = strlen(p->name);
@@ -35,8 +36,8 @@ static void open_gates(Adapter *a)
 
 static const AdapterTask next_item = {TASK_NEXT_ITEM, TASK_QUERY, "{item}", 64};
 
-static Setting *setting_for(const AdapterTask *task, InjectionKind inject, size_t latents, Tuning tuning,
-                            double dropout)
+/* What is not said of the shape is as small as can be. */
+static Setting *setting_for(const AdapterTask *task, AdapterShape shape)
 {
 	static Setting s;
 	Error e = {0};
@@ -44,15 +45,13 @@ static Setting *setting_for(const AdapterTask *task, InjectionKind inject, size_
 	s = (Setting){0};
 	sample_new(&s.sample, SPLIT_LEAVE_ONE_OUT, 0, (size_t[]){7, 6, 9, 6, 7, 8}, 6, 7);
 	s.llm = small_llm(true, 5);
-	s.encoder = injects_encoder(inject) ? small_encoder(&s.sample.data, dropout, 4) : NULL;
-	AdapterShape shape = {.latents = latents,
-	                      .perceiver_layers = 2,
-	                      .inject = inject,
-	                      .history = 2,
-	                      .features = true,
-	                      .tuning = tuning,
-	                      .lora = {2, 3, dropout, "q,k,v,o,gate,up,down"}};
-	s.adapter = adapter_new(&shape, s.encoder, s.llm, task, 8, &e);
+	if (injects_encoder(shape.inject))
+		s.encoder = small_encoder(&s.sample.data, shape.lora.dropout, 4);
+	shape.perceiver_layers = 2;
+	shape.history = 2;
+	shape.features = true;
+	shape.lora = (LoraShape){2, 3, shape.lora.dropout, "q,k,v,o,gate,up,down"};
+	s.adapter = adapter_new(&shape, s.encoder, s.llm, task, NULL, 8, &e);
 	assert_non_null(s.adapter);
 	s.finetuning = finetuning_new(s.adapter, &s.sample.data, &s.sample.users, 24, 1, &e);
 	assert_non_null(s.finetuning);
@@ -65,7 +64,9 @@ static Setting *setting_for(const AdapterTask *task, InjectionKind inject, size_
 
 static Setting *setting_of(InjectionKind inject, size_t latents, Tuning tuning, double dropout)
 {
-	return setting_for(&next_item, inject, latents, tuning, dropout);
+	AdapterShape shape = {
+	    .inject = inject, .latents = latents, .tuning = tuning, .lora.dropout = dropout};
+	return setting_for(&next_item, shape);
 }
 
 static Setting *setting_new(size_t latents, Tuning tuning, double dropout)
@@ -103,12 +104,18 @@ static Tensor *build_shard(Tape *t, void *context, double *loss)
 	return NULL;
 }
 
-static void check_gradient(InjectionKind inject, size_t latents, Tuning tuning, double dropout)
+static void check_gradient_of(AdapterShape shape)
 {
-	Setting *s = setting_of(inject, latents, tuning, dropout);
+	Setting *s = setting_for(&next_item, shape);
 	open_gates(s->adapter);
 	gradient_check(s->trainee.parameters, build_shard, s, 8, 1e-2);
 	setting_free(s);
+}
+
+static void check_gradient(InjectionKind inject, size_t latents, Tuning tuning, double dropout)
+{
+	check_gradient_of(
+	    (AdapterShape){.inject = inject, .latents = latents, .tuning = tuning, .lora.dropout = dropout});
 }
 
 static void test_gradient_perceiver(void **state)
@@ -127,6 +134,13 @@ static void test_gradient_rows(void **state)
 {
 	(void)state;
 	check_gradient(INJECT_CROSS, 0, TUNE_ENC, 0);
+}
+
+static void test_gradient_some_layers(void **state)
+{
+	(void)state;
+	check_gradient_of((AdapterShape){.latents = 2, .layers = "1", .heads = 3, .dim = 9});
+	check_gradient_of((AdapterShape){.layers = "every:2", .heads = 1, .tuning = TUNE_ENC});
 }
 
 static void test_gradient_lora(void **state)
@@ -276,8 +290,11 @@ static void test_worth(void **state)
 	for (size_t i = 0; i < 9; i++) {
 		Error e = {0};
 		const InjectionKind kinds[] = {INJECT_CROSS, INJECT_SOFT, INJECT_TEXT};
-		Setting *s = setting_for(&tasks[i % 3], kinds[i / 3], i / 3 < 2 ? 2 : 0,
-		                         i / 3 < 2 ? TUNE_ENC : TUNE_LORA, 0);
+		bool text = kinds[i / 3] == INJECT_TEXT;
+		Setting *s =
+		    setting_for(&tasks[i % 3], (AdapterShape){.inject = kinds[i / 3],
+		                                              .latents = text ? 0 : 2,
+		                                              .tuning = text ? TUNE_LORA : TUNE_ENC});
 		Answerer a;
 		Query queries[6];
 		Prompt prompts[6];
@@ -315,7 +332,7 @@ static void test_ranking_of_classes(void **state)
 	(void)state;
 	Error e = {0};
 	AdapterTask task = {TASK_FAVORITE, "Favorite genre:", "{favorite.genre}", 64};
-	Setting *s = setting_for(&task, INJECT_CROSS, 2, TUNE_ENC, 0);
+	Setting *s = setting_for(&task, (AdapterShape){.latents = 2, .tuning = TUNE_ENC});
 	Answerer a;
 	Ranker ranker;
 	Rankings r = {0};
@@ -389,13 +406,19 @@ static void test_memory_ends_where_it_should(void **state)
 	}
 }
 
-static const struct {
-	InjectionKind inject;
-	size_t latents;
-	Tuning tuning;
-} ways[] = {{INJECT_CROSS, 0, TUNE_ENC},  {INJECT_CROSS, 4, TUNE_PROJ}, {INJECT_CROSS, 3, TUNE_LORA},
-            {INJECT_CROSS, 3, TUNE_FULL}, {INJECT_SOFT, 1, TUNE_PROJ},  {INJECT_SOFT, 3, TUNE_LORA},
-            {INJECT_TEXT, 0, TUNE_LORA},  {INJECT_TEXT, 0, TUNE_FULL},  {INJECT_NONE, 0, TUNE_LORA}};
+static const AdapterShape ways[] = {
+    {.inject = INJECT_CROSS, .latents = 0, .tuning = TUNE_ENC},
+    {.inject = INJECT_CROSS, .latents = 4, .tuning = TUNE_PROJ},
+    {.inject = INJECT_CROSS, .latents = 3, .tuning = TUNE_LORA},
+    {.inject = INJECT_CROSS, .latents = 3, .tuning = TUNE_FULL},
+    {.inject = INJECT_CROSS, .latents = 2, .tuning = TUNE_PROJ, .layers = "1", .heads = 1, .dim = 5},
+    {.inject = INJECT_CROSS, .latents = 0, .tuning = TUNE_PROJ, .layers = "every:2", .heads = 3},
+    {.inject = INJECT_SOFT, .latents = 1, .tuning = TUNE_PROJ},
+    {.inject = INJECT_SOFT, .latents = 3, .tuning = TUNE_LORA},
+    {.inject = INJECT_TEXT, .tuning = TUNE_LORA},
+    {.inject = INJECT_TEXT, .tuning = TUNE_FULL},
+    {.inject = INJECT_NONE, .tuning = TUNE_LORA},
+};
 enum { WAYS = sizeof ways / sizeof *ways };
 
 /* Decoding with the cache and the memory is worth what the whole pass says. */
@@ -404,7 +427,7 @@ static void test_ranking_with_user(void **state)
 	(void)state;
 	for (size_t way = 0; way < WAYS; way++) {
 		Error e = {0};
-		Setting *s = setting_of(ways[way].inject, ways[way].latents, ways[way].tuning, 0);
+		Setting *s = setting_for(&next_item, ways[way]);
 		Tape t = {0};
 		AdapterMemory memory = {0};
 		Answerer answerer;
@@ -593,7 +616,7 @@ static void test_save_and_load(void **state)
 	for (size_t way = 0; way < WAYS; way++) {
 		Error e = {0};
 		char path[64];
-		Setting *s = setting_of(ways[way].inject, ways[way].latents, ways[way].tuning, 0);
+		Setting *s = setting_for(&next_item, ways[way]);
 		Llm *llm = small_llm(true, 5);
 		Encoder *fresh = s->encoder ? small_encoder(&s->sample.data, 0, 4) : NULL;
 		small_path(path);
@@ -626,10 +649,11 @@ static void test_save_and_load(void **state)
 		assert_true(e.code == ERROR_USAGE && strstr(e.text, "another LLM") != NULL);
 		llm->hash = 77;
 		static const char *const wrong[][2] = {
-		    {"ul.latents", "5"},    {"ul.lora_rank", "0"}, {"ul.lora_rank", "5"},
-		    {"ul.history", "x"},    {"ul.latents", "-1"},  {"ul.perceiver_layers", "1024"},
-		    {"ul.inject", "other"}, {"ul.task", "other"},  {"ul.kind", "encoder"},
-		    {"ul.version", "99.0"}};
+		    {"ul.latents", "5"},      {"ul.lora_rank", "0"},     {"ul.lora_rank", "5"},
+		    {"ul.history", "x"},      {"ul.latents", "-1"},      {"ul.perceiver_layers", "1024"},
+		    {"ul.inject", "other"},   {"ul.inject_layers", "2"}, {"ul.inject_layers", "1,"},
+		    {"ul.inject_heads", "0"}, {"ul.inject_dim", "x"},    {"ul.task", "other"},
+		    {"ul.kind", "encoder"},   {"ul.version", "99.0"}};
 		for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
 			e = (Error){0};
 			Document *d = stream_read_one(path, "adapter", NULL, &e);
@@ -656,6 +680,51 @@ static void test_save_and_load(void **state)
 	}
 }
 
+/* Layers by words, and what is wrong with them. */
+static void test_layers(void **state)
+{
+	(void)state;
+	static const struct {
+		AdapterShape shape;
+		const char *told; /* NULL: nothing is wrong */
+		bool first, second;
+	} cases[] = {
+	    {{.latents = 2, .layers = "all"}, NULL, true, true},
+	    {{.latents = 2, .layers = "every:1"}, NULL, true, true},
+	    {{.latents = 2, .layers = "every:2"}, NULL, false, true},
+	    {{.latents = 2, .layers = "0"}, NULL, true, false},
+	    {{.latents = 2, .layers = "1,0"}, NULL, true, true},
+	    {{.latents = 2, .layers = "2"}, "no layer 2"},
+	    {{.latents = 2, .layers = "99999999999"}, "no layer"},
+	    {{.latents = 2, .layers = "every:3"}, "every:N is of 1 to 2"},
+	    {{.latents = 2, .layers = "every:0"}, "every:N"},
+	    {{.latents = 2, .layers = "every:1x"}, "every:N"},
+	    {{.latents = 2, .layers = "some"}, "none of all"},
+	    {{.latents = 2, .layers = "0;1"}, "none of all"},
+	    {{.latents = 2, .layers = "1,"}, "none of all"},
+	    {{.latents = 2, .layers = ""}, "none of all"},
+	    {{.latents = 2, .heads = 3, .dim = 16}, "cannot share"},
+	    {{.latents = 0, .heads = 3, .dim = 16}, "without latents"},
+	};
+	Setting *s = setting_new(3, TUNE_PROJ, 0);
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		Error e = {0};
+		AdapterShape shape = cases[i].shape;
+		shape.perceiver_layers = 1;
+		Adapter *a = adapter_new(&shape, s->encoder, s->llm, &next_item, NULL, 8, &e);
+		if (cases[i].told != NULL) {
+			assert_null(a);
+			assert_int_equal(e.code, ERROR_USAGE);
+			assert_non_null(strstr(e.text, cases[i].told));
+			continue;
+		}
+		assert_true((a->gates[0] != NULL) == cases[i].first &&
+		            (a->gates[1] != NULL) == cases[i].second);
+		adapter_free(a);
+	}
+	setting_free(s);
+}
+
 /* An LLM that adds no BOS needs words to begin with. */
 static void test_empty_query(void **state)
 {
@@ -664,7 +733,7 @@ static void test_empty_query(void **state)
 	Setting *s = setting_new(3, TUNE_PROJ, 0);
 	AdapterShape shape = {0, 0};
 	AdapterTask empty = {TASK_NEXT_ITEM, "", "{item}", 64};
-	Adapter *a = adapter_new(&shape, s->encoder, s->llm, &empty, 8, &e);
+	Adapter *a = adapter_new(&shape, s->encoder, s->llm, &empty, NULL, 8, &e);
 	assert_non_null(a);
 	Finetuning *f = finetuning_new(a, &s->sample.data, &s->sample.users, 8, 1, &e);
 	assert_non_null(f); /* the BOS alone */
@@ -682,6 +751,7 @@ int main(void)
 	    cmocka_unit_test(test_gradient_perceiver),
 	    cmocka_unit_test(test_gradient_llm),
 	    cmocka_unit_test(test_gradient_rows),
+	    cmocka_unit_test(test_gradient_some_layers),
 	    cmocka_unit_test(test_gradient_lora),
 	    cmocka_unit_test(test_gradient_soft),
 	    cmocka_unit_test(test_gradient_soft_llm),
@@ -698,6 +768,7 @@ int main(void)
 	    cmocka_unit_test(test_lora_starts_closed),
 	    cmocka_unit_test(test_tuning_leaves_alone),
 	    cmocka_unit_test(test_save_and_load),
+	    cmocka_unit_test(test_layers),
 	    cmocka_unit_test(test_empty_query),
 	};
 	gemm_start();

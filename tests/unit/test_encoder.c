@@ -804,9 +804,26 @@ static void test_masks(void **state)
 	setting_free(s);
 }
 
+/* As it was when it was new. */
+static void test_reset(void **state)
+{
+	(void)state;
+	Error e = {0};
+	Sample s;
+	sample_new(&s, SPLIT_LEAVE_ONE_OUT, 0, (size_t[]){7, 6}, 2, 7);
+	Encoder *m = small_encoder(&s.data, 0, 4), *fresh = encoder_new(&m->shape, &s.data, 9, &e);
+	assert_true(small_hash(&m->parameters) != small_hash(&fresh->parameters));
+	assert_true(encoder_reset(m, 9, &e));
+	assert_int_equal(small_hash(&m->parameters), small_hash(&fresh->parameters));
+	encoder_free(fresh);
+	encoder_free(m);
+	sample_free(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_reset),
 	    cmocka_unit_test(test_gradient),
 	    cmocka_unit_test(test_feature_weight_zero),
 	    cmocka_unit_test(test_input_dropout),

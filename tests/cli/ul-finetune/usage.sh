@@ -11,4 +11,7 @@ words="'rating'" usage tune --llm lm.gguf -m encoder.ult -o out bare.ult
 # Names that are longer than the LLM reads.
 ul-pretrain -q --arch lm --dim 8 --layers 1 --heads 2 --vocab 300 --max-len 4 --steps 0 -o short.gguf data.ult
 words=context usage tune --llm short.gguf -m encoder.ult -o out data.ult
+words='no layer 2' usage tune --llm lm.gguf -m encoder.ult --inject-layers 0,2 -o out data.ult
+words='--inject-layers goes with' usage tune --llm lm.gguf -m encoder.ult --inject soft --inject-layers all -o out data.ult
+words='--reset-encoder goes with' usage tune --llm lm.gguf -m encoder.ult --tune proj --reset-encoder -o out data.ult
 [[ ! -e out ]]

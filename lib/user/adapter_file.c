@@ -1,0 +1,224 @@
+/* Adapters as streams: what was trained, and what it belongs to. */
+#include "user/adapter.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+static bool describe_encoder(const Adapter *a, uint64_t hash, Document *d, Error *e)
+{
+	return document_set_format(d, "ul.latents", e, "%zu", a->shape.latents) &&
+	       document_set_format(d, "ul.perceiver_layers", e, "%zu", a->shape.perceiver_layers) &&
+	       document_set_format(d, "ul.encoder", e, "%016" PRIx64, hash);
+}
+
+static bool describe_cross(const Adapter *a, Document *d, Error *e)
+{
+	Buffer list = {0};
+	const LayerShape *shape = NULL;
+	bool done = true;
+	for (size_t i = 0; done && i < a->llm->shape.layers; i++)
+		if (a->gates[i] != NULL) {
+			done = buffer_print(&list, e, "%s%zu", shape ? "," : "", i);
+			shape = &a->cross[i].shape;
+		}
+	done = done && document_set_format(d, "ul.inject_layers", e, "%.*s", (int)list.size, list.data) &&
+	       document_set_format(d, "ul.inject_heads", e, "%zu", shape->heads) &&
+	       document_set_format(d, "ul.inject_dim", e, "%zu", shape->heads * shape->D);
+	buffer_free(&list);
+	return done;
+}
+
+static bool describe_lora(const LoraShape *s, Document *d, Error *e)
+{
+	return document_set_format(d, "ul.lora_rank", e, "%zu", s->rank) &&
+	       document_set_format(d, "ul.lora_alpha", e, "%.17g", s->alpha) &&
+	       document_set(d, "ul.lora_matrices", s->matrices, e);
+}
+
+static bool describe_text(const AdapterShape *s, Document *d, Error *e)
+{
+	return document_set_format(d, "ul.history", e, "%zu", s->history) &&
+	       document_set(d, "ul.history_features", s->features ? "1" : "0", e);
+}
+
+static bool set_word(Document *d, const char *key, const char *words, size_t number, Error *e)
+{
+	Text word = word_at(words, number);
+	return document_set_format(d, key, e, "%.*s", (int)word.size, word.data);
+}
+
+static bool describe_task(const AdapterTask *t, Document *d, Error *e)
+{
+	return set_word(d, "ul.task", TASKS, t->kind, e) && document_set(d, "ul.query", t->query, e) &&
+	       document_set(d, "ul.target", t->target, e) &&
+	       document_set_format(d, "ul.answer_tokens", e, "%zu", t->answer);
+}
+
+static bool describe(const Adapter *a, uint64_t encoder_hash, Document *d, const Provenance *p, Error *e)
+{
+	const AdapterShape *s = &a->shape;
+	return document_stamp(d, "adapter", p, e) && set_word(d, "ul.inject", INJECTIONS, s->inject, e) &&
+	       set_word(d, "ul.tune", TUNINGS, s->tuning, e) && describe_task(&a->task, d, e) &&
+	       document_set_format(d, "ul.llm", e, "%016" PRIx64, a->llm->hash) &&
+	       (a->encoder == NULL || describe_encoder(a, encoder_hash, d, e)) &&
+	       (s->inject != INJECT_CROSS || describe_cross(a, d, e)) &&
+	       (s->inject != INJECT_TEXT || describe_text(s, d, e)) &&
+	       (s->tuning != TUNE_LORA || describe_lora(&s->lora, d, e));
+}
+
+static bool add_weights(const Adapter *a, Document *d, Error *e)
+{
+	Tuning tuning = a->shape.tuning;
+	return parameters_save(&a->parameters, d, e) &&
+	       (tuning < TUNE_ENC || a->encoder == NULL || parameters_save(&a->encoder->parameters, d, e)) &&
+	       (tuning < TUNE_FULL || parameters_save(&a->llm->parameters, d, e));
+}
+
+bool adapter_save(const Adapter *a, uint64_t encoder_hash, const char *path, const Provenance *p, Error *e)
+{
+	Document *d = document_new(e);
+	bool done = d != NULL && describe(a, encoder_hash, d, p, e) && add_weights(a, d, e) &&
+	            stream_write_one(path, d, e);
+	document_free(d);
+	return done;
+}
+
+/* The hash under `key` must be that of the model at hand. */
+static bool check_hash(const Document *d, const char *key, const char *what, uint64_t hash, Error *e)
+{
+	const char *text;
+	char expected[17];
+	snprintf(expected, sizeof expected, "%016" PRIx64, hash);
+	if (!document_get_string(d, key, &text, e))
+		return false;
+	return strcmp(text, expected) == 0 ||
+	       fail(e, ERROR_USAGE, "trained with another %s (hash %s, this one has %s)", what, text,
+	            expected);
+}
+
+static bool read_size(const Document *d, const char *key, int64_t most, size_t *size, Error *e)
+{
+	int64_t value = 0;
+	bool done = document_get_integer(d, key, 0, most, &value, e);
+	*size = (size_t)value;
+	return done;
+}
+
+/* What it says of the encoder must suit the one that there is, if any. */
+static bool read_encoder(const Document *d, const Encoder *encoder, uint64_t hash, AdapterShape *shape,
+                         Error *e)
+{
+	if (!injects_encoder(shape->inject))
+		return encoder == NULL ||
+		       fail(e, ERROR_USAGE, "is of the LLM alone: no encoder (-m) goes with it");
+	if (encoder == NULL)
+		return fail(e, ERROR_USAGE, "joins an LLM and an encoder: -m ENCODER is missing");
+	return read_size(d, "ul.latents", 1 << 16, &shape->latents, e) &&
+	       read_size(d, "ul.perceiver_layers", 1024, &shape->perceiver_layers, e) &&
+	       check_hash(d, "ul.encoder", "encoder", hash, e);
+}
+
+static bool read_text(const Document *d, AdapterShape *s, Error *e)
+{
+	size_t features = 0;
+	bool done = read_size(d, "ul.history", 1 << 20, &s->history, e) &&
+	            read_size(d, "ul.history_features", 1, &features, e);
+	s->features = features == 1;
+	return done;
+}
+
+static bool read_cross(const Document *d, AdapterShape *s, Error *e)
+{
+	return document_get_string(d, "ul.inject_layers", &s->layers, e) &&
+	       read_size(d, "ul.inject_heads", 1 << 16, &s->heads, e) &&
+	       read_size(d, "ul.inject_dim", 1 << 20, &s->dim, e) &&
+	       ((s->heads > 0 && s->dim > 0) || fail(e, ERROR_MALFORMED, "cross-attention of no heads"));
+}
+
+static bool read_lora(const Document *d, LoraShape *s, Error *e)
+{
+	return read_size(d, "ul.lora_rank", 1 << 16, &s->rank, e) &&
+	       (s->rank > 0 || fail(e, ERROR_MALFORMED, "ul.lora_rank is 0")) &&
+	       document_get_real(d, "ul.lora_alpha", 0, 1e9, &s->alpha, e) &&
+	       document_get_string(d, "ul.lora_matrices", &s->matrices, e);
+}
+
+/* One of the words under `key`. */
+static bool read_word(const Document *d, const char *key, const char *words, size_t *number, Error *e)
+{
+	const char *word;
+	if (!document_get_string(d, key, &word, e))
+		return false;
+	*number = word_number(words, word);
+	return *number != SIZE_MAX ||
+	       fail(e, ERROR_MALFORMED, "%s '%s' is not known to this version", key, word);
+}
+
+static bool read_shape(const Document *d, const Encoder *encoder, uint64_t encoder_hash, AdapterShape *shape,
+                       Error *e)
+{
+	size_t inject, tuning;
+	if (!read_word(d, "ul.inject", INJECTIONS, &inject, e) ||
+	    !read_word(d, "ul.tune", TUNINGS, &tuning, e))
+		return false;
+	shape->inject = (InjectionKind)inject;
+	shape->tuning = (Tuning)tuning;
+	return read_encoder(d, encoder, encoder_hash, shape, e) &&
+	       (shape->inject != INJECT_CROSS || read_cross(d, shape, e)) &&
+	       (shape->inject != INJECT_TEXT || read_text(d, shape, e)) &&
+	       (shape->tuning != TUNE_LORA || read_lora(d, &shape->lora, e));
+}
+
+/* The texts are the document's. */
+static bool read_task(const Document *d, AdapterTask *t, Error *e)
+{
+	size_t kind;
+	if (!read_word(d, "ul.task", TASKS, &kind, e) || !document_get_string(d, "ul.query", &t->query, e) ||
+	    !document_get_string(d, "ul.target", &t->target, e) ||
+	    !read_size(d, "ul.answer_tokens", 1 << 20, &t->answer, e))
+		return false;
+	t->kind = (TaskKind)kind;
+	return true;
+}
+
+static Adapter *read_adapter(const Document *d, Encoder *encoder, uint64_t encoder_hash, Llm *llm, Error *e)
+{
+	AdapterTask task;
+	AdapterShape shape = {0};
+	if (!read_task(d, &task, e) || !check_hash(d, "ul.llm", "LLM", llm->hash, e) ||
+	    !read_shape(d, encoder, encoder_hash, &shape, e))
+		return NULL;
+	ParameterSource source = parameters_in(d);
+	Adapter *a = adapter_new(&shape, encoder, llm, &task, &source, 0, e);
+	if (a == NULL && e->code == ERROR_USAGE)
+		e->code = ERROR_MALFORMED; /* the shape is nobody's choice here */
+	if (a != NULL &&
+	    (shape.tuning < TUNE_ENC || encoder == NULL || parameters_load(&encoder->parameters, d, e)) &&
+	    (shape.tuning < TUNE_FULL || parameters_load(&llm->parameters, d, e)))
+		return a;
+	adapter_free(a);
+	return NULL;
+}
+
+Adapter *adapter_load(const char *path, Encoder *encoder, uint64_t encoder_hash, Llm *llm, Error *e)
+{
+	Document *d = stream_read_one(path, "adapter", NULL, e);
+	Adapter *a = d ? read_adapter(d, encoder, encoder_hash, llm, e) : NULL;
+	if (d != NULL && a == NULL)
+		fail_in(e, "%s", path);
+	document_free(d);
+	return a;
+}
+
+bool adapter_convert(const char *adapter, const char *llm, const char *path, Error *e)
+{
+	Llm *m = llm_load(llm, LLM_EXPANDED, e);
+	Adapter *a = m ? adapter_load(adapter, NULL, 0, m, e) : NULL;
+	if (a != NULL && a->shape.tuning == TUNE_LORA)
+		lora_merge(m);
+	bool done = a != NULL && llm_convert(llm, m, path, e);
+	adapter_free(a);
+	llm_free(m);
+	return done;
+}
