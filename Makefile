@@ -7,7 +7,7 @@ BUILD   = build
 
 TOOLS   := $(patsubst cmd/%.c,%,$(wildcard cmd/ul-*.c))
 PAGES   := $(wildcard man/*.[157])
-LIBS    = -lopenblas -lcsv -lzstd -ljansson -lxxhash -lpcre2-8 -lutf8proc -lpthread -lm
+LIBS    = -lopenblas -lcsv -lzstd -ljansson -lxxhash -lpcre2-8 -lutf8proc -lstemmer -lpthread -lm
 
 WARNINGS = -Wall -Wextra -Wshadow -Wconversion -Wsign-conversion -Wstrict-prototypes \
 	-Wmissing-prototypes -Wvla -Wformat=2 -Wcast-align -Wpointer-arith -Wwrite-strings \
@@ -61,7 +61,7 @@ help:
 # The probe of the libraries comes before the first compiler run, and where `deps`
 # is asked for, too, that comes before the probe, with -j as well.
 $(BUILD)/libraries.ok: | $(filter deps,$(MAKECMDGOALS))
-	@CC='$(CC) $(CBLAS_CFLAGS)' tests/deps check cblas.h csv.h zstd.h jansson.h xxhash.h pcre2.h utf8proc.h
+	@CC='$(CC) $(CBLAS_CFLAGS)' tests/deps check cblas.h csv.h zstd.h jansson.h xxhash.h pcre2.h utf8proc.h libstemmer.h
 	@mkdir -p $(@D) && touch $@
 
 $(BUILD)/test-libraries.ok: | $(filter deps,$(MAKECMDGOALS))
