@@ -5,19 +5,22 @@
 #include "stream/output.h"
 
 #include <errno.h>
+#include <float.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 static const Tool tool = {
     "ul-eval",
     "[OPTION]... [PREDICTIONS]...",
-    "Score ranked predictions (JSON lines, as ul-gen writes them): hit rate, NDCG and mean\n"
-    "reciprocal rank, with 95 % intervals; a row for each file and task.",
+    "Score predictions (JSON lines, as ul-gen writes them): rankings by hit rate, NDCG and mean\n"
+    "reciprocal rank, texts by exact match, ROUGE, distinct n-grams and perplexity; with 95 %\n"
+    "intervals, a row for each file and task.",
     "  ul-gen -m encoder.ult --rank 10 data.ult | ul-eval\n"
     "  ul-eval --baseline popular.jsonl --require 'hr@10>=0.2' model.jsonl\n",
 };
 
-enum { MAX_K = 32, MAX_METRICS = 2 * MAX_K + 1 };
+enum { MAX_K = 32, MAX_METRICS = 2 * MAX_K + METRIC_KINDS };
 
 typedef struct {
 	CommonOptions common;
@@ -39,7 +42,7 @@ typedef struct {
 	Pool *pool;
 } Work;
 
-/* "1,5,10" → hr@1 hr@5 ndcg@5 … mrr; NDCG@1 is HR@1. */
+/* "1,5,10" → hr@1 hr@5 ndcg@5 … mrr exact rouge1 …; NDCG@1 is HR@1. */
 static bool choose_metrics(const char *text, Work *w, Error *e)
 {
 	unsigned long last = 0;
@@ -60,32 +63,45 @@ static bool choose_metrics(const char *text, Work *w, Error *e)
 		if (*p == '\0')
 			break;
 	}
-	w->metrics[w->metric_count++] = (Metric){METRIC_MRR, 0};
+	for (MetricKind kind = METRIC_MRR; kind < METRIC_KINDS; kind++)
+		w->metrics[w->metric_count++] = (Metric){kind, 0};
 	w->most_k = last > w->most_k ? last : w->most_k;
 	return true;
 }
 
-/* "hr@10>=0.27" */
-static bool parse_requirement(const char *text, Metric *metric, double *bound, Error *e)
+typedef struct {
+	Metric metric;
+	bool at_most; /* "<=" */
+	double bound;
+} Requirement;
+
+/* "hr@10>=0.27", "perplexity<=20" */
+static bool parse_requirement(const char *text, Requirement *r, Error *e)
 {
-	const char *sign = strstr(text, ">=");
-	char *end = NULL;
-	*bound = sign ? strtod(sign + 2, &end) : 0.0;
-	if (sign == NULL || end == sign + 2 || *end != '\0' || !(*bound >= 0.0 && *bound <= 1.0))
-		return fail(e, ERROR_USAGE, "--require takes METRIC>=X with X from 0 to 1, not '%s'", text);
-	return metric_parse(text, (size_t)(sign - text), metric, e) || fail_in(e, "--require");
+	const char *sign = text + strcspn(text, "<>");
+	if (*sign == '\0' || sign[1] != '=')
+		return fail(e, ERROR_USAGE, "--require takes METRIC>=X or METRIC<=X, not '%s'", text);
+	if (!metric_parse(text, (size_t)(sign - text), &r->metric, e))
+		return fail_in(e, "--require");
+	char *end;
+	double most = r->metric.kind == METRIC_PERPLEXITY ? DBL_MAX : 1.0;
+	r->at_most = *sign == '<';
+	r->bound = strtod(sign + 2, &end);
+	if (end == sign + 2 || *end != '\0' || !(r->bound >= 0.0 && r->bound <= most))
+		return fail(e, ERROR_USAGE, "--require takes a number from 0%s, not '%s'",
+		            most > 1.0 ? "" : " to 1", text);
+	return true;
 }
 
 static bool check_settings(const Settings *s, Work *w, Error *e)
 {
-	Metric metric;
-	double bound;
+	Requirement r;
 	if (s->names.count > 0 && s->names.count != s->files.count)
 		return fail(e, ERROR_USAGE, "%zu names for %zu files: give --name once for each",
 		            s->names.count, s->files.count);
 	for (size_t i = 0; i < s->require.count; i++)
-		if (parse_requirement(s->require.items[i], &metric, &bound, e))
-			w->most_k = metric.k > w->most_k ? metric.k : w->most_k;
+		if (parse_requirement(s->require.items[i], &r, e))
+			w->most_k = r.metric.k > w->most_k ? r.metric.k : w->most_k;
 		else
 			return false;
 	for (size_t i = 0; i < s->files.count; i++)
@@ -99,18 +115,26 @@ static bool is_standard_input(const char *path)
 	return strcmp(path, "-") == 0;
 }
 
+/* Perplexity is of fewer texts than the rest of the row. */
+static void say_without_nll(const TaskAnswers *task, const char *name)
+{
+	size_t count = task->texts.count, with = task->texts.with_likelihood;
+	if (with > 0 && with < count)
+		tool_say(&tool, "%s: task '%s': %zu of %zu texts have no nll: the perplexity is without them",
+		         name, task->name, count - with, count);
+}
+
 static void say_unscored(const Predictions *p, const char *name, uint64_t k)
 {
 	if (p->without_target > 0)
 		tool_say(&tool, "%s: %zu of %zu lines have no target: not scored", name, p->without_target,
 		         p->lines);
-	if (p->text_only > 0)
-		tool_say(&tool, "%s: %zu of %zu lines have a text and no rank: not scored", name,
-		         p->text_only, p->lines);
 	if (p->short_lists > 0)
 		tool_say(&tool,
 		         "%zu lists of %s are shorter than k=%llu: what they do not reach counts as missed",
 		         p->short_lists, name, (unsigned long long)k);
+	for (size_t t = 0; t < p->task_count; t++)
+		say_without_nll(&p->tasks[t], name);
 }
 
 static bool read_file(const Settings *s, const char *path, uint64_t k, Predictions *p, Error *e)
@@ -126,8 +150,8 @@ static bool read_file(const Settings *s, const char *path, uint64_t k, Predictio
 	if (done && !s->common.quiet)
 		say_unscored(p, name, k);
 	if (done && p->task_count == 0)
-		done =
-		    fail(e, ERROR_MALFORMED, "%s: nothing to score: no line has a target and its rank", name);
+		done = fail(e, ERROR_MALFORMED,
+		            "%s: nothing to score: no line has a target and its rank or a text", name);
 	return done;
 }
 
@@ -156,11 +180,12 @@ static const char *system_name(const Settings *s, size_t i)
 static bool score_system(const Settings *s, size_t i, Work *w, Error *e)
 {
 	for (size_t t = 0; t < w->systems[i].task_count; t++) {
-		const TaskRanks *task = &w->systems[i].tasks[t];
-		const TaskRanks *baseline = predictions_task(&w->baseline, task->name);
+		const TaskAnswers *task = &w->systems[i].tasks[t];
+		const TaskAnswers *baseline = predictions_task(&w->baseline, task->name, task->kind);
 		if (s->baseline != NULL && baseline == NULL)
-			return fail(e, ERROR_MALFORMED, "%s: the baseline has no task '%s'",
-			            s->files.items[i], task->name);
+			return fail(e, ERROR_MALFORMED, "%s: the baseline has no %s of task '%s'",
+			            s->files.items[i], task->kind == ANSWER_TEXT ? "texts" : "rankings",
+			            task->name);
 		if (!memory_grow(&w->scores, &w->score_capacity, w->score_count + 1, sizeof *w->scores, e))
 			return false;
 		if (!score_task(&w->scores[w->score_count++], system_name(s, i), task, baseline, w->metrics,
@@ -170,8 +195,28 @@ static bool score_system(const Settings *s, size_t i, Work *w, Error *e)
 	return true;
 }
 
+static bool any_has(const Work *w, Metric metric)
+{
+	for (size_t i = 0; i < w->system_count; i++)
+		for (size_t t = 0; t < w->systems[i].task_count; t++)
+			if (!isnan(score_mean(&w->systems[i].tasks[t], metric)))
+				return true;
+	return false;
+}
+
+/* The table has the metrics that a row has something of. */
+static void drop_metrics(Work *w)
+{
+	size_t kept = 0;
+	for (size_t i = 0; i < w->metric_count; i++)
+		if (any_has(w, w->metrics[i]))
+			w->metrics[kept++] = w->metrics[i];
+	w->metric_count = kept;
+}
+
 static bool score_all(const Settings *s, Work *w, Error *e)
 {
+	drop_metrics(w);
 	w->pool = pool_new((size_t)s->common.threads, e);
 	for (size_t i = 0; w->pool != NULL && i < w->system_count; i++)
 		if (!score_system(s, i, w, e))
@@ -198,25 +243,37 @@ static bool write_report(const Settings *s, const Work *w, Error *e)
 	return done;
 }
 
+/* Of one file, how many rows do not meet it.  A file of which no row has the metric does not, either. */
+static size_t count_failed(const Requirement *r, const char *words, const Predictions *p, const char *name)
+{
+	bool has_it = false;
+	size_t failed = 0;
+	for (size_t t = 0; t < p->task_count; t++) {
+		double mean = score_mean(&p->tasks[t], r->metric);
+		if (isnan(mean))
+			continue;
+		has_it = true;
+		if (r->at_most ? mean <= r->bound : mean >= r->bound)
+			continue;
+		failed++;
+		tool_say(&tool, "%s: task '%s': %.6f is not %s", name, p->tasks[t].name, mean, words);
+	}
+	if (!has_it)
+		tool_say(&tool, "%s: no row has what %s asks for", name, words);
+	return has_it ? failed : 1;
+}
+
 /* Each row has to meet each requirement; all that fail are said. */
 static bool check_requirements(const Settings *s, const Work *w, Error *e)
 {
 	size_t failed = 0;
-	for (size_t r = 0; r < s->require.count; r++) {
-		Metric metric;
-		double bound;
-		if (!parse_requirement(s->require.items[r], &metric, &bound, e))
+	for (size_t i = 0; i < s->require.count; i++) {
+		const char *words = s->require.items[i];
+		Requirement r;
+		if (!parse_requirement(words, &r, e))
 			return false;
-		for (size_t i = 0; i < w->system_count; i++)
-			for (size_t t = 0; t < w->systems[i].task_count; t++) {
-				const TaskRanks *task = &w->systems[i].tasks[t];
-				double mean = score_mean(task, metric);
-				if (mean >= bound)
-					continue;
-				failed++;
-				tool_say(&tool, "%s: task '%s': %.6f is not %s", system_name(s, i),
-				         task->name, mean, s->require.items[r]);
-			}
+		for (size_t f = 0; f < w->system_count; f++)
+			failed += count_failed(&r, words, &w->systems[f], system_name(s, f));
 	}
 	return failed == 0 ||
 	       fail(e, ERROR_THRESHOLD, "%zu requirement%s not met", failed, failed == 1 ? " was" : "s were");
@@ -256,7 +313,7 @@ int main(int argc, char **argv)
 	    {"baseline", 'b', OPTION_STRING, &s.baseline, "FILE",
 	     "compare with these predictions, paired by user", .input = true},
 	    {"require", 'r', OPTION_LIST, &s.require, "METRIC>=X",
-	     "exit 4 unless every row meets this; may be repeated"},
+	     "exit 4 unless every row meets this (or METRIC<=X); may be repeated"},
 	    {"name", 'n', OPTION_LIST, &s.names, "NAME", "call the next file so; once for each file"},
 	    {"output", 'o', OPTION_STRING, &s.output, "FILE", "write here, not to standard output",
 	     .incidental = true, .written = true},

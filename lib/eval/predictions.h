@@ -2,26 +2,29 @@
 #ifndef EVAL_PREDICTIONS_H
 #define EVAL_PREDICTIONS_H
 
-#include "base/strings.h"
+#include "eval/texts.h"
 
 #include <stdio.h>
 
-/* What is kept of the scored lines of one task, in the order of the input. */
+typedef enum { ANSWER_RANKING, ANSWER_TEXT } AnswerKind;
+
+/* What is kept of the scored lines of one task and kind, in the order of the input. */
 typedef struct {
 	char *name;
+	AnswerKind kind;
 	Vocabulary users; /* line → user; each user once */
 	Strings targets;  /* line → target */
-	uint64_t *ranks;  /* line → rank of the target, RANK_NONE: not reached */
+	uint64_t *ranks;  /* line → rank of the target, RANK_NONE: not reached; of rankings alone */
 	size_t ranks_capacity;
-} TaskRanks;
+	TextAnswers texts; /* of texts alone, a text a line */
+} TaskAnswers;
 
 /* A system is what one file says. */
 typedef struct {
-	TaskRanks *tasks;
+	TaskAnswers *tasks;
 	size_t task_count, task_capacity;
 	size_t lines;
 	size_t without_target; /* lines not scored: nobody knows the answer */
-	size_t text_only;      /* lines not scored: a text, no rank */
 	size_t short_lists;    /* lines whose target was not reached in less than k items */
 } Predictions;
 
@@ -30,11 +33,12 @@ typedef struct {
  * predictions_free(). */
 bool predictions_read(Predictions *p, FILE *file, const char *name, uint64_t k, Error *e);
 
-const TaskRanks *predictions_task(const Predictions *p, const char *name); /* NULL: not there */
+/* NULL: not there */
+const TaskAnswers *predictions_task(const Predictions *p, const char *name, AnswerKind kind);
 
-/* Fills ranks[i] with what `baseline` says of the user of line i of `task`.
+/* Fills lines[i] with the line of `baseline` that has the user of line i of `task`.
  * ERROR_MALFORMED unless both have the same users, with the same targets. */
-bool predictions_pair(const TaskRanks *task, const TaskRanks *baseline, uint64_t *ranks, Error *e);
+bool predictions_pair(const TaskAnswers *task, const TaskAnswers *baseline, size_t *lines, Error *e);
 
 void predictions_free(Predictions *p);
 

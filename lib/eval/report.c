@@ -1,6 +1,7 @@
 #include "eval/report.h"
 
 #include <jansson.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,24 +29,32 @@ static Columns measure(const Report *r)
 
 typedef bool PrintCell(const MetricScore *m, Buffer *out, Error *e);
 
+static bool empty_cell(Buffer *out, Error *e)
+{
+	return buffer_print(out, e, "%*s", METRIC_WIDTH, "-");
+}
+
 static bool mean_cell(const MetricScore *m, Buffer *out, Error *e)
 {
-	return buffer_print(out, e, "%*.4f", METRIC_WIDTH, m->mean);
+	return isnan(m->mean) ? empty_cell(out, e) : buffer_print(out, e, "%*.4f", METRIC_WIDTH, m->mean);
 }
 
 static bool interval_cell(const MetricScore *m, Buffer *out, Error *e)
 {
-	return buffer_print(out, e, "  %.4f-%.4f", m->interval.low, m->interval.high);
+	return isnan(m->interval.low)
+	           ? empty_cell(out, e)
+	           : buffer_print(out, e, "  %.4f-%.4f", m->interval.low, m->interval.high);
 }
 
 static bool difference_cell(const MetricScore *m, Buffer *out, Error *e)
 {
-	return buffer_print(out, e, "%+*.4f", METRIC_WIDTH, m->difference);
+	return isnan(m->difference) ? empty_cell(out, e)
+	                            : buffer_print(out, e, "%+*.4f", METRIC_WIDTH, m->difference);
 }
 
 static bool p_cell(const MetricScore *m, Buffer *out, Error *e)
 {
-	return buffer_print(out, e, "%*.4f", METRIC_WIDTH, m->p);
+	return isnan(m->p) ? empty_cell(out, e) : buffer_print(out, e, "%*.4f", METRIC_WIDTH, m->p);
 }
 
 static bool text_cells(const Report *r, const Score *s, PrintCell *print, Buffer *out, Error *e)
@@ -90,7 +99,7 @@ bool report_text(const Report *r, Buffer *out, Error *e)
 	return r->baseline == NULL || buffer_print(out, e, "difference and p: against %s\n", r->baseline);
 }
 
-/* Tab-separated values */
+/* Tab-separated values: what there is not is empty */
 
 static bool tsv_head(const Report *r, Buffer *out, Error *e)
 {
@@ -106,16 +115,21 @@ static bool tsv_head(const Report *r, Buffer *out, Error *e)
 	return buffer_print(out, e, "\n");
 }
 
+static bool tsv_cell(double x, Buffer *out, Error *e)
+{
+	return isnan(x) ? buffer_print(out, e, "\t") : buffer_print(out, e, "\t%.6f", x);
+}
+
 bool report_tsv(const Report *r, Buffer *out, Error *e)
 {
 	bool done = tsv_head(r, out, e);
 	for (const Score *s = r->scores; done && s < r->scores + r->score_count; s++) {
 		done = buffer_print(out, e, "%s\t%s\t%zu", s->system, s->task, s->count);
 		for (const MetricScore *m = s->metrics; done && m < s->metrics + r->metric_count; m++)
-			done = buffer_print(out, e, "\t%.6f\t%.6f\t%.6f", m->mean, m->interval.low,
-			                    m->interval.high) &&
+			done = tsv_cell(m->mean, out, e) && tsv_cell(m->interval.low, out, e) &&
+			       tsv_cell(m->interval.high, out, e) &&
 			       (r->baseline == NULL ||
-			        buffer_print(out, e, "\t%.6f\t%.6f", m->difference, m->p));
+			        (tsv_cell(m->difference, out, e) && tsv_cell(m->p, out, e)));
 		done = done && buffer_print(out, e, "\n");
 	}
 	return done;
@@ -145,6 +159,19 @@ static bool md_head(const Report *r, Buffer *out, Error *e)
 	return done && buffer_print(out, e, "\n");
 }
 
+static bool md_cell(const Report *r, const MetricScore *m, Buffer *out, Error *e)
+{
+	if (isnan(m->mean))
+		return buffer_print(out, e, " - |");
+	return buffer_print(out, e, " %.3f", m->mean) &&
+	       (isnan(m->interval.low) ||
+	        buffer_print(out, e, " (%.3f–%.3f)", m->interval.low, m->interval.high)) &&
+	       (r->baseline == NULL || isnan(m->difference) ||
+	        buffer_print(out, e, " %+.3f", m->difference)) &&
+	       (r->baseline == NULL || isnan(m->p) || buffer_print(out, e, ", p %.4f", m->p)) &&
+	       buffer_print(out, e, " |");
+}
+
 bool report_md(const Report *r, Buffer *out, Error *e)
 {
 	bool done = md_head(r, out, e);
@@ -152,11 +179,7 @@ bool report_md(const Report *r, Buffer *out, Error *e)
 		done = buffer_print(out, e, "| ") && md_name(s->system, out, e) && md_name(s->task, out, e) &&
 		       buffer_print(out, e, "%zu |", s->count);
 		for (const MetricScore *m = s->metrics; done && m < s->metrics + r->metric_count; m++)
-			done = buffer_print(out, e, " %.3f (%.3f–%.3f)", m->mean, m->interval.low,
-			                    m->interval.high) &&
-			       (r->baseline == NULL ||
-			        buffer_print(out, e, " %+.3f, p %.4f", m->difference, m->p)) &&
-			       buffer_print(out, e, " |");
+			done = md_cell(r, m, out, e);
 		done = done && buffer_print(out, e, "\n");
 	}
 	return done;
@@ -167,9 +190,23 @@ bool report_md(const Report *r, Buffer *out, Error *e)
 
 static json_t *json_rounded(double x)
 {
-	char text[64];
+	char text[512]; /* as long as a double can be */
 	snprintf(text, sizeof text, "%.6f", x);
 	return json_real(strtod(text, NULL));
+}
+
+/* What there is not is left out. */
+static int set_rounded(json_t *object, const char *name, double x)
+{
+	return isnan(x) ? 0 : json_object_set_new(object, name, json_rounded(x));
+}
+
+static int set_interval(json_t *object, const char *name, Interval i)
+{
+	return isnan(i.low)
+	           ? 0
+	           : json_object_set_new(object, name,
+	                                 json_pack("[o, o]", json_rounded(i.low), json_rounded(i.high)));
 }
 
 static json_t *json_score(const Report *r, const Score *s)
@@ -183,12 +220,8 @@ static json_t *json_score(const Report *r, const Score *s)
 		char name[METRIC_NAME_SIZE];
 		const MetricScore *m = &s->metrics[i];
 		metric_name(r->metrics[i], name);
-		json_t *interval =
-		    json_pack("[o, o]", json_rounded(m->interval.low), json_rounded(m->interval.high));
-		failed |= json_object_set_new(object, name, json_rounded(m->mean));
-		failed |= json_object_set_new(intervals, name, interval);
-		failed |= json_object_set_new(differences, name, json_rounded(m->difference));
-		failed |= json_object_set_new(ps, name, json_rounded(m->p));
+		failed |= set_rounded(object, name, m->mean) | set_interval(intervals, name, m->interval) |
+		          set_rounded(differences, name, m->difference) | set_rounded(ps, name, m->p);
 	}
 	failed |= json_object_set(object, "interval", intervals);
 	if (r->baseline != NULL)

@@ -13,7 +13,7 @@ typedef struct {
 } Report;
 
 /* Each appends to *out: text and md in columns; tsv with a header line; json a
- * list of objects. */
+ * list of objects.  A metric that a row does not have (NAN) is a dash, nothing, or no member. */
 bool report_text(const Report *r, Buffer *out, Error *e);
 bool report_tsv(const Report *r, Buffer *out, Error *e);
 bool report_md(const Report *r, Buffer *out, Error *e);
