@@ -17,8 +17,8 @@ static const Tool tool = {
 
 typedef struct {
 	const char *llm, *model, *output, *task, *inject, *tune, *query, *target, *field, *matrices, *layers;
-	int64_t answer, heads, dim, latents, perceiver_layers, history, rank, batch;
-	double alpha, dropout;
+	int64_t answer, heads, dim, latents, perceiver_layers, history, rank, batch, questions, micro_batch;
+	double alpha, dropout, llm_lr;
 	bool features, reset;
 	CommonOptions common;
 	TrainingOptions training;
@@ -78,6 +78,8 @@ static bool check(const Settings *s, const Option *table, size_t count, Error *e
 	if (shape.tuning != TUNE_LORA &&
 	    !options_refuse(table, count, "rank lora-alpha lora-matrices lora-dropout", "--tune lora", e))
 		return false;
+	if (shape.tuning != TUNE_FULL && !options_refuse(table, count, "llm-lr", "--tune full", e))
+		return false;
 	if (shape.tuning == TUNE_PROJ &&
 	    !options_refuse(table, count, "reset-encoder", "an encoder that trains, not --tune proj", e))
 		return false;
@@ -110,8 +112,9 @@ static bool open_parts(const Settings *s, const char *path, Parts *p, Error *e)
 	task.query = s->query ? s->query : p->query;
 	task.target = s->target ? s->target : p->target;
 	p->adapter = adapter_new(&p->shape, p->encoder, p->llm, &task, NULL, seed, e);
-	p->finetuning =
-	    p->adapter ? finetuning_new(p->adapter, data, p->users, (size_t)s->batch, seed, e) : NULL;
+	FinetuningPlan plan = {(size_t)s->batch, (size_t)s->questions, (size_t)s->micro_batch, s->llm_lr,
+	                       seed};
+	p->finetuning = p->adapter ? finetuning_new(p->adapter, data, p->users, &plan, e) : NULL;
 	return p->finetuning != NULL &&
 	       (p->encoder == NULL ||
 	        tool_check_data(&tool, finetuning_translation(p->finetuning), s->common.quiet, e));
@@ -167,9 +170,11 @@ int main(int argc, char **argv)
 	    .rank = 8,
 	    .matrices = "q,k,v,o,gate,up,down",
 	    .batch = 64,
+	    .questions = 4,
+	    .llm_lr = 0.1,
 	    .training = {
 	        .steps = -1, .epochs = 3, .lr = 3e-3, .decay = 0.01, .patience = 10, .evaluate_every = 200}};
-	enum { OWN = 23 };
+	enum { OWN = 26 };
 	Option table[COMMON_OPTIONS + OWN + TRAINING_OPTIONS] = {
 	    [COMMON_OPTIONS] = {"output", 'o', OPTION_STRING, &s.output, "ADAPTER",
 	                        "write the adapter to this file", .incidental = true, .written = true},
@@ -221,6 +226,14 @@ int main(int argc, char **argv)
 	    {"lora-dropout", 0, OPTION_REAL, &s.dropout, "X", "of what goes into the updates (default 0)", 0,
 	     0.99},
 	    {"batch", 0, OPTION_INTEGER, &s.batch, "N", "questions a step (default 64)", 1, 1e6},
+	    {"questions", 0, OPTION_INTEGER, &s.questions, "N",
+	     "of which so many are about each history (default 4)", 1, MOST_QUESTIONS},
+	    {"micro-batch", 0, OPTION_INTEGER, &s.micro_batch, "N",
+	     "questions that a thread has in memory at a time; gradients add up (default: an eighth of the "
+	     "batch, 8 to 64)",
+	     1, 1e6},
+	    {"llm-lr", 0, OPTION_REAL, &s.llm_lr, "X",
+	     "with --tune full: the LLM learns X times as fast as the rest (default 0.1)", 0, 100},
 	};
 	Error e = {0};
 	StringList operands = {0};

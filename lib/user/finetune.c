@@ -9,9 +9,7 @@
 #include <string.h>
 
 enum {
-	QUESTIONS_A_HISTORY = 4, /* one pass of the encoder serves them all */
-	LONGEST_HISTORY = 200,   /* without an encoder, which would say */
-	SHARD_QUESTIONS = 8,
+	LONGEST_HISTORY = 200,  /* without an encoder, which would say */
 	EVALUATED_USERS = 1000, /* at most, a time */
 	EVALUATED_TOGETHER = 16
 };
@@ -19,7 +17,7 @@ enum {
 /* What follows the first `known` events of a history? */
 typedef struct {
 	Segment history;
-	size_t known[QUESTIONS_A_HISTORY], count;
+	size_t known[MOST_QUESTIONS], count;
 } Questions;
 
 struct Finetuning {
@@ -31,8 +29,9 @@ struct Finetuning {
 	Task task;
 	Prompter prompter;
 	Histories histories;
-	size_t batch;
-	uint64_t seed, epoch;
+	FinetuningPlan plan;
+	size_t a_step, a_shard; /* histories */
+	uint64_t epoch;
 	Questions *questions; /* of a step */
 	size_t history_count, question_count;
 };
@@ -117,21 +116,40 @@ static bool prepare_task(Finetuning *f, Error *e)
 	       try_question(f, e);
 }
 
-Finetuning *finetuning_new(Adapter *a, const Dataset *data, const Users *users, size_t batch, uint64_t seed,
+static size_t at_least_one(size_t count)
+{
+	return count > 0 ? count : 1;
+}
+
+/* How many questions are in memory at a time: not by the threads, as what comes of them must not be. */
+static size_t micro_batch(const FinetuningPlan *plan)
+{
+	size_t eighth = plan->batch / 8;
+	if (plan->micro_batch > 0)
+		return plan->micro_batch;
+	return eighth < 8 ? 8 : eighth > 64 ? 64 : eighth;
+}
+
+Finetuning *finetuning_new(Adapter *a, const Dataset *data, const Users *users, const FinetuningPlan *plan,
                            Error *e)
 {
 	Tuning tuning = a->shape.tuning;
 	Finetuning *f = memory_new(1, sizeof *f, e);
 	if (f == NULL)
 		return NULL;
-	*f = (Finetuning){.adapter = a, .data = data, .users = users, .batch = batch, .seed = seed};
+	*f = (Finetuning){.adapter = a,
+	                  .data = data,
+	                  .users = users,
+	                  .plan = *plan,
+	                  .a_step = at_least_one(plan->batch / plan->questions),
+	                  .a_shard = at_least_one(micro_batch(plan) / plan->questions)};
 	for (size_t i = 0; i < a->llm->parameters.count; i++)
-		a->llm->parameters.items[i]->lr_scale = 0.1f;
+		a->llm->parameters.items[i]->lr_scale = (float)plan->llm_lr;
 	if ((a->encoder == NULL || (translation_new(&f->translation, a->encoder, data, e) &&
 	                            train_set(f, &a->encoder->parameters, tuning >= TUNE_ENC, e))) &&
 	    prepare_task(f, e) && train_set(f, &a->parameters, true, e) &&
 	    train_set(f, &a->llm->parameters, tuning == TUNE_FULL, e) &&
-	    (f->questions = memory_new(batch, sizeof *f->questions, e)) != NULL)
+	    (f->questions = memory_new(f->a_step, sizeof *f->questions, e)) != NULL)
 		return f;
 	finetuning_free(f);
 	return NULL;
@@ -163,12 +181,11 @@ static size_t longest_history(const Finetuning *f)
 static bool start_epoch(void *context, size_t epoch, size_t *steps, Error *e)
 {
 	Finetuning *f = context;
-	size_t a_step = f->batch / QUESTIONS_A_HISTORY ? f->batch / QUESTIONS_A_HISTORY : 1;
 	f->epoch = epoch;
 	Sequencing how = {.kind = SEQUENCES_CUT, .length = longest_history(f)};
-	if (!histories_make(&f->histories, f->data, f->users, &how, random_key(f->seed, epoch), e))
+	if (!histories_make(&f->histories, f->data, f->users, &how, random_key(f->plan.seed, epoch), e))
 		return false;
-	*steps = (f->histories.count + a_step - 1) / a_step;
+	*steps = (f->histories.count + f->a_step - 1) / f->a_step;
 	return true;
 }
 
@@ -188,17 +205,15 @@ static bool find_question(const Finetuning *f, size_t first, size_t length, size
 static size_t start_step(void *context, size_t step)
 {
 	Finetuning *f = context;
-	size_t a_step = f->batch / QUESTIONS_A_HISTORY ? f->batch / QUESTIONS_A_HISTORY : 1,
-	       first = step * a_step;
-	size_t left = f->histories.count - first;
-	f->history_count = left < a_step ? left : a_step;
+	size_t first = step * f->a_step, left = f->histories.count - first;
+	f->history_count = left < f->a_step ? left : f->a_step;
 	f->question_count = 0;
 	for (size_t i = 0; i < f->history_count; i++) {
 		Questions *q = &f->questions[i];
-		Random random = {random_key(random_key(f->seed, ~f->epoch), first + i), 0};
+		Random random = {random_key(random_key(f->plan.seed, ~f->epoch), first + i), 0};
 		*q = (Questions){.history = f->histories.items[f->histories.order[first + i]].inputs};
 		size_t length = q->history.end - q->history.first;
-		size_t asked = length < QUESTIONS_A_HISTORY ? length : QUESTIONS_A_HISTORY;
+		size_t asked = length < f->plan.questions ? length : f->plan.questions;
 		for (size_t k = 0; k < asked; k++) {
 			size_t known = 1 + (size_t)random_below(&random, length);
 			if (find_question(f, q->history.first, length, &known))
@@ -206,8 +221,7 @@ static size_t start_step(void *context, size_t step)
 		}
 		f->question_count += q->count;
 	}
-	size_t a_shard = SHARD_QUESTIONS / QUESTIONS_A_HISTORY;
-	return (f->history_count + a_shard - 1) / a_shard;
+	return (f->history_count + f->a_shard - 1) / f->a_shard;
 }
 
 /* All the questions of some histories as tokens, end to end. */
@@ -248,7 +262,7 @@ static bool add_question(Conversation *c, const Finetuning *f, const Query *q, B
 static bool list_questions(Conversation *c, const Finetuning *f, const Questions *questions, size_t count,
                            Arena *arena, Error *e)
 {
-	size_t row = 0, most = count * QUESTIONS_A_HISTORY;
+	size_t row = 0, most = count * f->plan.questions;
 	Buffer text = {0};
 	*c = (Conversation){0};
 	c->first = arena_new(arena, most, sizeof *c->first, e);
@@ -353,10 +367,9 @@ static bool questions_loss(const Finetuning *f, Tape *t, const Questions *questi
 static bool run_shard(void *context, Tape *t, size_t shard, double *loss, size_t *targets, size_t *events)
 {
 	const Finetuning *f = context;
-	size_t a_shard = SHARD_QUESTIONS / QUESTIONS_A_HISTORY, first = shard * a_shard,
-	       left = f->history_count - first;
+	size_t first = shard * f->a_shard, left = f->history_count - first;
 	Conversation c;
-	if (!questions_loss(f, t, f->questions + first, left < a_shard ? left : a_shard,
+	if (!questions_loss(f, t, f->questions + first, left < f->a_shard ? left : f->a_shard,
 	                    1 / (double)f->question_count, loss, &c))
 		return false;
 	*targets += c.count;

@@ -8,9 +8,20 @@
 
 typedef struct Finetuning Finetuning;
 
-/* `batch`: questions a step.  Sets what trains and what does not, the LLM's weights at a tenth of the others'
- * learning rate: they know something already.  Borrows all. */
-Finetuning *finetuning_new(Adapter *a, const Dataset *data, const Users *users, size_t batch, uint64_t seed,
+typedef struct {
+	size_t batch;       /* questions a step, … */
+	size_t questions;   /* … so many about each history, MOST_QUESTIONS at most: one pass of the encoder
+	                     * serves   them all */
+	size_t micro_batch; /* questions that a thread has in memory at a time, whose gradients add up; 0: an
+	                     * eighth of the batch, 8 to 64 */
+	double llm_lr;      /* the learning rate of the LLM's own weights, times the others' */
+	uint64_t seed;
+} FinetuningPlan;
+
+enum { MOST_QUESTIONS = 64 };
+
+/* Sets what trains and what does not.  Borrows all but the plan. */
+Finetuning *finetuning_new(Adapter *a, const Dataset *data, const Users *users, const FinetuningPlan *plan,
                            Error *e);
 void finetuning_free(Finetuning *f);
 const Translation *finetuning_translation(const Finetuning *f); /* NULL: there is no encoder */

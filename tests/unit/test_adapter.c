@@ -36,6 +36,8 @@ static void open_gates(Adapter *a)
 
 static const AdapterTask next_item = {TASK_NEXT_ITEM, TASK_QUERY, "{item}", 64};
 
+static const FinetuningPlan plan = {24, 4, 8, 0.1, 1};
+
 /* What is not said of the shape is as small as can be. */
 static Setting *setting_for(const AdapterTask *task, AdapterShape shape)
 {
@@ -53,7 +55,7 @@ static Setting *setting_for(const AdapterTask *task, AdapterShape shape)
 	shape.lora = (LoraShape){2, 3, shape.lora.dropout, "q,k,v,o,gate,up,down"};
 	s.adapter = adapter_new(&shape, s.encoder, s.llm, task, NULL, 8, &e);
 	assert_non_null(s.adapter);
-	s.finetuning = finetuning_new(s.adapter, &s.sample.data, &s.sample.users, 24, 1, &e);
+	s.finetuning = finetuning_new(s.adapter, &s.sample.data, &s.sample.users, &plan, &e);
 	assert_non_null(s.finetuning);
 	s.trainee = finetuning_trainee(s.finetuning);
 	assert_true(s.trainee.epoch(s.trainee.context, 0, &steps, &e));
@@ -568,7 +570,8 @@ static void test_lora_starts_closed(void **state)
 	llm_free(llm);
 }
 
-static void steps(Setting *s, size_t count)
+/* Returns the last gradient's norm. */
+static double steps(Setting *s, size_t count)
 {
 	Error e = {0};
 	Tape t = {0};
@@ -589,6 +592,32 @@ static void steps(Setting *s, size_t count)
 	}
 	pool_free(pool);
 	tape_free(&t);
+	return norm;
+}
+
+/* The gradient of a step is the same, however many questions are in memory at a time. */
+static void test_micro_batches(void **state)
+{
+	(void)state;
+	double first = 0;
+	for (size_t micro = 4; micro <= 24; micro += 4) {
+		Error e = {0};
+		FinetuningPlan other = plan;
+		Setting *s = setting_of(INJECT_CROSS, 2, TUNE_FULL, 0);
+		other.micro_batch = micro;
+		finetuning_free(s->finetuning);
+		s->finetuning = finetuning_new(s->adapter, &s->sample.data, &s->sample.users, &other, &e);
+		assert_non_null(s->finetuning);
+		s->trainee = finetuning_trainee(s->finetuning);
+		assert_true(s->trainee.epoch(s->trainee.context, 0, &(size_t){0}, &e));
+		s->shards = s->trainee.step(s->trainee.context, 0);
+		assert_int_equal(s->shards, (6 + micro / 4 - 1) / (micro / 4));
+		open_gates(s->adapter);
+		double norm = steps(s, 1);
+		first = first > 0 ? first : norm;
+		assert_true(fabs(norm / first - 1) < 1e-4);
+		setting_free(s);
+	}
 }
 
 static void test_tuning_leaves_alone(void **state)
@@ -735,11 +764,11 @@ static void test_empty_query(void **state)
 	AdapterTask empty = {TASK_NEXT_ITEM, "", "{item}", 64};
 	Adapter *a = adapter_new(&shape, s->encoder, s->llm, &empty, NULL, 8, &e);
 	assert_non_null(a);
-	Finetuning *f = finetuning_new(a, &s->sample.data, &s->sample.users, 8, 1, &e);
+	Finetuning *f = finetuning_new(a, &s->sample.data, &s->sample.users, &plan, &e);
 	assert_non_null(f); /* the BOS alone */
 	finetuning_free(f);
 	((TokenizerModel *)(uintptr_t)tokenizer_model(s->llm->tokenizer))->add_bos = false;
-	assert_null(finetuning_new(a, &s->sample.data, &s->sample.users, 8, 1, &e));
+	assert_null(finetuning_new(a, &s->sample.data, &s->sample.users, &plan, &e));
 	assert_true(e.code == ERROR_USAGE && strstr(e.text, "query") != NULL);
 	adapter_free(a);
 	setting_free(s);
@@ -766,6 +795,7 @@ int main(void)
 	    cmocka_unit_test(test_prompts),
 	    cmocka_unit_test(test_merged),
 	    cmocka_unit_test(test_lora_starts_closed),
+	    cmocka_unit_test(test_micro_batches),
 	    cmocka_unit_test(test_tuning_leaves_alone),
 	    cmocka_unit_test(test_save_and_load),
 	    cmocka_unit_test(test_layers),
