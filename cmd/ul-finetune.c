@@ -19,7 +19,7 @@ typedef struct {
 	const char *llm, *model, *output, *task, *inject, *tune, *query, *target, *field, *matrices, *layers;
 	int64_t answer, heads, dim, latents, perceiver_layers, history, rank, batch, questions, micro_batch;
 	double alpha, dropout, llm_lr;
-	bool features, reset;
+	bool features, reset, recompute;
 	CommonOptions common;
 	TrainingOptions training;
 } Settings;
@@ -112,8 +112,8 @@ static bool open_parts(const Settings *s, const char *path, Parts *p, Error *e)
 	task.query = s->query ? s->query : p->query;
 	task.target = s->target ? s->target : p->target;
 	p->adapter = adapter_new(&p->shape, p->encoder, p->llm, &task, NULL, seed, e);
-	FinetuningPlan plan = {(size_t)s->batch, (size_t)s->questions, (size_t)s->micro_batch, s->llm_lr,
-	                       seed};
+	FinetuningPlan plan = {
+	    (size_t)s->batch, (size_t)s->questions, (size_t)s->micro_batch, s->recompute, s->llm_lr, seed};
 	p->finetuning = p->adapter ? finetuning_new(p->adapter, data, p->users, &plan, e) : NULL;
 	return p->finetuning != NULL &&
 	       (p->encoder == NULL ||
@@ -174,7 +174,7 @@ int main(int argc, char **argv)
 	    .llm_lr = 0.1,
 	    .training = {
 	        .steps = -1, .epochs = 3, .lr = 3e-3, .decay = 0.01, .patience = 10, .evaluate_every = 200}};
-	enum { OWN = 26 };
+	enum { OWN = 27 };
 	Option table[COMMON_OPTIONS + OWN + TRAINING_OPTIONS] = {
 	    [COMMON_OPTIONS] = {"output", 'o', OPTION_STRING, &s.output, "ADAPTER",
 	                        "write the adapter to this file", .incidental = true, .written = true},
@@ -232,6 +232,9 @@ int main(int argc, char **argv)
 	     "questions that a thread has in memory at a time; gradients add up (default: an eighth of the "
 	     "batch, 8 to 64)",
 	     1, 1e6},
+	    {"recompute", 0, OPTION_FLAG, &s.recompute, NULL,
+	     "make the LLM's activations again on the way back instead of keeping them: less memory, more "
+	     "time"},
 	    {"llm-lr", 0, OPTION_REAL, &s.llm_lr, "X",
 	     "with --tune full: the LLM learns X times as fast as the rest (default 0.1)", 0, 100},
 	};

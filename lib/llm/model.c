@@ -184,6 +184,19 @@ static Tensor *block(Tape *t, const Llm *m, size_t i, Tensor *x, const Sequence 
 	return tape_residual(t, x, feed_forward(t, &m->feed[i], m->shape.parallel ? before : x), 0);
 }
 
+typedef struct {
+	const Llm *m;
+	size_t i;
+	Sequence s;
+	Injection injection;
+} Block;
+
+static Tensor *run_block(Tape *t, const void *context, Tensor *x)
+{
+	const Block *b = context;
+	return block(t, b->m, b->i, x, &b->s, &b->injection);
+}
+
 Tensor *llm_forward(Tape *t, const Llm *m, const int32_t *tokens, size_t N, const Sequence *s,
                     const Injection *injection)
 {
@@ -199,6 +212,11 @@ Tensor *llm_forward(Tape *t, const Llm *m, const int32_t *tokens, size_t N, cons
 	for (size_t i = 0; x != NULL && i < m->shape.layers; i++) {
 		bool window = m->attention[i].shape.window > 0 && m->window_rotary.D > 0;
 		sequence.rotary = m->positions ? NULL : window ? &m->window_rotary : &m->rotary;
+		if (t->training && t->recomputes) {
+			Block b = {m, i, sequence, injection ? *injection : (Injection){0}};
+			x = tape_recomputed(t, x, run_block, &b, sizeof b);
+			continue;
+		}
 		ArenaMark mark = arena_mark(&t->arena);
 		Tensor *y = block(t, m, i, x, &sequence, injection);
 		if (t->training || y == NULL) {

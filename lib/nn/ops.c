@@ -412,7 +412,7 @@ static void residual_backward(Tape *t, const void *context)
 	else if (dz != NULL)
 		vector_add(dz, r->y->gradient, n);
 	if (r->x != NULL)
-		tape_pass_gradient(r->y, r->x);
+		tape_pass_gradient(t, r->y, r->x);
 }
 
 static void add_rows(void *context, size_t first, size_t count)
@@ -467,7 +467,7 @@ static void gate_backward(Tape *t, const void *context)
 		vector_add_scaled(dz, gate, g->y->gradient, n);
 	if (dalpha != NULL)
 		*dalpha += (1 - gate * gate) * vector_dot(g->y->gradient, g->z->value, n);
-	tape_pass_gradient(g->y, g->x);
+	tape_pass_gradient(t, g->y, g->x);
 }
 
 Tensor *tape_gated_residual(Tape *t, Tensor *x, Tensor *z, Parameter *alpha)

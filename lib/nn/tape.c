@@ -24,6 +24,7 @@ void tape_reset(Tape *t, bool training, uint64_t random_key)
 	t->last = NULL;
 	t->spare = NULL;
 	t->training = training;
+	t->forgets = false;
 	t->random_key = random_key;
 	t->random_count = 0;
 	t->error = (Error){0};
@@ -33,13 +34,14 @@ void tape_free(Tape *t)
 {
 	arena_free(&t->arena);
 	arena_free(&t->scratch);
+	arena_free(&t->again);
 	*t = (Tape){0};
 }
 
 void tape_record(Tape *t, Tensor *y, void (*backward)(Tape *t, const void *context), const void *context,
                  size_t size)
 {
-	if (!t->training || t->error.code != ERROR_NONE)
+	if (!t->training || t->forgets || t->error.code != ERROR_NONE)
 		return;
 	TapeStep *step = arena_new(&t->arena, 1, sizeof *step, &t->error);
 	void *copy = arena_new(&t->arena, 1, size, &t->error);
@@ -68,8 +70,12 @@ static void put_away(Tape *t, Tensor *x)
 	x->gradient = NULL;
 }
 
-static float *take(Tape *t, size_t count)
+/* Of a tensor that stays, while what is made again does not, elsewhere. */
+static float *take(Tape *t, const Tensor *x)
 {
+	size_t count = gradient_count(x);
+	if (t->outer != NULL && !x->again)
+		return arena_new(t->outer, count, sizeof(float), &t->error);
 	for (SpareGradient **link = &t->spare; *link != NULL; link = &(*link)->next)
 		if ((*link)->count == count) {
 			SpareGradient *found = *link;
@@ -85,7 +91,7 @@ float *tape_gradient(Tape *t, Tensor *x, bool *fresh)
 	if (!x->needs_gradient || !t->training)
 		return NULL;
 	if (new)
-		x->gradient = take(t, gradient_count(x));
+		x->gradient = take(t, x);
 	if (fresh != NULL)
 		*fresh = new;
 	else if (new && x->gradient != NULL)
@@ -93,16 +99,16 @@ float *tape_gradient(Tape *t, Tensor *x, bool *fresh)
 	return x->gradient;
 }
 
-void tape_pass_gradient(Tensor *y, Tensor *x)
+void tape_pass_gradient(Tape *t, Tensor *y, Tensor *x)
 {
-	if (!x->needs_gradient)
-		return;
-	if (x->gradient != NULL) {
-		vector_add(x->gradient, y->gradient, x->rows * x->cols);
+	if (x->needs_gradient && x->gradient == NULL && x->again == y->again) {
+		x->gradient = y->gradient;
+		y->gradient = NULL;
 		return;
 	}
-	x->gradient = y->gradient;
-	y->gradient = NULL;
+	float *gradient = tape_gradient(t, x, NULL);
+	if (gradient != NULL)
+		vector_add(gradient, y->gradient, x->rows * x->cols);
 }
 
 bool tape_backward(Tape *t)
@@ -126,7 +132,8 @@ Tensor *tape_tensor(Tape *t, size_t rows, size_t cols, bool needs_gradient)
 	*x = (Tensor){.rows = rows,
 	              .cols = cols,
 	              .value = arena_new(&t->arena, count, sizeof(float), &t->error),
-	              .needs_gradient = needs_gradient};
+	              .needs_gradient = needs_gradient,
+	              .again = t->outer != NULL};
 	return t->error.code == ERROR_NONE ? x : NULL;
 }
 
@@ -137,6 +144,63 @@ Tensor *tape_constant(Tape *t, float *value, size_t rows, size_t cols)
 		return NULL;
 	*x = (Tensor){.rows = rows, .cols = cols, .value = value};
 	return x;
+}
+
+typedef struct {
+	Tensor *x, *y;
+	Tensor *(*run)(Tape *t, const void *context, Tensor *x);
+	const void *context;
+	uint32_t random_count; /* as it began */
+} Recomputed;
+
+/* A tape within the tape: what it makes is played back at once. */
+static void recompute(Tape *t, const void *context)
+{
+	const Recomputed *r = context;
+	Arena outer = t->arena;
+	SpareGradient *spare = t->spare;
+	TapeStep *last = t->last;
+	uint32_t random_count = t->random_count;
+	t->outer = &outer;
+	t->arena = t->again;
+	t->spare = NULL;
+	t->last = NULL;
+	t->random_count = r->random_count;
+	Tensor *y = r->run(t, r->context, r->x);
+	if (y != NULL) {
+		y->gradient = r->y->gradient;
+		tape_backward(t);
+	}
+	arena_reset(&t->arena);
+	t->again = t->arena;
+	t->arena = outer;
+	t->outer = NULL;
+	t->spare = spare;
+	t->last = last;
+	t->random_count = random_count;
+}
+
+Tensor *tape_recomputed(Tape *t, Tensor *x, Tensor *(*run)(Tape *t, const void *context, Tensor *x),
+                        const void *context, size_t size)
+{
+	Tensor *y = x ? tape_tensor(t, x->rows, x->cols, false) : NULL;
+	void *copy = y ? arena_new(&t->arena, 1, size, &t->error) : NULL;
+	if (copy == NULL)
+		return NULL;
+	memcpy(copy, context, size);
+	Recomputed r = {x, y, run, copy, t->random_count};
+	ArenaMark mark = arena_mark(&t->arena);
+	t->forgets = true;
+	const Tensor *made = run(t, copy, x);
+	t->forgets = false;
+	if (made == NULL)
+		return NULL;
+	y->needs_gradient = made->needs_gradient;
+	memcpy(y->value, made->value, x->rows * x->cols * sizeof *y->value);
+	arena_rewind(&t->arena, mark);
+	if (y->needs_gradient)
+		tape_record(t, y, recompute, &r, sizeof r);
+	return y;
 }
 
 typedef struct {

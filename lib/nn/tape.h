@@ -18,6 +18,7 @@ typedef struct {
 	bool needs_gradient; /* something that trains lies below */
 	float *gradient;     /* the same shape; NULL until something flows back, and when it has flowed on */
 	const TapeStep *maker; /* the first operation on record that wrote it */
+	bool again;            /* made while something was recomputed */
 	const StoredRows
 	    *rows_made; /* as products with stored matrices want it; NULL: nobody has asked yet */
 } Tensor;
@@ -28,8 +29,12 @@ typedef struct {
 	Arena arena, scratch;
 	TapeStep *last;
 	SpareGradient *spare;
-	bool training; /* record, drop out */
-	Pool *pool;    /* for operations forward; NULL: the calling thread alone */
+	bool training;   /* record, drop out */
+	bool recomputes; /* what takes much room is made again on the way back: tape_recomputed() */
+	bool forgets;    /* records nothing for now, as it will be made again */
+	Arena again;     /* for what is recomputed, and forgotten again */
+	Arena *outer;    /* then the one of all else; NULL: nothing is being recomputed */
+	Pool *pool;      /* for operations forward; NULL: the calling thread alone */
 	GemmPrecision precision;
 	bool exact; /* products with stored matrices (math/stored.h), at the cost of expanding these */
 	size_t lane;
@@ -59,11 +64,16 @@ Tensor *tape_constant(Tape *t, float *value, size_t rows, size_t cols);
 void tape_record(Tape *t, Tensor *y, void (*backward)(Tape *t, const void *context), const void *context,
                  size_t size);
 
+/* y = run(tape, context, x), of x's shape: its activations are not kept, but made again on the way back, and
+ * so are its random numbers.  The context is copied. */
+Tensor *tape_recomputed(Tape *t, Tensor *x, Tensor *(*run)(Tape *t, const void *context, Tensor *x),
+                        const void *context, size_t size);
+
 /* The gradient of x, for backward() to add to; NULL where x needs none, or on an error.  With `fresh` it
  * may be undefined instead of zeros: then *fresh is true, and it is to be written. */
 float *tape_gradient(Tape *t, Tensor *x, bool *fresh);
-/* Adds y's gradient to x's; where that is new, x takes it over, and y has none any more. */
-void tape_pass_gradient(Tensor *y, Tensor *x);
+/* Adds y's gradient to x's; where that is new, x takes it over if it can, and y has none any more. */
+void tape_pass_gradient(Tape *t, Tensor *y, Tensor *x);
 
 /* Calls work(context, first, count) for parts of [0, count) that begin at multiples of `unit`, side by side
  * where the tape has a pool; what is computed must not depend on how they are cut. */

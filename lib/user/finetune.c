@@ -345,18 +345,22 @@ static bool meet_users(const Finetuning *f, Tape *t, const Questions *questions,
 static bool questions_loss(const Finetuning *f, Tape *t, const Questions *questions, size_t count,
                            double weight, double *loss, Conversation *c)
 {
-	AdapterMemory memory = {0};
+	/* On the way back it may be asked once more. */
+	AdapterMemory *memory = arena_new(&t->arena, 1, sizeof *memory, &t->error);
 	const Llm *llm = f->adapter->llm;
 	bool meets = f->adapter->encoder != NULL;
 	size_t tokens = 0;
+	if (memory == NULL)
+		return false;
+	*memory = (AdapterMemory){0};
 	bool done = list_questions(c, f, questions, count, &t->arena, &t->error) &&
 	            write_tokens(c, &t->arena, &t->error);
 	tokens_free(&c->words);
 	if (done && c->count == 0)
 		return true;
-	if (!done || (meets && !meet_users(f, t, questions, count, c, &memory)))
+	if (!done || (meets && !meet_users(f, t, questions, count, c, memory)))
 		return false;
-	Injection injection = adapter_injection(&memory);
+	Injection injection = adapter_injection(memory);
 	Sequence s = {.positions = c->positions, .segments = c->segments, .segment_count = c->count};
 	Tensor *h = llm_forward(t, llm, c->tokens, c->N, &s, meets ? &injection : NULL);
 	h = tape_rows(t, h, c->rows, c->answers);
@@ -369,6 +373,7 @@ static bool run_shard(void *context, Tape *t, size_t shard, double *loss, size_t
 	const Finetuning *f = context;
 	size_t first = shard * f->a_shard, left = f->history_count - first;
 	Conversation c;
+	t->recomputes = f->plan.recompute;
 	if (!questions_loss(f, t, f->questions + first, left < f->a_shard ? left : f->a_shard,
 	                    1 / (double)f->question_count, loss, &c))
 		return false;

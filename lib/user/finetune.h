@@ -14,6 +14,7 @@ typedef struct {
 	                     * serves   them all */
 	size_t micro_batch; /* questions that a thread has in memory at a time, whose gradients add up; 0: an
 	                     * eighth of the batch, 8 to 64 */
+	bool recompute;     /* the LLM's activations are not kept, but made again on the way back */
 	double llm_lr;      /* the learning rate of the LLM's own weights, times the others' */
 	uint64_t seed;
 } FinetuningPlan;

@@ -36,7 +36,7 @@ static void open_gates(Adapter *a)
 
 static const AdapterTask next_item = {TASK_NEXT_ITEM, TASK_QUERY, "{item}", 64};
 
-static const FinetuningPlan plan = {24, 4, 8, 0.1, 1};
+static const FinetuningPlan plan = {.batch = 24, .questions = 4, .micro_batch = 8, .llm_lr = 0.1, .seed = 1};
 
 /* What is not said of the shape is as small as can be. */
 static Setting *setting_for(const AdapterTask *task, AdapterShape shape)
@@ -620,6 +620,40 @@ static void test_micro_batches(void **state)
 	}
 }
 
+/* What is recomputed is what it was, random numbers and all. */
+static void test_recompute(void **state)
+{
+	(void)state;
+	static const AdapterShape shapes[] = {
+	    {.latents = 2, .tuning = TUNE_LORA, .lora.dropout = 0.3},
+	    {.latents = 0, .tuning = TUNE_FULL},
+	    {.inject = INJECT_SOFT, .latents = 2, .tuning = TUNE_PROJ},
+	    {.inject = INJECT_TEXT, .tuning = TUNE_FULL},
+	};
+	for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+		uint64_t hashes[2], llms[2];
+		for (size_t again = 0; again < 2; again++) {
+			Error e = {0};
+			FinetuningPlan other = plan;
+			Setting *s = setting_for(&next_item, shapes[i]);
+			other.recompute = again;
+			finetuning_free(s->finetuning);
+			s->finetuning =
+			    finetuning_new(s->adapter, &s->sample.data, &s->sample.users, &other, &e);
+			s->trainee = finetuning_trainee(s->finetuning);
+			assert_true(s->trainee.epoch(s->trainee.context, 0, &(size_t){0}, &e));
+			s->shards = s->trainee.step(s->trainee.context, 0);
+			open_gates(s->adapter);
+			steps(s, 3);
+			hashes[again] = small_hash(s->trainee.parameters);
+			llms[again] = small_hash(&s->llm->parameters);
+			setting_free(s);
+		}
+		assert_int_equal(hashes[0], hashes[1]);
+		assert_int_equal(llms[0], llms[1]);
+	}
+}
+
 static void test_tuning_leaves_alone(void **state)
 {
 	(void)state;
@@ -796,6 +830,7 @@ int main(void)
 	    cmocka_unit_test(test_merged),
 	    cmocka_unit_test(test_lora_starts_closed),
 	    cmocka_unit_test(test_micro_batches),
+	    cmocka_unit_test(test_recompute),
 	    cmocka_unit_test(test_tuning_leaves_alone),
 	    cmocka_unit_test(test_save_and_load),
 	    cmocka_unit_test(test_layers),
