@@ -24,8 +24,9 @@ void decoder_free(Decoder *d)
 	*d = (Decoder){0};
 }
 
-/* Runs a batch whose tokens go to the next free rows. */
-static Tensor *run(Decoder *d, const int32_t *tokens, size_t N, Sequence *s, Error *e)
+/* Runs a batch whose tokens go to the next free rows.  What is done between two of them is part of the
+ * answer. */
+static Tensor *run(Decoder *d, Phase phase, const int32_t *tokens, size_t N, Sequence *s, Error *e)
 {
 	int32_t *slots = arena_new(&d->tape.arena, N, sizeof *slots, e);
 	if (slots == NULL || !cache_reserve(&d->cache, d->rows + N, e))
@@ -34,10 +35,13 @@ static Tensor *run(Decoder *d, const int32_t *tokens, size_t N, Sequence *s, Err
 		slots[i] = (int32_t)(d->rows + i);
 	s->cache = &d->cache;
 	s->slots = slots;
+	profile_enter(d->tape.profile, phase, N);
 	Tensor *h = llm_forward(&d->tape, d->llm, tokens, N, s, d->injection);
 	if (h == NULL)
 		*e = d->tape.error;
 	d->rows += N;
+	profile_cache(d->tape.profile, 2 * d->cache.layers * d->rows * d->cache.width * sizeof(float));
+	profile_enter(d->tape.profile, PHASE_ANSWER, 0);
 	return h;
 }
 
@@ -54,7 +58,7 @@ static Tensor *read_on(Decoder *d, const int32_t *tokens, size_t N, Error *e)
 		positions[i] = (int32_t)(d->rows + i);
 	AttentionSegment segment = {0, N, 0, d->rows + N, true};
 	Sequence s = {.positions = positions, .segments = &segment, .segment_count = 1};
-	return run(d, tokens, N, &s, e);
+	return run(d, PHASE_PROMPT, tokens, N, &s, e);
 }
 
 /* So many tokens are read at a time: enough to make products fast, and few enough for activations to be
@@ -100,12 +104,17 @@ static bool lay_out(Decoder *d, const NextToken *next, size_t N, size_t sequence
 	return d->placing == NULL || d->placing->place(d->placing->context, start, sequences, arena, e);
 }
 
-Tensor *decoder_step(Decoder *d, const NextToken *next, size_t N, size_t sequences, Error *e)
+static Tensor *step(Decoder *d, Phase phase, const NextToken *next, size_t N, size_t sequences, Error *e)
 {
 	int32_t *tokens;
 	Sequence s;
 	tape_reset(&d->tape, false, 0);
-	return lay_out(d, next, N, sequences, &tokens, &s, e) ? run(d, tokens, N, &s, e) : NULL;
+	return lay_out(d, next, N, sequences, &tokens, &s, e) ? run(d, phase, tokens, N, &s, e) : NULL;
+}
+
+Tensor *decoder_step(Decoder *d, const NextToken *next, size_t N, size_t sequences, Error *e)
+{
+	return step(d, PHASE_ANSWER, next, N, sequences, e);
 }
 
 /* How many tokens all prompts begin with, but the last of each. */
@@ -141,7 +150,7 @@ static bool read_several(Decoder *d, const PromptTokens *prompts, size_t count, 
 			last[i++ - first] = (int32_t)n - 1;
 			at = shared;
 		}
-		Tensor *h = decoder_step(d, next, n, count, e);
+		Tensor *h = step(d, PHASE_PROMPT, next, n, count, e);
 		if (h == NULL)
 			return false;
 		if (i == first)

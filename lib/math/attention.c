@@ -209,6 +209,17 @@ static void backward_tile(const Attention *a, const Tile *t, const float *dout, 
 		     (Operand){a->q + query, width, false}, true, d->k + key, kv_width);
 }
 
+size_t attention_pairs(const Attention *a)
+{
+	size_t pairs = 0;
+	for (const AttentionSegment *s = a->segments; s < a->segments + a->segment_count; s++)
+		for (size_t first = 0; first < s->queries; first += TILE) {
+			Tile tile = tile_at(a, s, 0, first);
+			pairs += tile.rows * tile.keys;
+		}
+	return pairs;
+}
+
 static size_t most_keys(const Attention *a)
 {
 	size_t most = 1;

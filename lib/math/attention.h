@@ -54,6 +54,10 @@ typedef struct {
  * back to it. */
 bool attention_forward(const Attention *a, Arena *scratch, Error *e);
 
+/* Of each head, how many queries and keys are multiplied with each other: those that see each other, and some
+ * beside them, as queries are worked on in tiles. */
+size_t attention_pairs(const Attention *a);
+
 /* The same by heads [first, first + count), each in any order and from any thread that has a room of its own
  * (in the arena until that is rewound). */
 typedef struct {

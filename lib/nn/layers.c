@@ -153,6 +153,12 @@ typedef struct {
 
 enum { SCORES = 1 << 24 }; /* of a batch that are held, if that makes a row or more */
 
+/* Of the rows that a row could see, those before its window. */
+static size_t left_behind(size_t seen, size_t window)
+{
+	return window > 0 && seen > window ? seen - window : 0;
+}
+
 static void attend_cached(void *context, size_t first, size_t count)
 {
 	const Cached *c = context;
@@ -161,7 +167,7 @@ static void attend_cached(void *context, size_t first, size_t count)
 	for (size_t i = first; i < first + count; i++) {
 		size_t row = c->first + i / kv_heads, head = i % kv_heads;
 		size_t at = (row * kv_heads + head) * width;
-		size_t seen = s->seen_count[row], before = window > 0 && seen > window ? seen - window : 0;
+		size_t seen = s->seen_count[row], before = left_behind(seen, window);
 		attention_cached(&c->heads, c->q + at, c->k + head * c->heads.D, c->v + head * c->heads.D,
 		                 s->seen[row] + before, seen - before,
 		                 c->scores + i * c->heads.group * c->most, c->o + at);
@@ -180,8 +186,12 @@ static Tensor *cached_attention(Tape *t, const AttentionLayer *a, const Tensor *
 	            .k = s->cache->k[layer],
 	            .v = s->cache->v[layer],
 	            .most = 1};
-	for (size_t i = 0; i < q->rows; i++)
+	size_t pairs = 0;
+	for (size_t i = 0; i < q->rows; i++) {
 		c.most = s->seen_count[i] > c.most ? s->seen_count[i] : c.most;
+		pairs += s->seen_count[i] - left_behind(s->seen_count[i], l->window);
+	}
+	profile_product(t->profile, pairs, q->cols, 2);
 	Tensor *y = tape_tensor(t, q->rows, q->cols, false);
 	ArenaMark mark = arena_mark(&t->scratch);
 	size_t some = SCORES / (l->heads * c.most);

@@ -12,6 +12,12 @@ static float *gradient_of(Tape *t, Parameter *p)
 	return p->trains ? parameter_gradient(p, t->lane, &t->error) : NULL;
 }
 
+/* How many of two gradients are asked for: each is a product as large as the one that it is of. */
+static size_t wanted(const float *dx, const float *dw)
+{
+	return (size_t)(dx != NULL) + (dw != NULL);
+}
+
 /* Rows that are worth a thread of their own. */
 enum { PART = 16 };
 
@@ -31,6 +37,7 @@ static void linear_backward(Tape *t, const void *context)
 	size_t N = l->x->rows, in = l->w->cols, out = l->w->rows;
 	bool fresh;
 	float *dw = gradient_of(t, l->w), *dx = tape_gradient(t, l->x, &fresh);
+	profile_product(t->profile, N, in, wanted(dx, dw) * out);
 	if (dx != NULL)
 		gemm_packed(t->precision, N, (Operand){l->y->gradient, out, false},
 		            packed_whole(&l->w->backward), !fresh, dx, in);
@@ -102,6 +109,8 @@ static void multiply(void *context, size_t first, size_t count)
 
 static Tensor *multiply_whole(Tape *t, Tensor *x, Parameter *w)
 {
+	if (x != NULL)
+		profile_product(t->profile, x->rows, w->rows, w->cols);
 	if (x != NULL && w->stored != NULL)
 		return stored_linear(t, x, w->stored);
 	Tensor *y = x ? tape_tensor(t, x->rows, w->rows, needs(x) || w->trains) : NULL;
@@ -576,6 +585,13 @@ typedef struct {
 	Parameter *position, *time;
 } Attended;
 
+/* So many products of each query and key that meet, in each head. */
+static void count_attention(Tape *t, const Attention *a, size_t products)
+{
+	if (t->profile != NULL)
+		profile_product(t->profile, attention_pairs(a), a->heads * a->D, products);
+}
+
 static void attention_back(Tape *t, const void *context)
 {
 	const Attended *d = context;
@@ -586,6 +602,9 @@ static void attention_back(Tape *t, const void *context)
 	    d->position ? gradient_of(t, d->position) : NULL,
 	    d->time ? gradient_of(t, d->time) : NULL,
 	};
+	/* Scores anew, dP, and what is wanted. */
+	size_t products = 2 + wanted(gradients.q, gradients.k) + wanted(gradients.v, NULL);
+	count_attention(t, &d->a, products);
 	if (t->error.code == ERROR_NONE)
 		attention_backward(&d->a, d->y->gradient, &gradients, &t->scratch, &t->error);
 }
@@ -663,6 +682,7 @@ Tensor *tape_attention(Tape *t, Tensor *q, Tensor *k, Tensor *v, size_t heads, s
 	              .y = y,
 	              .position = terms->position,
 	              .time = terms->time};
+	count_attention(t, &d.a, 2);
 	if (!attend(t, &d.a))
 		return NULL;
 	if (needs(y))
@@ -725,6 +745,13 @@ Tensor *tape_add_rows(Tape *t, Tensor *x, const int32_t *to, Tensor *z, const in
 	return x;
 }
 
+/* A loss of h against N rows of C numbers, and its gradients at once. */
+static void count_loss(Tape *t, const Tensor *h, size_t N, const float *dh, const float *dy)
+{
+	profile_product(t->profile, h->rows, N, h->cols);
+	profile_product_of(t->profile, PHASE_BACKWARD, h->rows, N, wanted(dh, dy) * h->cols);
+}
+
 bool tape_cross_entropy(Tape *t, Tensor *h, Parameter *w, float cap, LossTargets targets, float weight,
                         double *loss, size_t *rows)
 {
@@ -741,6 +768,7 @@ bool tape_cross_entropy(Tape *t, Tensor *h, Parameter *w, float cap, LossTargets
 	                  .weight = weight,
 	                  .dh = tape_gradient(t, h, NULL),
 	                  .dw = dw ? dw + w->first_row * w->cols : NULL};
+	count_loss(t, h, w->forward.n, c.dh, c.dw);
 	return t->error.code == ERROR_NONE && cross_entropy(&c, loss, rows, &t->scratch, &t->error);
 }
 
@@ -761,6 +789,7 @@ bool tape_cross_entropy_of(Tape *t, Tensor *h, Tensor *y, LossTargets targets, f
 	                  .weight = weight,
 	                  .dh = tape_gradient(t, h, NULL),
 	                  .dw = tape_gradient(t, y, NULL)};
+	count_loss(t, h, y->rows, c.dh, c.dw);
 	bool done = t->error.code == ERROR_NONE &&
 	            packed_lay_out(&forward, t->precision, &t->scratch, &t->error) &&
 	            packed_lay_out(&backward, t->precision, &t->scratch, &t->error) &&
@@ -784,5 +813,6 @@ bool tape_sampled_loss(Tape *t, Tensor *h, Tensor *y, const SampledTerms *terms,
 	                 .weight = weight,
 	                 .dh = tape_gradient(t, h, NULL),
 	                 .dy = tape_gradient(t, y, NULL)};
+	count_loss(t, h, terms->negatives, s.dh, s.dy);
 	return t->error.code == ERROR_NONE && sampled_loss(&s, loss, rows, &t->scratch, &t->error);
 }

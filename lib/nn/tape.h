@@ -9,6 +9,7 @@
 #define NN_TAPE_H
 
 #include "nn/parameters.h"
+#include "nn/profile.h"
 
 typedef struct TapeStep TapeStep;
 
@@ -36,7 +37,8 @@ typedef struct {
 	Arena *outer;    /* then the one of all else; NULL: nothing is being recomputed */
 	Pool *pool;      /* for operations forward; NULL: the calling thread alone */
 	GemmPrecision precision;
-	bool exact; /* products with stored matrices (math/stored.h), at the cost of expanding these */
+	bool exact;       /* products with stored matrices (math/stored.h), at the cost of expanding these */
+	Profile *profile; /* of what is computed; NULL: nobody wants to know */
 	size_t lane;
 	uint64_t random_key; /* of dropout: to be set anew for each step and shard */
 	uint32_t random_count;

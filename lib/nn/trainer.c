@@ -27,7 +27,8 @@ typedef struct {
 	const TrainerHost *host;
 	Pool *pool;
 	pthread_mutex_t lock;
-	Tape tapes[LANES]; /* as many are used as there are threads */
+	Tape tapes[LANES];       /* as many are used as there are threads */
+	Profile profiles[LANES]; /* of the tapes */
 	bool taken[LANES];
 	Sums lanes[LANES];
 	Error errors[LANES];
@@ -73,6 +74,8 @@ static void lane_run(void *context, size_t lane)
 	memset(s->targets, 0, r->losses * sizeof *s->targets);
 	s->events = 0;
 	t->error = (Error){0};
+	t->profile = r->trainee->profile ? &r->profiles[t - r->tapes] : NULL;
+	profile_enter(t->profile, PHASE_NONE, 0);
 	for (size_t shard = lane; shard < r->shards && t->error.code == ERROR_NONE; shard += LANES) {
 		uint64_t key = random_key(random_key(r->budget->seed, r->step), shard);
 		tape_reset(t, true, key);
@@ -82,6 +85,7 @@ static void lane_run(void *context, size_t lane)
 			fail(&t->error, ERROR_FAILURE, "a shard of step %llu failed",
 			     (unsigned long long)r->step);
 	}
+	profile_enter(t->profile, PHASE_NONE, 0);
 	r->errors[lane] = t->error;
 	give_tape(r, t);
 }
@@ -121,15 +125,19 @@ static bool train_step(Trainer *r, size_t step, double lr, Error *e)
 {
 	r->shards = r->trainee->step(r->trainee->context, step);
 	r->step++;
+	profile_enter(r->trainee->profile, PHASE_NONE, 0);
 	pool_run(r->pool, LANES, lane_run, r);
+	profile_gather(r->trainee->profile, r->profiles, LANES);
 	if (!fail_first(r->errors, LANES, e))
 		return false;
 	for (size_t lane = 0; lane < LANES; lane++)
 		add_sums(r, &r->lanes[lane]);
 	double norm;
 	OptimizerStep optimizer = {lr, r->budget->decay, r->budget->clip, r->step, r->budget->average};
+	profile_enter(r->trainee->profile, PHASE_OPTIMIZER, 0);
 	if (!parameters_step(r->trainee->parameters, &optimizer, r->pool, &norm, e))
 		return false;
+	profile_enter(r->trainee->profile, PHASE_NONE, 0);
 	r->diverged = !isfinite(norm) || !isfinite(r->since[0]);
 	if (r->diverged)
 		return fail(e, ERROR_FAILURE,
@@ -169,7 +177,10 @@ static bool exchange(Trainer *r, Error *e)
 
 static bool evaluate(Trainer *r, TrainerReport *report, char *words, size_t size, Error *e)
 {
-	return exchange(r, e) && evaluate_weights(r, report, words, size, e) && exchange(r, e);
+	profile_enter(r->trainee->profile, PHASE_EVALUATION, 0);
+	bool done = exchange(r, e) && evaluate_weights(r, report, words, size, e) && exchange(r, e);
+	profile_enter(r->trainee->profile, PHASE_NONE, 0);
+	return done;
 }
 
 /* Tells where training stands; evaluates first where it is due. */

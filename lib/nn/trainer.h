@@ -29,6 +29,9 @@ typedef struct {
 	 * reported. */
 	size_t losses;
 	const char *(*loss_name)(const void *context, size_t loss);
+	/* NULL: nothing is counted.  Else shards count on their tapes, evaluate() in the phase that this is
+	 * in then. */
+	Profile *profile;
 } Trainee;
 
 typedef struct {

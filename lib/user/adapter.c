@@ -261,7 +261,9 @@ static bool soft_memory(const Adapter *a, Tape *t, Tensor *e, const AdapterTarge
 
 bool adapter_memory(const Adapter *a, Tape *t, Tensor *e, const AdapterTargets *targets, AdapterMemory *m)
 {
-	size_t K = a->shape.latents;
+	size_t K = a->shape.latents, bytes = 0;
+	if (e != NULL)
+		profile_enter(t->profile, PHASE_ADAPTER, K ? targets->count * K : e->rows);
 	if (e != NULL && a->shape.inject == INJECT_SOFT)
 		return soft_memory(a, t, e, targets, m);
 	if (e == NULL || !make_room(m, a, targets->count, K == 0, t))
@@ -273,10 +275,14 @@ bool adapter_memory(const Adapter *a, Tape *t, Tensor *e, const AdapterTargets *
 			m->asking[i] = (int32_t)targets->known[i] - 1;
 	}
 	Tensor *memory = tape_rmsnorm(t, K ? perceive(a, t, e, targets) : e, a->memory_norm, 1e-5f);
-	for (size_t i = 0; i < a->llm->shape.layers; i++)
-		if (a->gates[i] != NULL)
-			m->layers[i] = attention_layer_memory(t, &a->cross[i], memory, &a->encoder->rotary,
-			                                      K ? NULL : targets->positions);
+	for (size_t i = 0; i < a->llm->shape.layers; i++) {
+		if (a->gates[i] == NULL)
+			continue;
+		m->layers[i] = attention_layer_memory(t, &a->cross[i], memory, &a->encoder->rotary,
+		                                      K ? NULL : targets->positions);
+		bytes += m->layers[i].k ? 2 * m->layers[i].k->rows * m->layers[i].k->cols * sizeof(float) : 0;
+	}
+	profile_cache(t->profile, bytes);
 	return t->error.code == ERROR_NONE;
 }
 

@@ -204,6 +204,7 @@ static bool search(const Answerer *a, Tape *t, const Query *queries, size_t coun
 	decoder.injection = meets_encoder(a) ? &injection : NULL;
 	decoder.placing = meets_encoder(a) ? &placing : NULL;
 	decoder.tape.exact = a->exact;
+	decoder.tape.profile = t->profile;
 	done = done && decoder_rank(&decoder, &how, questions, count, e);
 	decoder_free(&decoder);
 	return done;
@@ -285,7 +286,7 @@ bool answerer_continue(const Answerer *a, const Generation *g, const StringList 
                        size_t count, const Onlooker *onlooker, Pool *pool, Error *e)
 {
 	Decoder decoder;
-	Tape tape = {.pool = pool};
+	Tape tape = {.pool = pool, .profile = a->profile};
 	AdapterMemory memory = {0};
 	bool done = decoder_new(&decoder, a->llm, pool, e) &&
 	            (!meets_encoder(a) || meet_users(a, &tape, prompts, count, &memory, e));
@@ -294,7 +295,9 @@ bool answerer_continue(const Answerer *a, const Generation *g, const StringList 
 	decoder.injection = meets_encoder(a) ? &injection : NULL;
 	decoder.placing = meets_encoder(a) ? &placing : NULL;
 	decoder.tape.exact = a->exact;
+	decoder.tape.profile = a->profile;
 	done = done && continue_all(a, &decoder, g, stops, prompts, count, onlooker, e);
+	profile_enter(a->profile, PHASE_NONE, 0);
 	decoder_free(&decoder);
 	tape_free(&tape);
 	return done;
@@ -383,15 +386,18 @@ static bool add_up(const Answerer *a, Tape *t, const Tensor *h, const Truths *tr
 bool answerer_worth(const Answerer *a, const Prompt *prompts, size_t count, Pool *pool, double *nll,
                     size_t *tokens, Error *e)
 {
-	Tape t = {.pool = pool, .exact = a->exact};
+	Profile own = {0};
+	Tape t = {.pool = pool, .exact = a->exact, .profile = a->profile ? &own : NULL};
 	AdapterMemory memory = {0};
 	Truths truths = {0};
 	bool meets = meets_encoder(a);
+	profile_enter(a->profile, PHASE_EVALUATION, 0);
 	bool done = list_truths(a, prompts, count, &t.arena, &truths, e) &&
 	            (!meets || (meet_users(a, &t, prompts, count, &memory, e) &&
 	                        adapter_tokens(&memory, truths.start, &t.arena, e)));
 	Injection injection = adapter_injection(&memory);
 	Sequence s = {.positions = truths.positions, .segments = truths.segments, .segment_count = count};
+	profile_enter(t.profile, PHASE_LLM, done ? truths.start[count] : 0);
 	const Tensor *h =
 	    done ? llm_forward(&t, a->llm, truths.tokens, truths.start[count], &s, meets ? &injection : NULL)
 	         : NULL;
@@ -399,6 +405,8 @@ bool answerer_worth(const Answerer *a, const Prompt *prompts, size_t count, Pool
 		*e = t.error;
 	for (size_t i = 0; h != NULL && done && i < count; i++)
 		done = add_up(a, &t, h, &truths, i, &nll[i], &tokens[i], e);
+	profile_gather(a->profile, &own, 1);
+	profile_enter(a->profile, PHASE_NONE, 0);
 	tokens_free(&truths.words);
 	tape_free(&t);
 	return done && h != NULL;

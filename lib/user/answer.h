@@ -23,7 +23,8 @@ typedef struct {
 	Prompter prompter;
 	size_t beam; /* 0: every choice is scored */
 	bool keep_seen;
-	bool exact; /* the LLM's stored matrices multiply exactly (math/stored.h) */
+	bool exact;       /* the LLM's stored matrices multiply exactly (math/stored.h) */
+	Profile *profile; /* of answerer_continue() and answerer_worth(); NULL: nothing is counted */
 } Answerer;
 
 /* Asks `query`, a template, or with `literal` words (NULL: the adapter's, or TASK_QUERY).  data NULL: no

@@ -298,6 +298,7 @@ Tensor *encoder_forward(Tape *t, const Encoder *m, const EventBatch *b)
 {
 	size_t column = 0;
 	float rate = (float)m->shape.dropout;
+	profile_enter(t->profile, PHASE_ENCODER, b->rows);
 	Tensor *x = tape_tensor(t, b->rows, m->input->cols, m->input->trains);
 	for (size_t c = 0; c < m->columns; column += m->tables[c++]->cols)
 		x = tape_embedding(t, x, column, m->tables[c], b->offsets[c], b->ids[c]);

@@ -29,6 +29,7 @@ struct Finetuning {
 	Task task;
 	Prompter prompter;
 	Histories histories;
+	Profile *profile;
 	FinetuningPlan plan;
 	size_t a_step, a_shard; /* histories */
 	uint64_t epoch;
@@ -362,6 +363,7 @@ static bool questions_loss(const Finetuning *f, Tape *t, const Questions *questi
 		return false;
 	Injection injection = adapter_injection(memory);
 	Sequence s = {.positions = c->positions, .segments = c->segments, .segment_count = c->count};
+	profile_enter(t->profile, PHASE_LLM, c->N);
 	Tensor *h = llm_forward(t, llm, c->tokens, c->N, &s, meets ? &injection : NULL);
 	h = tape_rows(t, h, c->rows, c->answers);
 	return tape_cross_entropy(t, h, llm->output, llm->shape.logit_cap,
@@ -379,6 +381,7 @@ static bool run_shard(void *context, Tape *t, size_t shard, double *loss, size_t
 		return false;
 	*targets += c.count;
 	*events += c.N;
+	profile_enter(t->profile, PHASE_BACKWARD, c.N);
 	return tape_backward(t);
 }
 
@@ -387,6 +390,7 @@ typedef struct {
 	GemmPrecision precision;
 	size_t stride, count[LANES];
 	double loss[LANES];
+	Profile profiles[LANES];
 	Error errors[LANES];
 } Evaluation;
 
@@ -407,7 +411,7 @@ static void evaluate_lane(void *context, size_t lane)
 {
 	Evaluation *v = context;
 	const Finetuning *f = v->f;
-	Tape t = {0};
+	Tape t = {.profile = f->profile ? &v->profiles[lane] : NULL};
 	Questions questions[EVALUATED_TOGETHER];
 	size_t count = 0, user = lane * v->stride, step = LANES * v->stride;
 	for (; user < f->users->count && v->errors[lane].code == ERROR_NONE; user += step) {
@@ -436,6 +440,7 @@ static bool evaluate(void *context, GemmPrecision precision, Pool *pool, double 
 	double loss = 0;
 	size_t count = 0;
 	pool_run(pool, LANES, evaluate_lane, &v);
+	profile_gather(f->profile, v.profiles, LANES);
 	if (!fail_first(v.errors, LANES, e))
 		return false;
 	for (size_t lane = 0; lane < LANES; lane++) {
@@ -451,11 +456,18 @@ static bool evaluate(void *context, GemmPrecision precision, Pool *pool, double 
 	return true;
 }
 
+void finetuning_profile(Finetuning *f, Profile *profile)
+{
+	f->profile = profile;
+}
+
 Trainee finetuning_trainee(Finetuning *f)
 {
 	Tuning tuning = f->adapter->shape.tuning;
 	Parameters *llm = tuning == TUNE_FULL ? NULL : &f->adapter->llm->parameters;
 	const Encoder *encoder = f->adapter->encoder;
 	Parameters *below = encoder && tuning < TUNE_ENC ? &f->adapter->encoder->parameters : NULL;
-	return (Trainee){f, &f->trained, llm, below, start_epoch, start_step, run_shard, evaluate};
+	Trainee trainee = {f, &f->trained, llm, below, start_epoch, start_step, run_shard, evaluate};
+	trainee.profile = f->profile;
+	return trainee;
 }

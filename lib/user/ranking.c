@@ -66,21 +66,24 @@ typedef struct {
 	const Ranker *ranker;
 	Rankings *out;
 	size_t K;
+	Profile profiles[LANES];
 	Error errors[LANES];
 } Walk;
 
 static void walk_lane(void *context, size_t lane)
 {
 	Walk *w = context;
-	Tape tape = {0};
+	Tape tape = {.profile = w->ranker->profile ? &w->profiles[lane] : NULL};
 	Error *e = &w->errors[lane];
 	size_t group = w->ranker->group;
+	profile_enter(tape.profile, PHASE_NONE, 0);
 	for (size_t first = lane * group; first < w->out->count && e->code == ERROR_NONE;
 	     first += LANES * group) {
 		size_t left = w->out->count - first;
 		tape_reset(&tape, false, 0);
 		w->ranker->rank(w->ranker->context, &tape, w->out->queries + first,
 		                left < group ? left : group, w->K, w->out->answers + first, e);
+		profile_enter(tape.profile, PHASE_NONE, 0);
 	}
 	tape_free(&tape);
 }
@@ -113,7 +116,9 @@ bool rank_users(const Ranker *ranker, const Dataset *data, const Users *users, P
 			out->count++;
 		}
 	Walk walk = {.ranker = ranker, .out = out, .K = K};
+	profile_enter(ranker->profile, PHASE_NONE, 0);
 	pool_run(pool, LANES, walk_lane, &walk);
+	profile_gather(ranker->profile, walk.profiles, LANES);
 	if (fail_first(walk.errors, LANES, e))
 		return true;
 	rankings_free(out);
@@ -158,6 +163,8 @@ static bool rank_by_encoder(void *context, Tape *t, const Query *queries, size_t
 			*e = t->error;
 			return false;
 		}
+		profile_enter(t->profile, PHASE_RANK, 1);
+		profile_product(t->profile, 1, r->items.packed.n, r->items.packed.k);
 		for (size_t k = 0; k < had; k++)
 			seen[k] = r->translation->ids[0][q->users->items[first + k]];
 		item_scores(&r->items, r->precision, h->value + (h->rows - 1) * h->cols, 1, scores);
@@ -171,8 +178,14 @@ static bool rank_by_encoder(void *context, Tape *t, const Query *queries, size_t
 
 bool encoder_ranker_start(EncoderRanker *r, Pool *pool, Error *e)
 {
-	return item_vectors_new(&r->items, r->encoder, r->precision, pool, e) &&
-	       item_vectors_lay_out(&r->items, r->precision, e);
+	const Parameter *tower = r->encoder->tower;
+	profile_enter(r->profile, PHASE_RANK, 0);
+	if (tower != NULL)
+		profile_product(r->profile, r->encoder->output->rows, tower->rows, tower->cols);
+	bool done = item_vectors_new(&r->items, r->encoder, r->precision, pool, e) &&
+	            item_vectors_lay_out(&r->items, r->precision, e);
+	profile_enter(r->profile, PHASE_NONE, 0);
+	return done;
 }
 
 void encoder_ranker_free(EncoderRanker *r)

@@ -30,6 +30,7 @@ typedef struct {
 	size_t group;
 	bool (*rank)(void *context, Tape *t, const Query *queries, size_t count, size_t K, Ranking *answers,
 	             Error *e);
+	Profile *profile; /* of rank_users(); NULL: nothing is counted */
 } Ranker;
 
 /* The question for a user and a part of the split: test and val as dataset_segment() has it; train: the last
@@ -61,7 +62,8 @@ typedef struct {
 	bool keep_seen;
 	GemmPrecision precision;
 	const int64_t *asked_at; /* when every question is asked, in seconds; NULL: as the data has it */
-	ItemVectors items;       /* of encoder_ranker_start() */
+	Profile *profile;        /* of encoder_ranker_start(); NULL: nothing is counted */
+	ItemVectors items;       /* of it */
 } EncoderRanker;
 /* Computes the items once for all questions; the encoder's weights must not change until it is freed. */
 bool encoder_ranker_start(EncoderRanker *r, Pool *pool, Error *e);
