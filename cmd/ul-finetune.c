@@ -1,5 +1,6 @@
 /* ul-finetune: LLM, encoder and dataset in, adapter out. */
 #include "math/gemm.h"
+#include "profiling.h"
 #include "tool.h"
 #include "training.h"
 #include "user/finetune.h"
@@ -22,6 +23,7 @@ typedef struct {
 	bool features, reset, recompute;
 	CommonOptions common;
 	TrainingOptions training;
+	Profiling profiling;
 } Settings;
 
 typedef struct {
@@ -134,11 +136,20 @@ static void close_parts(Parts *p)
 	llm_free(p->llm);
 }
 
-static bool finetune(const Settings *s, const char *path, Provenance *provenance, Error *e)
+static bool write_profile(const Settings *s, Error *e)
+{
+	static const Phase phases[] = {PHASE_ENCODER,  PHASE_ADAPTER,   PHASE_LLM,
+	                               PHASE_BACKWARD, PHASE_OPTIMIZER, PHASE_EVALUATION};
+	return profiling_write(&s->profiling, tool.name, phases, sizeof phases / sizeof *phases, e);
+}
+
+static bool finetune(Settings *s, const char *path, Provenance *provenance, Error *e)
 {
 	Parts p = {.shape = shape_of(s)};
-	bool done = open_parts(s, path, &p, e);
+	const char *others[] = {s->output, path, s->training.log, s->training.checkpoint};
+	bool done = profiling_start(&s->profiling, others, 4, e) && open_parts(s, path, &p, e);
 	if (done) {
+		finetuning_profile(p.finetuning, profiling_profile(&s->profiling));
 		Trainee trainee = finetuning_trainee(p.finetuning);
 		const char *data = stream_name(dataset_stream(p.reader));
 		uint64_t data_hash = stream_hash(dataset_stream(p.reader));
@@ -151,7 +162,8 @@ static bool finetune(const Settings *s, const char *path, Provenance *provenance
 			         parameters_count(trainee.parameters, true),
 			         parameters_count(&p.llm->parameters, false));
 		done = training_run(&s->training, &trainee, "tokens", e) &&
-		       adapter_save(p.adapter, p.encoder_hash, s->output, provenance, e);
+		       adapter_save(p.adapter, p.encoder_hash, s->output, provenance, e) &&
+		       write_profile(s, e);
 	}
 	close_parts(&p);
 	return done;
@@ -174,7 +186,7 @@ int main(int argc, char **argv)
 	    .llm_lr = 0.1,
 	    .training = {
 	        .steps = -1, .epochs = 3, .lr = 3e-3, .decay = 0.01, .patience = 10, .evaluate_every = 200}};
-	enum { OWN = 27 };
+	enum { OWN = 28 };
 	Option table[COMMON_OPTIONS + OWN + TRAINING_OPTIONS] = {
 	    [COMMON_OPTIONS] = {"output", 'o', OPTION_STRING, &s.output, "ADAPTER",
 	                        "write the adapter to this file", .incidental = true, .written = true},
@@ -237,6 +249,7 @@ int main(int argc, char **argv)
 	     "time"},
 	    {"llm-lr", 0, OPTION_REAL, &s.llm_lr, "X",
 	     "with --tune full: the LLM learns X times as fast as the rest (default 0.1)", 0, 100},
+	    profiling_option(&s.profiling),
 	};
 	Error e = {0};
 	StringList operands = {0};

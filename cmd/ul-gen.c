@@ -1,6 +1,7 @@
 /* ul-gen: models and a dataset in, answers out: JSON lines of ranked items, or text. */
 #include "math/gemm.h"
 #include "probe.h"
+#include "profiling.h"
 #include "texts.h"
 
 #include <string.h>
@@ -23,6 +24,7 @@ typedef struct {
 	bool keep_seen, exact, tokenize, logits, names_users;
 	TextSettings text;
 	CommonOptions common;
+	Profiling profiling;
 } Settings;
 
 /* All that answers need; what is not used stays empty. */
@@ -36,6 +38,7 @@ typedef struct {
 	EncoderRanker by_encoder;
 	BaselineRanker by_baseline;
 	Answerer answerer;
+	Profile *profile; /* NULL: nothing is counted */
 	TextWriter texts;
 	Strings names; /* of the ranked catalogue */
 	Strings own;   /* of the data's, for people */
@@ -101,6 +104,8 @@ static bool check_given(const Settings *s, const Option *table, size_t count, co
 		return false;
 	if (s->llm == NULL && !options_refuse(table, count, "query beam rank-exact precision", "--llm", e))
 		return false;
+	if ((s->tokenize || s->logits) && !options_refuse(table, count, "profile", "answers", e))
+		return false;
 	if (s->rank > 0 || s->adapter != NULL)
 		return true;
 	if (operands->count > 0 && !s->tokenize)
@@ -164,6 +169,7 @@ static bool open_llm(const Settings *s, Parts *p, Error *e)
 	p->answerer.beam = s->exact ? 0 : (size_t)s->beam;
 	p->answerer.exact = is_exact(s);
 	p->answerer.keep_seen = s->keep_seen;
+	p->answerer.profile = p->profile;
 	return true;
 }
 
@@ -192,11 +198,13 @@ static bool open_ranker(const Settings *s, Parts *p, Ranker *ranker, Error *e)
 		                                .translation = &p->translation,
 		                                .keep_seen = s->keep_seen,
 		                                .precision = GEMM_F32,
-		                                .asked_at = s->at >= 0 ? &s->at : NULL};
+		                                .asked_at = s->at >= 0 ? &s->at : NULL,
+		                                .profile = p->profile};
 		if (!encoder_ranker_start(&p->by_encoder, p->pool, e))
 			return false;
 		*ranker = encoder_ranker(&p->by_encoder);
 	}
+	ranker->profile = p->profile;
 	return item_names(ranker->catalogue, &p->names, e) && item_names(data, &p->own, e);
 }
 
@@ -431,6 +439,13 @@ static bool answer_all(const Settings *s, Parts *p, Error *e)
 	return true;
 }
 
+static bool write_profile(const Settings *s, Error *e)
+{
+	static const Phase phases[] = {PHASE_ENCODER, PHASE_ADAPTER, PHASE_PROMPT,
+	                               PHASE_ANSWER,  PHASE_RANK,    PHASE_EVALUATION};
+	return profiling_write(&s->profiling, tool.name, phases, sizeof phases / sizeof *phases, e);
+}
+
 /* What the LLM itself makes of texts and tokens. */
 static bool probe(const Settings *s, const StringList *operands, Error *e)
 {
@@ -444,13 +459,14 @@ static bool probe(const Settings *s, const StringList *operands, Error *e)
 	return done;
 }
 
-static bool generate(const Settings *s, const char *path, Error *e)
+static bool generate(Settings *s, const char *path, Error *e)
 {
-	Parts p = {0};
-	bool done = open_parts(s, path, &p, e) &&
+	Parts p = {.profile = profiling_profile(&s->profiling)};
+	const char *others[] = {s->output, path};
+	bool done = profiling_start(&s->profiling, others, 2, e) && open_parts(s, path, &p, e) &&
 	            (s->rank > 0 || text_writer_new(&p.texts, &s->text, &p.answerer, &p.output, p.pool, e)) &&
 	            (p.reader == NULL ? texts_of_prompts(&p.texts, e) : answer_all(s, &p, e)) &&
-	            output_close(&p.output, e);
+	            output_close(&p.output, e) && write_profile(s, e);
 	close_parts(&p);
 	return done;
 }
@@ -525,6 +541,7 @@ int main(int argc, char **argv)
 	     "with --format text: show the last N events (default 5)", 0, 1e6},
 	    {"output", 'o', OPTION_STRING, &s.output, "FILE", "write to FILE, not standard output",
 	     .incidental = true, .written = true},
+	    profiling_option(&s.profiling),
 	};
 	Error e = {0};
 	StringList operands = {0};
