@@ -35,7 +35,8 @@ jq -e '.tool == "ul-gen" and .peak_bytes > 1e6 and .seconds > 0 and
 # Every way to answer, with one thread and with two: the same answers, too.
 user='--llm lm.gguf -m encoder9.ult -a cross9.ult'
 for way in '-m encoder9.ult --rank 3' "$user --rank 3 --limit 17" "$user --limit 5 --prompt Next --n-predict 4" \
-	'--llm lm.gguf --rank 2 --rank-exact --limit 2' '--baseline most-popular --rank 1'; do
+	'--llm lm.gguf --rank 2 --rank-exact --limit 2' '--baseline most-popular --rank 1' \
+	"$user --limit 3 --n-predict 4"; do
 	for threads in 1 2; do
 		# shellcheck disable=SC2086
 		ul-gen -q -T$threads --profile full $way data.ult >"said$threads"
@@ -46,6 +47,11 @@ for way in '-m encoder9.ult --rank 3' "$user --rank 3 --limit 17" "$user --limit
 	# shellcheck disable=SC2086
 	ul-gen -q $way data.ult | cmp said1 -
 done
+# Whichever lane they were in, all users count.
+ul-gen -q -m encoder9.ult --rank 1 --limit 20 --profile all data.ult >said
+jq -e '.phases | .rank.tokens == 20 and .encoder.tokens == 180 and .rank.flops % 20 == 0' all >said
+# What true answers are worth is a pass of its own.
+jq -e '.phases | .evaluation.flops > 0 and .evaluation.tokens > .prompt.tokens and .encoder.tokens == 27' full >said
 # Written whole or not at all, and in nobody's place.
 rm full
 ul-gen -q --llm lm.gguf --prompt Next --profile full --n-predict 2 >said
