@@ -257,3 +257,20 @@ Tensor *llm_log_probabilities(Tape *t, const Llm *m, Tensor *h)
 	}
 	return y;
 }
+
+bool llm_nll(Tape *t, const Llm *m, const Tensor *h, const int32_t *next, double *nll)
+{
+	enum { PIECE = 64 };
+	for (size_t first = 0; h != NULL && first < h->rows; first += PIECE) {
+		ArenaMark mark = arena_mark(&t->arena);
+		size_t rows = h->rows - first < PIECE ? h->rows - first : PIECE;
+		const Tensor *y =
+		    llm_log_probabilities(t, m, tape_constant(t, h->value + first * h->cols, rows, h->cols));
+		for (size_t i = 0; y != NULL && i < rows; i++)
+			nll[first + i] = -(double)y->value[i * y->cols + (size_t)next[first + i]];
+		arena_rewind(&t->arena, mark);
+		if (y == NULL)
+			return false;
+	}
+	return h != NULL;
+}

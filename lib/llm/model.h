@@ -81,5 +81,8 @@ Tensor *llm_logits(Tape *t, const Llm *m, Tensor *h);
 bool llm_no_numbers(const Llm *m, Error *e);
 /* Log-probabilities of all tokens after each of N hidden states: [N, V].  NULL: they are no numbers. */
 Tensor *llm_log_probabilities(Tape *t, const Llm *m, Tensor *h);
+/* nll[i] = -log P(next[i]) after row i of hidden states h [N, C]: some rows at a time, since a vocabulary is
+ * large. */
+bool llm_nll(Tape *t, const Llm *m, const Tensor *h, const int32_t *next, double *nll);
 
 #endif

@@ -1,20 +1,14 @@
 #include "llm/pretrain.h"
 
+#include "llm/pieces.h"
+
 #include <math.h>
 #include <stdio.h>
-#include <string.h>
 
 enum {
 	SHARD_TOKENS = 256,   /* texts are put together to about this many tokens */
 	EVALUATED_TEXTS = 256 /* at most, a time */
 };
-
-/* Pieces of texts: tokens [offsets[i], offsets[i + 1]). */
-typedef struct {
-	Tokens tokens;
-	size_t *offsets;
-	size_t count, capacity;
-} Pieces;
 
 struct LlmPretraining {
 	Llm *llm;
@@ -25,51 +19,12 @@ struct LlmPretraining {
 	uint64_t seed;
 };
 
-static size_t piece_tokens(const Pieces *p, size_t i)
-{
-	return p->offsets[i + 1] - p->offsets[i];
-}
-
-static bool end_piece(Pieces *p, Error *e)
-{
-	if (!memory_grow(&p->offsets, &p->capacity, p->count + 2, sizeof *p->offsets, e))
-		return false;
-	p->offsets[0] = 0;
-	p->offsets[++p->count] = p->tokens.count;
-	return true;
-}
-
-static bool add_token(Pieces *p, int32_t id, Error *e)
-{
-	if (!memory_grow(&p->tokens.ids, &p->tokens.capacity, p->tokens.count + 1, sizeof *p->tokens.ids, e))
-		return false;
-	p->tokens.ids[p->tokens.count++] = id;
-	return true;
-}
-
-/* BOS (which the tokenizer adds), the text, EOS; a piece has one token more than positions, its last
- * being a target only. */
-static bool add_text(Pieces *p, const Llm *m, Text text, Error *e)
-{
-	Tokens tokens = {0};
-	const TokenizerModel *model = tokenizer_model(m->tokenizer);
-	bool done = tokenizer_encode(m->tokenizer, text, TOKENIZE_BOS, &tokens, e);
-	for (size_t i = 0; done && i < tokens.count; i++) {
-		done = add_token(p, tokens.ids[i], e);
-		if (done && i > 0 && i % m->shape.context == 0)
-			done = end_piece(p, e) && add_token(p, tokens.ids[i], e);
-	}
-	done = done && (model->eos == TOKEN_NONE || add_token(p, model->eos, e)) && end_piece(p, e);
-	tokens_free(&tokens);
-	return done;
-}
-
 static bool add_texts(LlmPretraining *p, const Strings *texts, double holdout, Error *e)
 {
 	Random random = {random_key(p->seed, 0x401d), 0};
 	for (size_t i = 0; i < texts->count; i++)
-		if (!add_text(random_uniform(&random) < holdout ? &p->held_out : &p->train, p->llm,
-		              strings_at(texts, i), e))
+		if (!pieces_add(random_uniform(&random) < holdout ? &p->held_out : &p->train,
+		                p->llm->tokenizer, strings_at(texts, i), p->llm->shape.context, true, e))
 			return false;
 	if (p->train.count == 0)
 		return fail(e, ERROR_MALFORMED, "there is no text to train on: name one with ul-prep --text");
@@ -89,12 +44,6 @@ LlmPretraining *llm_pretraining_new(Llm *m, const Strings *texts, size_t batch, 
 		return p;
 	llm_pretraining_free(p);
 	return NULL;
-}
-
-static void pieces_free(Pieces *p)
-{
-	tokens_free(&p->tokens);
-	memory_free(p->offsets);
 }
 
 void llm_pretraining_free(LlmPretraining *p)
@@ -128,7 +77,7 @@ static size_t start_step(void *context, size_t step)
 	p->count = p->train.count - p->first < p->batch ? p->train.count - p->first : p->batch;
 	p->targets = p->shard_count = 0;
 	for (size_t i = 0; i < p->count; i++) {
-		size_t length = piece_tokens(&p->train, p->order[p->first + i]) - 1;
+		size_t length = piece_rows(&p->train, p->order[p->first + i]);
 		if (i == 0 || tokens + length > SHARD_TOKENS) {
 			p->shards[p->shard_count++] = i;
 			tokens = 0;
@@ -140,42 +89,29 @@ static size_t start_step(void *context, size_t step)
 	return p->shard_count;
 }
 
-/* Loss of some pieces, packed end to end. */
-static bool pieces_loss(const Llm *m, Tape *t, const Pieces *p, const uint32_t *which, size_t count,
-                        double weight, double *loss, size_t *targets)
+/* Loss of some pieces, packed end to end: see pieces_pack(). */
+static bool pieces_loss(const Llm *m, Tape *t, const Pieces *p, const uint32_t *order, size_t first,
+                        size_t count, double weight, double *loss, size_t *targets)
 {
-	size_t N = 0, row = 0;
-	for (size_t i = 0; i < count; i++)
-		N += piece_tokens(p, which[i]) - 1;
-	int32_t *tokens = arena_new(&t->arena, N, sizeof *tokens, &t->error);
-	int32_t *next = arena_new(&t->arena, N, sizeof *next, &t->error);
-	int32_t *positions = arena_new(&t->arena, N, sizeof *positions, &t->error);
-	int64_t *offsets = arena_new(&t->arena, N + 1, sizeof *offsets, &t->error);
-	AttentionSegment *segments = arena_new(&t->arena, count, sizeof *segments, &t->error);
-	if (tokens == NULL || next == NULL || positions == NULL || offsets == NULL || segments == NULL)
+	PieceBatch b;
+	if (!pieces_pack(p, order, first, count, &t->arena, &b, &t->error))
 		return false;
-	for (size_t i = 0; i < count; i++) {
-		size_t length = piece_tokens(p, which[i]) - 1;
-		const int32_t *ids = p->tokens.ids + p->offsets[which[i]];
-		segments[i] = (AttentionSegment){row, length, row, length, true};
-		for (size_t k = 0; k < length; k++, row++) {
-			tokens[row] = ids[k];
-			next[row] = ids[k + 1];
-			positions[row] = (int32_t)k;
-			offsets[row] = (int64_t)row;
-		}
-	}
-	offsets[N] = (int64_t)N;
-	Sequence s = {.positions = positions, .segments = segments, .segment_count = count};
-	return tape_cross_entropy(t, llm_forward(t, m, tokens, N, &s, NULL), m->output, m->shape.logit_cap,
-	                          (LossTargets){offsets, next}, (float)weight, loss, targets);
+	int64_t *offsets = arena_new(&t->arena, b.N + 1, sizeof *offsets, &t->error);
+	if (offsets == NULL)
+		return false;
+	for (size_t row = 0; row <= b.N; row++)
+		offsets[row] = (int64_t)row;
+	Sequence s = {.positions = b.positions, .segments = b.segments, .segment_count = b.count};
+	return tape_cross_entropy(t, llm_forward(t, m, b.tokens, b.N, &s, NULL), m->output,
+	                          m->shape.logit_cap, (LossTargets){offsets, b.next}, (float)weight, loss,
+	                          targets);
 }
 
 static bool run_shard(void *context, Tape *t, size_t shard, double *loss, size_t *targets, size_t *events)
 {
 	const LlmPretraining *p = context;
 	size_t first = p->shards[shard], before = *targets;
-	bool done = pieces_loss(p->llm, t, &p->train, p->order + p->first + first,
+	bool done = pieces_loss(p->llm, t, &p->train, p->order, p->first + first,
 	                        p->shards[shard + 1] - first, 1 / (double)p->targets, loss, targets) &&
 	            tape_backward(t);
 	*events += *targets - before;
@@ -197,10 +133,9 @@ static void evaluate_lane(void *context, size_t lane)
 	Evaluation *v = context;
 	Tape t = {0};
 	for (size_t i = lane; i < v->count && v->errors[lane].code == ERROR_NONE; i += LANES) {
-		uint32_t which = (uint32_t)i;
 		tape_reset(&t, false, 0);
 		t.precision = v->precision;
-		if (!pieces_loss(v->p->llm, &t, v->pieces, &which, 1, 1, &v->loss[lane], &v->targets[lane]))
+		if (!pieces_loss(v->p->llm, &t, v->pieces, NULL, i, 1, 1, &v->loss[lane], &v->targets[lane]))
 			v->errors[lane] = t.error;
 	}
 	tape_free(&t);

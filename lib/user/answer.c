@@ -368,19 +368,18 @@ static bool add_up(const Answerer *a, Tape *t, const Tensor *h, const Truths *tr
 	ArenaMark mark = arena_mark(&t->arena);
 	*nll = 0;
 	*tokens = end - first;
-	if (end == first)
-		return true;
-	const Tensor *y = llm_log_probabilities(
-	    t, a->llm, tape_constant(t, h->value + first * h->cols, end - first, h->cols));
-	for (size_t k = 0; y != NULL && k < y->rows; k++) {
-		/* Each prompt before this one has a token more than it has rows. */
-		size_t next = first + k + i + 1;
-		*nll -= (double)y->value[k * y->cols + (size_t)truths->words.ids[next]];
-	}
+	double *rows = arena_new(&t->arena, *tokens, sizeof *rows, e);
+	/* Each prompt before this one has a token more than it has rows. */
+	const int32_t *next = truths->words.ids + first + i + 1;
+	bool done =
+	    rows != NULL &&
+	    llm_nll(t, a->llm, tape_constant(t, h->value + first * h->cols, *tokens, h->cols), next, rows);
+	for (size_t k = 0; done && k < *tokens; k++)
+		*nll += rows[k];
 	arena_rewind(&t->arena, mark);
-	if (y == NULL)
+	if (t->error.code != ERROR_NONE)
 		*e = t->error;
-	return y != NULL;
+	return done;
 }
 
 bool answerer_worth(const Answerer *a, const Prompt *prompts, size_t count, Pool *pool, double *nll,
