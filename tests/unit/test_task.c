@@ -191,6 +191,52 @@ static void test_templates_of_tasks(void **state)
 	assert_true(e.code == ERROR_USAGE && strstr(e.text, "review") != NULL);
 }
 
+static size_t texts_with(const Strings *texts, Text part)
+{
+	size_t count = 0;
+	for (size_t i = 0; i < texts->count; i++) {
+		Text text = strings_at(texts, i);
+		count += text.size > 0 && memmem(text.data, text.size, part.data, part.size) != NULL;
+	}
+	return count;
+}
+
+/* What a language model learns from has every text of a training event once, and none of the last two events,
+ * which are validation and test, of anybody who has as many as three. */
+static void check_no_leak(Split split, size_t window)
+{
+	Error e = {0};
+	Sample s;
+	Strings texts = {0};
+	sample_new(&s, split, window, (size_t[]){1, 2, 3, 4, 5, 6, 21}, 7, 7);
+	assert_true(dataset_texts(&s.data, &s.users, "?", &texts, &e));
+	size_t learnt = 0, kept = 0;
+	for (size_t user = 0; user < s.users.count; user++) {
+		size_t first = (size_t)s.users.offsets[user], end = (size_t)s.users.offsets[user + 1];
+		for (size_t event = first; event < end; event++) {
+			Text review = strings_at(&s.users.texts[1], event);
+			bool trains = end - first < 3 || event + 2 < end;
+			if (review.size == 0)
+				continue;
+			assert_int_equal(texts_with(&texts, review), trains);
+			learnt += trains;
+			kept += !trains;
+		}
+	}
+	assert_true(learnt > 0 && kept > 0);
+	assert_int_equal(texts.count, (size_t)2 * 7 + learnt); /* two of each item besides */
+	strings_free(&texts);
+	sample_free(&s);
+}
+
+static void test_no_leak(void **state)
+{
+	(void)state;
+	check_no_leak(SPLIT_LEAVE_ONE_OUT, 0);
+	check_no_leak(SPLIT_WINDOW, 3);
+	check_no_leak(SPLIT_WINDOW, 5);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -199,6 +245,7 @@ int main(void)
 	    cmocka_unit_test(test_favorite),
 	    cmocka_unit_test(test_choices),
 	    cmocka_unit_test(test_templates_of_tasks),
+	    cmocka_unit_test(test_no_leak),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }
