@@ -46,21 +46,31 @@ static _Noreturn void print_version(const Tool *tool)
 	exit(tool_finish(tool, true, &e));
 }
 
-static const char *file_of(const Option *o)
+/* File number i of an option; NULL behind the last one. */
+static const char *file_of(const Option *o, size_t i)
 {
-	return o->given ? *(const char *const *)o->value : NULL;
+	const StringList *list = o->value;
+	if (o->kind == OPTION_LIST)
+		return i < list->count ? list->items[i] : NULL;
+	return o->given && i == 0 ? *(const char *const *)o->value : NULL;
+}
+
+static bool check_input(const char *output, const Option *input, Error *e)
+{
+	const char *file;
+	for (size_t i = 0; (file = file_of(input, i)) != NULL; i++)
+		if (!output_differs(output, file, e) || !gguf_parts_differ(output, file, e))
+			return false;
+	return true;
 }
 
 /* What one option has read and another written would be lost. */
 static bool check_written(const Option *table, size_t count, Error *e)
 {
 	for (size_t i = 0; i < count; i++)
-		for (size_t k = 0; table[i].written && k < count; k++) {
-			const char *input = table[k].input ? file_of(&table[k]) : NULL;
-			if (input != NULL && (!output_differs(file_of(&table[i]), input, e) ||
-			                      !gguf_parts_differ(file_of(&table[i]), input, e)))
+		for (size_t k = 0; table[i].written && k < count; k++)
+			if (table[k].input && !check_input(file_of(&table[i], 0), &table[k], e))
 				return false;
-		}
 	return true;
 }
 

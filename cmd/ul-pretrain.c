@@ -1,4 +1,5 @@
 /* ul-pretrain: dataset in, user encoder out, or a small language model as GGUF. */
+#include "data/corpus.h"
 #include "llm/pretrain.h"
 #include "math/gemm.h"
 #include "tool.h"
@@ -13,7 +14,7 @@ static const Tool tool = {
     .synopsis = "[OPTION]... [DATA]",
     .summary =
         "Trains a user encoder on the histories of a dataset (--arch ar, dual or bert4rec), or a small\n"
-        "language model on its texts (--arch lm, written as GGUF).",
+        "language model on its texts and others (--arch lm, written as GGUF).",
     .examples = "  ul-prep --preset ml-1m ml-1m/ratings.dat | ul-pretrain --minutes 30 -o encoder.ult\n"
                 "  ul-pretrain --arch lm --epochs 30 -o lm.gguf data.ult\n",
 };
@@ -24,6 +25,7 @@ typedef struct {
 	double temperature, calibration, dropout, feature_weight, label_smoothing, mask_rate, recency,
 	    holdout;
 	bool free_items, keep_seen, time_bias, query_time;
+	StringList texts;
 	CommonOptions common;
 	TrainingOptions training;
 } Settings;
@@ -49,7 +51,7 @@ static bool check_meaning(const Settings *s, const Option *table, size_t count, 
 	    {!is(s->loss, "full"), "label-smoothing", "--loss full"},
 	    {!is(s->loss, "gbce"), "calibration", "--loss gbce"},
 	    {!is(s->sequences, "sliding"), "stride", "--sequences sliding"},
-	    {!lm, "kv-heads vocab query holdout", "--arch lm"},
+	    {!lm, "kv-heads vocab texts query holdout", "--arch lm"},
 	    {lm,
 	     "dropout features feature-weight label-smoothing keep-seen block ffn positions loss negatives "
 	     "sampling calibration temperature free-items mask-rate sequences",
@@ -100,15 +102,6 @@ static void set_defaults(Settings *s)
 	s->batch = s->batch ? s->batch : (lm ? 64 : 32);
 	s->training.lr = s->training.lr > 0 ? s->training.lr : 0.003;
 	s->training.epochs = s->training.epochs > 0 ? s->training.epochs : (lm ? 40 : 60);
-}
-
-static void set_input(Provenance *p, DatasetReader *reader, const char **name, uint64_t *hash)
-{
-	*name = stream_name(dataset_stream(reader));
-	*hash = stream_hash(dataset_stream(reader));
-	p->inputs = name;
-	p->input_hashes = hash;
-	p->input_count = 1;
 }
 
 static bool pretrain_encoder(const Settings *s, DatasetReader *reader, const Users *users,
@@ -198,13 +191,23 @@ static Llm *new_lm(const Settings *s, const Strings *texts, Error *e)
 	return llm_new(&shape, tokenizer, (uint64_t)s->common.seed, e);
 }
 
-static bool pretrain_lm(const Settings *s, DatasetReader *reader, const Users *users, Error *e)
+static bool read_texts(const StringList *files, Strings *texts, uint64_t *hashes, Error *e)
+{
+	for (size_t i = 0; i < files->count; i++)
+		if (!corpus_read(files->items[i], texts, &hashes[i], e))
+			return false;
+	return true;
+}
+
+/* The hashes become those of --texts. */
+static bool pretrain_lm(const Settings *s, DatasetReader *reader, const Users *users, uint64_t *hashes,
+                        Error *e)
 {
 	Strings texts = {0};
 	Llm *llm = NULL;
 	LlmPretraining *training = NULL;
 	bool done = dataset_texts(dataset_of(reader), users, s->query, &texts, e) &&
-	            (llm = new_lm(s, &texts, e)) != NULL &&
+	            read_texts(&s->texts, &texts, hashes, e) && (llm = new_lm(s, &texts, e)) != NULL &&
 	            (training = llm_pretraining_new(llm, &texts, (size_t)s->batch, s->holdout,
 	                                            (uint64_t)s->common.seed, e)) != NULL;
 	if (done) {
@@ -221,23 +224,49 @@ static bool pretrain_lm(const Settings *s, DatasetReader *reader, const Users *u
 	return done;
 }
 
+/* Which can be read once. */
+static bool check_standard_input(const Settings *s, const char *data, Error *e)
+{
+	size_t readers = data == NULL || is(data, "-");
+	for (size_t i = 0; i < s->texts.count; i++)
+		readers += is(s->texts.items[i], "-");
+	return readers <= 1 ||
+	       fail(e, ERROR_USAGE, "standard input cannot be both --texts and another input: name a file");
+}
+
+/* The dataset, and behind it the files of --texts, whose hashes are known once they are read. */
+static void set_inputs(const Settings *s, DatasetReader *reader, Provenance *p, const char **names,
+                       uint64_t *hashes)
+{
+	names[0] = stream_name(dataset_stream(reader));
+	hashes[0] = stream_hash(dataset_stream(reader));
+	for (size_t i = 0; i < s->texts.count; i++)
+		names[i + 1] = s->texts.items[i];
+	p->inputs = names;
+	p->input_hashes = hashes;
+	p->input_count = 1 + s->texts.count;
+}
+
 static bool pretrain(const Settings *s, const char *path, Provenance *provenance, Error *e)
 {
-	const char *name;
-	uint64_t hash;
 	Users *users = NULL;
-	DatasetReader *reader =
-	    training_files(&s->training, s->output, path, e) ? dataset_open(path, e) : NULL;
-	bool done = reader != NULL && dataset_all(reader, &users, e);
+	const char **names = memory_new(1 + s->texts.count, sizeof *names, e);
+	uint64_t *hashes = memory_new(1 + s->texts.count, sizeof *hashes, e);
+	bool done = names != NULL && hashes != NULL && check_standard_input(s, path, e) &&
+	            training_files(&s->training, s->output, path, e);
+	DatasetReader *reader = done ? dataset_open(path, e) : NULL;
+	done = reader != NULL && dataset_all(reader, &users, e);
 	if (done) {
-		set_input(provenance, reader, &name, &hash);
-		done = is(s->arch, "lm") ? pretrain_lm(s, reader, users, e)
+		set_inputs(s, reader, provenance, names, hashes);
+		done = is(s->arch, "lm") ? pretrain_lm(s, reader, users, hashes + 1, e)
 		                         : pretrain_encoder(s, reader, users, provenance, e);
 	}
 	if (users != NULL)
 		users_free(users);
 	memory_free(users);
 	dataset_close(reader);
+	memory_free(names);
+	memory_free(hashes);
 	return done;
 }
 
@@ -257,7 +286,7 @@ int main(int argc, char **argv)
 	              .mask_rate = -1,
 	              .vocabulary = 2048,
 	              .training = {.steps = -1, .decay = 0.01, .patience = 10}};
-	enum { OWN = 31 };
+	enum { OWN = 32 };
 	Option table[COMMON_OPTIONS + OWN + TRAINING_OPTIONS] = {
 	    [COMMON_OPTIONS] = {"output", 'o', OPTION_STRING, &s.output, "FILE", "write the model to FILE",
 	                        .incidental = true, .written = true},
@@ -320,6 +349,10 @@ int main(int argc, char **argv)
 	     1, 1024},
 	    {"vocab", 0, OPTION_INTEGER, &s.vocabulary, "N", "lm: tokens to learn at most (default 2048)",
 	     257, 1e6},
+	    {"texts", 0, OPTION_LIST, &s.texts, "FILE",
+	     "lm: learn from these texts, too: lines, or of *.json and *.jsonl JSON strings (may be given "
+	     "again; -: standard input)",
+	     .input = true},
 	    {"query", 0, OPTION_STRING, &s.query, "TEXT",
 	     "lm: what an item's name is to follow (default '" TASK_QUERY "')"},
 	    {"holdout", 0, OPTION_REAL, &s.holdout, "X",
@@ -340,5 +373,6 @@ int main(int argc, char **argv)
 	       pretrain(&s, tool_operand(&tool, &operands), &provenance, &e);
 	buffer_free(&record);
 	string_list_free(&operands);
+	string_list_free(&s.texts);
 	return training_finish(&s.training, &tool, done, &e);
 }

@@ -53,10 +53,13 @@ bool document_check_inputs(const Document *d, const Provenance *p, Error *e)
 {
 	const char *text = document_get(d, "ul.inputs");
 	json_t *list = text ? json_loads(text, 0, NULL) : NULL;
-	bool done = list != NULL && json_array_size(list) == p->input_count;
+	size_t count = json_array_size(list);
+	bool done = json_is_array(list);
 	if (!done)
-		fail(e, ERROR_MALFORMED, "the metadata's 'ul.inputs' does not tell of %zu inputs",
-		     p->input_count);
+		fail(e, ERROR_MALFORMED, "the metadata's 'ul.inputs' is no list");
+	else if (count != p->input_count)
+		done = fail(e, ERROR_USAGE, "there were %zu inputs then, and are %zu now: name the same",
+		            count, p->input_count);
 	for (size_t i = 0; i < p->input_count && done; i++) {
 		char hash[17];
 		snprintf(hash, sizeof hash, "%016llx", (unsigned long long)p->input_hashes[i]);
