@@ -1,8 +1,10 @@
 #include "probe.h"
 
-#include "llm/decode.h"
+#include "data/corpus.h"
+#include "llm/worth.h"
 #include "math/vector.h"
 #include "stream/npy.h"
+#include "texts.h"
 
 #include <jansson.h>
 #include <stdlib.h>
@@ -129,5 +131,43 @@ bool probe_logits(const Llm *llm, const char *ids, bool exact, const char *outpu
 	            write_logits(llm, &tokens, exact, &o, pool, e) && output_close(&o, e);
 	output_abort(&o);
 	tokens_free(&tokens);
+	return done;
+}
+
+/* Texts [first, end). */
+static bool write_worth(const Llm *llm, const Strings *texts, size_t first, size_t end, bool exact, Output *o,
+                        Pool *pool, size_t *cut, Error *e)
+{
+	Worth *worth = memory_new(end - first, sizeof *worth, e);
+	bool done = worth != NULL && llm_worth(llm, texts, first, end, exact, pool, worth, e);
+	for (const Worth *w = worth; done && w < worth + (end - first); w++) {
+		*cut += w->pieces > 1;
+		done = write_json_line(o,
+		                       json_pack("{s:s, s:f, s:I}", "task", "text", "nll", w->nll, "tokens",
+		                                 (json_int_t)w->tokens),
+		                       e);
+	}
+	memory_free(worth);
+	return done;
+}
+
+bool probe_worth(const Llm *llm, const StringList *files, bool exact, const char *output, Pool *pool,
+                 size_t *cut, Error *e)
+{
+	enum { SOME = 1024 };
+	Strings texts = {0};
+	Output o = {0};
+	bool done = files->count > 0 || corpus_read("-", &texts, NULL, e);
+	for (size_t i = 0; done && i < files->count; i++)
+		done = output_differs(output, files->items[i], e) &&
+		       corpus_read(files->items[i], &texts, NULL, e);
+	done = done && output_open(&o, output, false, e);
+	for (size_t first = 0, end; done && first < texts.count; first = end) {
+		end = texts.count - first < SOME ? texts.count : first + SOME;
+		done = write_worth(llm, &texts, first, end, exact, &o, pool, cut, e);
+	}
+	done = done && output_close(&o, e);
+	output_abort(&o);
+	strings_free(&texts);
 	return done;
 }

@@ -1,4 +1,4 @@
-/* ul-gen's ways to look inside an LLM: token ids of texts, logits of token ids. */
+/* ul-gen's ways to look inside an LLM: token ids of texts, logits of token ids, what texts are worth. */
 #ifndef CMD_PROBE_H
 #define CMD_PROBE_H
 
@@ -12,6 +12,11 @@ bool probe_tokens(const char *llm, const StringList *files, const char *output, 
 
 /* The logits after each of the ids in a JSON list, as .npy: F32 [ids, V]; `exact`: see math/stored.h. */
 bool probe_logits(const Llm *llm, const char *ids, bool exact, const char *output, Pool *pool, Error *e);
+
+/* What each text of the files (none: standard input; see data/corpus.h) is worth, as a JSON line; *cut: how
+ * many were longer than the context (llm/worth.h). */
+bool probe_worth(const Llm *llm, const StringList *files, bool exact, const char *output, Pool *pool,
+                 size_t *cut, Error *e);
 
 /* Lines of a file ("-": standard input), without their ends. */
 bool probe_lines(const char *path, Strings *lines, Error *e);

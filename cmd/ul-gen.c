@@ -12,7 +12,8 @@ static const Tool tool = {
     .summary =
         "Answers for each user of a dataset: the K items that come next, ranked by the user encoder (-m),\n"
         "by an LLM with the user's adapter (--llm -m -a) or without a user (--llm), or by a simple\n"
-        "baseline; or text, continuing --prompt.",
+        "baseline; or text, continuing --prompt.  Or looks at the LLM: its tokens, its logits, and what\n"
+        "texts are worth to it (--perplexity).",
     .examples = "  ul-gen -m encoder.ult --rank 10 data.ult | ul-eval\n"
                 "  ul-gen --llm lm.gguf -m encoder.ult -a adapter.ult --rank 10 data.ult | ul-eval\n"
                 "  ul-gen --llm lm.gguf --prompt 'Once upon a time'\n",
@@ -21,7 +22,7 @@ static const Tool tool = {
 typedef struct {
 	const char *model, *llm, *adapter, *baseline, *query, *split, *ids, *precision, *output;
 	int64_t at, history, rank, beam, limit;
-	bool keep_seen, exact, tokenize, logits, names_users;
+	bool keep_seen, exact, tokenize, logits, perplexity, names_users;
 	TextSettings text;
 	CommonOptions common;
 	Profiling profiling;
@@ -53,17 +54,23 @@ static Part part_of(const char *split)
 	return part;
 }
 
-/* Logits are looked at to see what is right, texts and ranks to have them soon. */
+/* Whether the LLM itself is looked at. */
+static bool probes(const Settings *s)
+{
+	return s->tokenize || s->logits || s->perplexity;
+}
+
+/* Logits and perplexity are looked at to see what is right, texts and ranks to have them soon. */
 static bool is_exact(const Settings *s)
 {
-	return s->precision ? strcmp(s->precision, "f32") == 0 : s->logits;
+	return s->precision ? strcmp(s->precision, "f32") == 0 : s->logits || s->perplexity;
 }
 
 /* What the adapter was trained to answer, in words. */
 static bool asks_task(const Settings *s)
 {
 	return s->adapter != NULL && s->rank == 0 && s->text.prompt == NULL && s->text.prompts == NULL &&
-	       !s->tokenize && !s->logits;
+	       !probes(s);
 }
 
 static bool asks_for_text(const Settings *s)
@@ -104,11 +111,12 @@ static bool check_given(const Settings *s, const Option *table, size_t count, co
 		return false;
 	if (s->llm == NULL && !options_refuse(table, count, "query beam rank-exact precision", "--llm", e))
 		return false;
-	if ((s->tokenize || s->logits) && !options_refuse(table, count, "profile", "answers", e))
+	if ((s->tokenize || s->logits || s->perplexity) &&
+	    !options_refuse(table, count, "profile", "answers", e))
 		return false;
-	if (s->rank > 0 || s->adapter != NULL)
+	if (s->rank > 0 || (s->adapter != NULL && !s->perplexity))
 		return true;
-	if (operands->count > 0 && !s->tokenize)
+	if (operands->count > 0 && !s->tokenize && !s->perplexity)
 		return fail(e, ERROR_USAGE, "'%s' is not read: %s", operands->items[0],
 		            s->logits ? "--logits are of --ids alone"
 		                      : "a --prompt knows users through an adapter alone (-a)");
@@ -128,16 +136,18 @@ static bool check(const Settings *s, Error *e)
 		return fail(e, ERROR_USAGE,
 		            "an encoder and an LLM need the adapter that joins them: -a ADAPTER");
 	int questions = (s->rank > 0) + (s->text.prompt != NULL) + (s->text.prompts != NULL) + s->tokenize +
-	                s->logits + asks_task(s);
+	                s->logits + s->perplexity + asks_task(s);
 	if (questions != 1)
-		return fail(e, ERROR_USAGE,
-		            "what is asked? %s of --rank K, --prompt TEXT, --prompts FILE, --tokenize and "
-		            "--logits%s",
-		            questions ? "only one" : "one", questions ? " at a time" : " is needed");
+		return fail(
+		    e, ERROR_USAGE,
+		    "what is asked? %s of --rank K, --prompt TEXT, --prompts FILE, --tokenize, --logits "
+		    "and --perplexity%s",
+		    questions ? "only one" : "one", questions ? " at a time" : " is needed");
 	if (s->rank == 0 && s->llm == NULL)
-		return fail(e, ERROR_USAGE, "only an LLM continues a --prompt: --llm LLM is missing");
+		return fail(e, ERROR_USAGE, "only an LLM knows texts: --llm LLM is missing");
 	if (s->adapter != NULL && (s->tokenize || s->logits))
-		return fail(e, ERROR_USAGE, "an adapter (-a) goes with --rank, --prompt and --prompts");
+		return fail(e, ERROR_USAGE,
+		            "an adapter (-a) goes with --rank, --prompt, --prompts and --perplexity");
 	if (s->text.system != NULL && !s->text.chat)
 		return fail(e, ERROR_USAGE, "--system goes with --chat");
 	if (s->logits != (s->ids != NULL))
@@ -217,13 +227,18 @@ static bool pack(const Parts *p, Error *e)
 	       (p->adapter == NULL || parameters_pack(&p->adapter->parameters, GEMM_F32, false, p->pool, e));
 }
 
-static bool open_parts(const Settings *s, const char *path, Parts *p, Error *e)
+static bool load_models(const Settings *s, Parts *p, Error *e)
 {
 	uint64_t hash = 0;
-	if ((s->model != NULL && (p->encoder = encoder_load(s->model, &hash, e)) == NULL) ||
-	    (s->llm != NULL && (p->llm = llm_load(s->llm, LLM_AS_STORED, e)) == NULL) ||
-	    (s->adapter != NULL &&
-	     (p->adapter = adapter_load(s->adapter, p->encoder, hash, p->llm, e)) == NULL))
+	return (s->model == NULL || (p->encoder = encoder_load(s->model, &hash, e)) != NULL) &&
+	       (s->llm == NULL || (p->llm = llm_load(s->llm, LLM_AS_STORED, e)) != NULL) &&
+	       (s->adapter == NULL ||
+	        (p->adapter = adapter_load(s->adapter, p->encoder, hash, p->llm, e)) != NULL);
+}
+
+static bool open_parts(const Settings *s, const char *path, Parts *p, Error *e)
+{
+	if (!load_models(s, p, e))
 		return false;
 	bool knows = p->adapter != NULL && p->adapter->shape.inject != INJECT_NONE;
 	bool users = s->rank > 0 || knows || asks_task(s);
@@ -446,15 +461,28 @@ static bool write_profile(const Settings *s, Error *e)
 	return profiling_write(&s->profiling, tool.name, phases, sizeof phases / sizeof *phases, e);
 }
 
+/* What texts are worth to the LLM, as an adapter tuned it: nobody asks the user. */
+static bool probe_texts(const Settings *s, const Parts *p, const StringList *files, Error *e)
+{
+	size_t cut = 0;
+	if (!probe_worth(p->llm, files, is_exact(s), s->output, p->pool, &cut, e))
+		return false;
+	if (cut > 0 && !s->common.quiet)
+		tool_say(&tool, "%zu of the texts %s cut into pieces of %zu tokens, the LLM's context", cut,
+		         cut == 1 ? "was" : "were", p->llm->most_positions);
+	return true;
+}
+
 /* What the LLM itself makes of texts and tokens. */
 static bool probe(const Settings *s, const StringList *operands, Error *e)
 {
 	Parts p = {0};
 	if (s->tokenize)
 		return probe_tokens(s->llm, operands, s->output, e);
-	bool done = (p.llm = llm_load(s->llm, LLM_AS_STORED, e)) != NULL &&
-	            (p.pool = pool_new((size_t)s->common.threads, e)) != NULL && pack(&p, e) &&
-	            probe_logits(p.llm, s->ids, is_exact(s), s->output, p.pool, e);
+	bool done = load_models(s, &p, e) && (p.pool = pool_new((size_t)s->common.threads, e)) != NULL &&
+	            pack(&p, e) &&
+	            (s->logits ? probe_logits(p.llm, s->ids, is_exact(s), s->output, p.pool, e)
+	                       : probe_texts(s, &p, operands, e));
 	close_parts(&p);
 	return done;
 }
@@ -529,10 +557,13 @@ int main(int argc, char **argv)
 	    {"logits", 0, OPTION_FLAG, &s.logits, NULL, "write the logits after each of --ids, as .npy"},
 	    {"ids", 0, OPTION_STRING, &s.ids, "FILE",
 	     "with --logits: token ids, a JSON list (-: standard input)", .input = true},
+	    {"perplexity", 0, OPTION_FLAG, &s.perplexity, NULL,
+	     "write what each text of the operands is worth to the LLM: lines, or of *.json and *.jsonl JSON "
+	     "strings"},
 	    {"precision", 0, OPTION_CHOICE, &s.precision, "f32|auto",
 	     "with --llm: weights that take less room than F32 are expanded, or used as they are, which is "
 	     "quick "
-	     "(default auto, of --logits f32)"},
+	     "(default auto, of --logits and --perplexity f32)"},
 	    {"format", 0, OPTION_CHOICE, &s.text.format, "jsonl|text",
 	     "JSON lines (default), or with --rank a paragraph a user, with --prompt plain text (default on "
 	     "a "
@@ -551,9 +582,9 @@ int main(int argc, char **argv)
 	s.text.seed = (uint64_t)s.common.seed;
 	s.names_users =
 	    operands.count > 0 || option_given(table, count, "split") || option_given(table, count, "limit");
-	bool done = check(&s, &e) && check_given(&s, table, count, &operands, &e) &&
-	            (s.tokenize || s.logits ? probe(&s, &operands, &e)
-	                                    : generate(&s, tool_operand(&tool, &operands), &e));
+	bool done =
+	    check(&s, &e) && check_given(&s, table, count, &operands, &e) &&
+	    (probes(&s) ? probe(&s, &operands, &e) : generate(&s, tool_operand(&tool, &operands), &e));
 	string_list_free(&operands);
 	string_list_free(&s.text.stops);
 	return tool_finish(&tool, done, &e);

@@ -473,8 +473,11 @@ class Llm:
 
     def score(self, query, name, inject=None, before=()):
         """Log-probability of a name behind the query, and behind what is told before that: tokens or rows."""
-        asked = [*self.begin, *before, *self.encode(query)]
-        answer = self.encode(" " + name) + [self.end]
+        return self.log_probabilities([*self.begin, *before, *self.encode(query)],
+                                      self.encode(" " + name) + [self.end], inject)
+
+    def log_probabilities(self, asked, answer, inject=None):
+        """Of all tokens of the answer together."""
         logits = self.hidden(asked + answer[:-1], inject)[len(asked) - 1:] @ self.output.T
         most = logits.max(axis=1, keepdims=True)
         logits -= most + np.log(np.exp(logits - most).sum(axis=1, keepdims=True))

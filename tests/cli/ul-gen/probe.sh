@@ -39,6 +39,7 @@ damaged() {
 	grep -q '^ul-gen: nan.gguf: the LLM gives no numbers' err
 }
 damaged --ids first.json --logits
+damaged --perplexity lines
 damaged --prompt Next
 damaged --prompt Next --temperature 1
 damaged --prompt Next --beams 3
