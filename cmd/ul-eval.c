@@ -150,8 +150,9 @@ static bool read_file(const Settings *s, const char *path, uint64_t k, Predictio
 	if (done && !s->common.quiet)
 		say_unscored(p, name, k);
 	if (done && p->task_count == 0)
-		done = fail(e, ERROR_MALFORMED,
-		            "%s: nothing to score: no line has a target and its rank or a text", name);
+		done =
+		    fail(e, ERROR_MALFORMED,
+		         "%s: nothing to score: no line has a target and its rank or a text, or a nll", name);
 	return done;
 }
 
@@ -184,7 +185,7 @@ static bool score_system(const Settings *s, size_t i, Work *w, Error *e)
 		const TaskAnswers *baseline = predictions_task(&w->baseline, task->name, task->kind);
 		if (s->baseline != NULL && baseline == NULL)
 			return fail(e, ERROR_MALFORMED, "%s: the baseline has no %s of task '%s'",
-			            s->files.items[i], task->kind == ANSWER_TEXT ? "texts" : "rankings",
+			            s->files.items[i], task->kind == ANSWER_RANKING ? "rankings" : "texts",
 			            task->name);
 		if (!memory_grow(&w->scores, &w->score_capacity, w->score_count + 1, sizeof *w->scores, e))
 			return false;

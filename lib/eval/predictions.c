@@ -149,6 +149,22 @@ static bool add_text(Predictions *p, const Question *q, const json_t *line, Erro
 	return true;
 }
 
+/* What a text is worth to a model, which nobody was asked for. */
+static bool add_likelihood(Predictions *p, const json_t *line, Error *e)
+{
+	const char *name = NULL;
+	double nll = 0.0;
+	uint64_t tokens;
+	if (json_object_get(line, "nll") == NULL)
+		return fail(e, ERROR_MALFORMED, "no \"user\", nor a \"nll\"");
+	if (!get_string(line, "task", &name, e) || !get_likelihood(line, &nll, &tokens, e))
+		return false;
+	TaskAnswers *t = find_or_add_task(p, name, ANSWER_LIKELIHOOD, e);
+	if (t != NULL)
+		texts_add_likelihood(&t->texts, nll, tokens);
+	return t != NULL;
+}
+
 static bool check_text(const json_t *line, Error *e)
 {
 	const char *ranked = json_object_get(line, "items")  ? "items"
@@ -168,6 +184,8 @@ static bool add_line(Predictions *p, const json_t *line, uint64_t k, Error *e)
 	Question q = {0};
 	if (!json_is_object(line))
 		return fail(e, ERROR_MALFORMED, "not a JSON object");
+	if (json_object_get(line, "user") == NULL)
+		return add_likelihood(p, line, e);
 	if (!get_string(line, "user", &q.user, e) || !get_string(line, "task", &q.task, e) ||
 	    !check_text(line, e))
 		return false;

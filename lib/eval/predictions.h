@@ -6,7 +6,8 @@
 
 #include <stdio.h>
 
-typedef enum { ANSWER_RANKING, ANSWER_TEXT } AnswerKind;
+/* The last are nobody's answers: what texts are worth to a model. */
+typedef enum { ANSWER_RANKING, ANSWER_TEXT, ANSWER_LIKELIHOOD } AnswerKind;
 
 /* What is kept of the scored lines of one task and kind, in the order of the input. */
 typedef struct {
@@ -16,7 +17,7 @@ typedef struct {
 	Strings targets;  /* line → target */
 	uint64_t *ranks;  /* line → rank of the target, RANK_NONE: not reached; of rankings alone */
 	size_t ranks_capacity;
-	TextAnswers texts; /* of texts alone, a text a line */
+	TextAnswers texts; /* of texts, a text a line; of likelihoods their sums */
 } TaskAnswers;
 
 /* A system is what one file says. */

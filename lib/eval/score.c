@@ -16,7 +16,7 @@ char *score_printable(const char *name, Error *e)
 
 static size_t line_count(const TaskAnswers *task)
 {
-	return task->users.strings.count;
+	return task->kind == ANSWER_LIKELIHOOD ? task->texts.with_likelihood : task->users.strings.count;
 }
 
 /* What a metric that is not of the corpus says of one line. */
@@ -35,7 +35,9 @@ static double corpus_figure(const TextAnswers *texts, Metric metric)
 
 double score_mean(const TaskAnswers *task, Metric metric)
 {
-	if (metric_is_of_texts(metric) != (task->kind == ANSWER_TEXT))
+	if (task->kind == ANSWER_LIKELIHOOD && metric.kind != METRIC_PERPLEXITY)
+		return (double)NAN;
+	if (metric_is_of_texts(metric) != (task->kind != ANSWER_RANKING))
 		return (double)NAN;
 	if (metric_is_of_corpus(metric))
 		return corpus_figure(&task->texts, metric);
@@ -72,7 +74,7 @@ static bool score_metric(MetricScore *s, const TaskAnswers *task, const TaskAnsw
 
 static bool pair_lines(const TaskAnswers *task, const TaskAnswers *baseline, size_t **lines, Error *e)
 {
-	if (baseline == NULL)
+	if (baseline == NULL || task->kind == ANSWER_LIKELIHOOD)
 		return true;
 	*lines = memory_new(line_count(task), sizeof **lines, e);
 	return *lines != NULL && predictions_pair(task, baseline, *lines, e);

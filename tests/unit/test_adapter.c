@@ -110,7 +110,7 @@ static void check_gradient_of(AdapterShape shape)
 {
 	Setting *s = setting_for(&next_item, shape);
 	open_gates(s->adapter);
-	gradient_check(s->trainee.parameters, build_shard, s, 8, 1e-2);
+	gradient_check(s->trainee.parameters, build_shard, s, 4, 1e-2);
 	setting_free(s);
 }
 
