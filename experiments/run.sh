@@ -2,17 +2,24 @@
 # One experiment: every system of SET.runs, trained with each seed on the dataset that SET.data makes, asked about the
 # test part, and told as a table in SET.md.
 #
-#     [SEEDS="1 2 3"] [DATA=FOLDER] [BUILD=FOLDER] experiments/run.sh [FOLDER/]SET
+#     [SEEDS="1 2 3"] [DATA=FOLDER] [MODELS=FOLDER] [BUILD=FOLDER] experiments/run.sh [FOLDER/]SET
 #
 # SET.data is a script that writes the dataset to standard output.  SET.runs has a line for each system, of columns
 # with a tab between them; the first column is its name, the second one of
-#     OPTIONS           of ul-pretrain
+#     OPTIONS           of ul-pretrain: an encoder
 #     + OPTIONS         those of the first system, and these: the table then tells the differences to that one
 #     baseline:NAME     nothing is trained, ul-gen --baseline NAME answers
+#     llm: OPTIONS      of ul-finetune: an adapter; {NAME} in them is the model of the system NAME, before, and that seed
+#     llm:+ OPTIONS     those of the first line of this kind, and these, which win
+#     llm: alone        the LLM as it is
 # A name that begins with '= ' is a figure from elsewhere, to compare with: HR@1, HR@10 and NDCG@10 ('-' where it is
 # not known), and in a third column where it comes from.  Who is told when the target happens is in a league of its own:
 # those with 'query-time' or 'query time' in their line.  '#:' begins a line that heads the table, '#seeds:' has the
-# seeds where SEEDS does not, and '#' begins a comment.
+# seeds where SEEDS does not, '#limit:' the users that are asked about where that is not all, and '#' begins a comment.
+#
+# SET.llm, where there are lines that need it, is a script that writes the LLM to $ROOM/llm.gguf; it finds the dataset
+# in $ROOM/data.ult.  Where it also leaves texts in $ROOM/held-out.json, that the LLM did not learn from, the table
+# tells the perplexity of these: what tuning cost the LLM of its language.
 #
 # What has been run with the same options, data and programs is kept in BUILD/experiments/SET and not run again; a
 # line of the table that is not yet whole says how many seeds it has.
@@ -24,8 +31,9 @@ done
 here=$(cd "$(dirname "$0")" && pwd)
 set_name=${1##*/}
 DATA=$(realpath "${DATA:-$here/../../shared/data}")
+MODELS=$(realpath "${MODELS:-$DATA/../models}")
 BUILD=$(realpath "${BUILD:-$here/../build}")
-export DATA PATH=$BUILD/bin:$PATH
+export DATA MODELS PATH=$BUILD/bin:$PATH
 case $1 in
 */*) cd "${1%/*}" ;;
 *) cd "$here" ;;
@@ -33,101 +41,164 @@ esac
 for needed in "$set_name.runs" "$set_name.data"; do
 	[ -r "$needed" ] || { echo "experiments/run.sh: there is no $PWD/$needed" >&2; exit 1; }
 done
-room=$BUILD/experiments/$set_name
-mkdir -p "$room"
+export ROOM=$BUILD/experiments/$set_name
+mkdir -p "$ROOM"
 
-seeds=${SEEDS:-$(sed -n 's/^#seeds: *//p' "$set_name.runs")}
+# What a line of SET.runs that begins with "#KEY: " says.
+setting() {
+	sed -n "s/^#$1: *//p" "$set_name.runs"
+}
+
+seeds=${SEEDS:-$(setting seeds)}
 seeds=${seeds:-1 2 3}
+limit=$(setting limit)
 
 systems() {
 	grep -v -e '^#' -e '^ *$' "$set_name.runs"
 }
 
-if [ ! -s "$room/data.ult" ] || [ "$set_name.data" -nt "$room/data.ult" ]; then
-	bash -eu -o pipefail "./$set_name.data" >"$room/data.new"
-	mv "$room/data.new" "$room/data.ult"
+# The options of the first system, or of the first with the LLM.
+first_options() {
+	systems | awk -F '\t' -v llm="$1" '!/^= / && (index($2, "llm:") == 1) == llm && !found++ { sub("^llm:", "", $2); print $2 }'
+}
+
+if [ ! -s "$ROOM/data.ult" ] || [ "$set_name.data" -nt "$ROOM/data.ult" ]; then
+	bash -eu -o pipefail "./$set_name.data" >"$ROOM/data.new"
+	mv "$ROOM/data.new" "$ROOM/data.ult"
+fi
+if [ -r "$set_name.llm" ] && { [ ! -s "$ROOM/llm.gguf" ] || [ "$set_name.llm" -nt "$ROOM/llm.gguf" ]; }; then
+	bash -eu -o pipefail "./$set_name.llm"
 fi
 # A change of the programs makes results old, whatever their version says.
-stamp=$(cat "$BUILD"/bin/ul-{pretrain,gen,eval} "$room/data.ult" | sha256sum)
-base=$(systems | awk -F '\t' '!/^= / && !lines++ { print $2 }')
+stamp=$(cat "$BUILD"/bin/ul-{pretrain,gen,eval} "$ROOM/data.ult" | sha256sum)
+llm_stamp=$(cat "$BUILD/bin/ul-finetune" "$ROOM/llm.gguf" 2>/dev/null | sha256sum || true)
+base=$(first_options 0)
+llm_base=$(first_options 1)
 
-# The options as they are given to ul-pretrain.
+# The options as they are given to ul-pretrain or ul-finetune, without the models' places.
 whole() {
 	case $1 in
+	'llm:+ '*) echo "$llm_base ${1#llm:+ }" ;;
+	llm:*) echo "${1#llm:}" ;;
 	'+ '*) echo "$base ${1#+ }" ;;
 	*) echo "$1" ;;
 	esac
 }
 
+file_of() {
+	echo "$ROOM/${1//[^[:alnum:]._-]/-}.$2"
+}
+
 # What a result depends on, in a name that is a file's.
 result_of() {
-	local name=$1 seed=$2 options=$3
-	echo "$room/${name//[^[:alnum:]._-]/-}.$seed.$(echo "$(whole "$options") $stamp" | sha256sum | cut -c1-12).result"
+	local name=$1 seed=$2 options=$3 asked=$4 of=$stamp
+	[[ $options != llm:* ]] || of+=$llm_stamp
+	echo "$(file_of "$name" "$seed").$(echo "$(whole "$options") $asked $limit $of" | sha256sum | cut -c1-12).result"
 }
 
 # Those that a system is run with: nothing is random of what is not trained.
 seeds_of() {
 	case $1 in
-	baseline:*) echo 1 ;;
+	baseline:* | llm:) echo 1 ;;
 	*) echo "$seeds" ;;
 	esac
 }
 
-# Metrics, seconds and peak memory of one system and seed, as an object of JSON.
-run() {
-	local name=$1 seed=$2 options=$3 who model
-	model=$room/${name//[^[:alnum:]._-]/-}.$seed
+# timed FILE COMMAND...: seconds, peak of memory and the weights that it says it trains, as an object of JSON.
+timed() {
+	local file=$1 status=0
+	shift
+	/usr/bin/time -f '{"seconds": %e, "kib": %M}' -o "$file.spent" "$@" 2>"$file.said" || status=$?
+	if ((status != 0)); then
+		cat "$file.said" >&2
+		return "$status"
+	fi
+	jq -c --arg weights "$(sed -n 's/.*[ :]\([0-9]*\) weights.*/\1/p' "$file.said" | head -n 1)" \
+		'. + {weights: ($weights | tonumber? // null)}' "$file.spent" >"$file"
+}
+
+# Trains a system; who then answers goes to the array `who`.
+train() {
+	local name=$1 seed=$2 options=$3 model words i
+	model=$(file_of "$name" "$seed")
+	read -ra words < <(whole "$options")
+	echo '{}' >"$model.time"
 	case $options in
-	baseline:*)
-		who=(--baseline "${options#baseline:}")
-		echo '{}' >"$model.time"
+	baseline:*) who=(--baseline "${options#baseline:}") ;;
+	llm:) who=(--llm "$ROOM/llm.gguf") ;;
+	llm:*)
+		who=(--llm "$ROOM/llm.gguf" -a "$model.ult")
+		for ((i = 0; i < ${#words[@]}; i++)); do
+			if [[ ${words[i]} == -m ]]; then
+				words[i + 1]=$(file_of "$(tr -d '{}' <<<"${words[i + 1]}")" "$seed").ult
+				who+=(-m "${words[i + 1]}")
+			fi
+		done
+		timed "$model.time" ul-finetune --seed "$seed" --llm "$ROOM/llm.gguf" "${words[@]}" \
+			--log "$model.log" -o "$model.ult" "$ROOM/data.ult"
 		;;
 	*)
 		who=(-m "$model.ult")
-		# shellcheck disable=SC2046 # options are words
-		/usr/bin/time -f '{"seconds": %e, "kib": %M}' -o "$model.time" \
-			ul-pretrain -q --seed "$seed" $(whole "$options") --log "$model.log" -o "$model.ult" "$room/data.ult"
+		timed "$model.time" ul-pretrain --seed "$seed" "${words[@]}" --log "$model.log" -o "$model.ult" "$ROOM/data.ult"
 		;;
 	esac
-	ul-gen -q "${who[@]}" --rank 10 "$room/data.ult" | gzip >"$model.jsonl.gz"
+}
+
+# What tuning left the LLM of its language: the perplexity of texts that it never saw, as an object of JSON.
+language() {
+	if [[ $1 != llm:* || ! -s $ROOM/held-out.json ]]; then
+		echo '{}'
+		return
+	fi
+	ul-gen -q "${who[@]}" --perplexity "$ROOM/held-out.json" | ul-eval -q --format json | jq -c '{language: .[0].perplexity}'
+}
+
+# Metrics, seconds and peak memory of one system and seed, as an object of JSON.
+run() {
+	local name=$1 seed=$2 options=$3 asked=$4 model who=()
+	model=$(file_of "$name" "$seed")
+	train "$name" "$seed" "$options"
+	# shellcheck disable=SC2086 # what is asked is words
+	ul-gen -q "${who[@]}" ${asked:---rank 10} ${limit:+--limit "$limit"} "$ROOM/data.ult" | gzip >"$model.jsonl.gz"
 	zcat "$model.jsonl.gz" | ul-eval -q --k 1,5,10 --format json >"$model.metrics"
-	jq -cs '.[0][0] + .[1]' "$model.metrics" "$model.time" >"$model.new"
-	mv "$model.new" "$(result_of "$name" "$seed" "$options")"
+	language "$options" >"$model.language"
+	jq -cs '.[0][0] + .[1] + .[2]' "$model.metrics" "$model.time" "$model.language" >"$model.new"
+	mv "$model.new" "$(result_of "$name" "$seed" "$options" "$asked")"
 }
 
 # A system with the results that there are, or a figure from elsewhere, as an object of JSON.
 line() {
-	local name=$1 options=$2 source=$3 seed file files=()
+	local name=$1 options=$2 third=$3 seed file files=()
 	if [[ $name == '= '* ]]; then
-		jq -nc --arg name "${name#= }" --arg options "$source" --arg numbers "$options" '
+		jq -nc --arg name "${name#= }" --arg options "$third" --arg numbers "$options" '
 			$numbers | split(" ") | map(tonumber? // null) as [$hr1, $hr10, $ndcg] |
 			{$name, $options, elsewhere: true, results: [{"hr@1": $hr1, "hr@10": $hr10, "ndcg@10": $ndcg}]}'
 		return
 	fi
 	for seed in $(seeds_of "$options"); do
-		file=$(result_of "$name" "$seed" "$options")
+		file=$(result_of "$name" "$seed" "$options" "$third")
 		[ ! -s "$file" ] || files+=("$file")
 	done
 	jq -sc --arg name "$name" --arg options "$options" '{$name, $options, results: .}' "${files[@]:-/dev/null}"
 }
 
 table() {
-	local name options source
+	local name options third
 	{
 		sed -n 's/^#: \{0,1\}//p' "$set_name.runs"
 		echo
-		while IFS=$'\t' read -r name options source; do
-			line "$name" "$options" "$source"
-		done < <(systems) | jq -rs -f "$here/table.jq"
-	} >"$room/table.new"
-	cp "$room/table.new" "$set_name.md"
+		while IFS=$'\t' read -r name options third; do
+			line "$name" "$options" "$third"
+		done < <(systems) | jq -rs --arg limit "$limit" -f "$here/table.jq"
+	} >"$ROOM/table.new"
+	cp "$ROOM/table.new" "$set_name.md"
 }
 
-while IFS=$'\t' read -r name options _; do
+while IFS=$'\t' read -r name options asked; do
 	[[ $name != '= '* ]] || continue
 	for seed in $(seeds_of "$options"); do
-		[ ! -s "$(result_of "$name" "$seed" "$options")" ] || continue
-		run "$name" "$seed" "$options" </dev/null
+		[ ! -s "$(result_of "$name" "$seed" "$options" "$asked")" ] || continue
+		run "$name" "$seed" "$options" "$asked" </dev/null
 		table
 	done
 done < <(systems)

@@ -13,13 +13,19 @@ def signed(n): if . == null then "–" elif . >= 0 then "+" + fixed(n) else fixe
 # Of an array of which none is null.
 def mean: if length == 0 or any(. == null) then null else add / length end;
 
+# The metrics that a table may have: of rankings, of texts, and what the LLM has kept of its language.
+def metrics: [
+	["hr@1", "HR@1", 4], ["hr@10", "HR@10", 4], ["ndcg@10", "NDCG@10", 4],
+	["exact", "exact", 4], ["rouge1", "ROUGE-1", 4], ["rouge2", "ROUGE-2", 4], ["rougeL", "ROUGE-L", 4],
+	["perplexity", "perplexity", 2], ["language", "perplexity of its language", 2]
+];
+
 def numbers: .results as $results | {
-	hr1: ($results | map(.["hr@1"]) | mean),
-	hr10: ($results | map(.["hr@10"]) | mean),
+	metrics: (metrics | map({key: .[0], value: (.[0] as $name | $results | map(.[$name]) | mean)}) | from_entries),
 	spread: (if $results | length < 2 then "" else
-		$results | map(.["hr@10"]) | " (\(min | fixed(4))–\(max | fixed(4)))" end),
-	ndcg: ($results | map(.["ndcg@10"]) | mean),
+		$results | map(.["hr@10"] // .rougeL) | if any(. == null) then "" else " (\(min | fixed(4))–\(max | fixed(4)))" end end),
 	seconds: ($results | map(.seconds) | mean),
+	weights: ($results | map(.weights) | mean),
 	mib: ($results | map(.kib) | if mean == null then null else max / 1024 end),
 	seeds: (if $results[0].seconds == null then "–" else ($results | length) end)
 };
@@ -27,25 +33,36 @@ def numbers: .results as $results | {
 def way:
 	if .elsewhere then .options
 	elif .options | startswith("baseline:") then "`ul-gen --baseline \(.options[9:])`"
+	elif .options == "llm:" then "the LLM as it is"
+	elif .options | startswith("llm:") then "LLM, `\(.options[4:] | ltrimstr(" "))`"
 	else "`\(.options)`" end;
 
 def row: "| " + join(" | ") + " |";
 
 map(select(.results | length > 0)) as $lines
 | any(.[]; .options | startswith("+ ")) as $differences
+| any(.[]; .options | startswith("llm:")) as $llm
+| any(.[]; .options | test("query.time")) as $leagues
+| (metrics | map(select(.[0] as $name | $lines | any(.[].results[]; .[$name] != null)))) as $columns
 | (.[0] | numbers) as $base
-| "Test part, the full catalogue ranked, items that a user has had left out; means over seeds (HR@10: lowest–highest).",
-"League: whether a system is told when the target happens (with query time); nothing else of it is known to any.",
+| "Test part, \(if $limit == "" then "" else "the first \($limit) users, " end)the full catalogue ranked, items that a user has had left out; means over seeds (HR@10: lowest–highest).",
+(if $leagues then "League: whether a system is told when the target happens (with query time); nothing else of it is known to any." else empty end),
+(if $llm then "Options are of `ul-pretrain`, and of `ul-finetune` where it says LLM; `+` adds to those of the first line of its kind.",
+	"Weights are those that were trained, in millions." else empty end),
 "Minutes are those of training, by the clock, on a machine that had other work at times; MiB the peak of its memory.",
 "",
-(["system", "options of ul-pretrain", "league", "HR@1", "HR@10", "NDCG@10", "minutes", "MiB", "seeds"]
+(["system", "options" + if $llm then "" else " of ul-pretrain" end] + (if $leagues then ["league"] else [] end)
+	+ ($columns | map(.[1])) + (if $llm then ["weights"] else [] end) + ["minutes", "MiB", "seeds"]
 	+ if $differences then ["ΔNDCG@10", "× time"] else [] end
 	| row, "|" + "---|" * length),
 ($lines[] | numbers as $n
-	| [.name, way, (if .options | test("query.time") then "with query time" else "without query time" end),
-		($n.hr1 | fixed(4)), ($n.hr10 | fixed(4)) + $n.spread, ($n.ndcg | fixed(4)),
-		(if $n.seconds then $n.seconds / 60 else null end | fixed(1)), ($n.mib | fixed(0)), ($n.seeds | tostring)]
+	| [.name, way]
+	+ (if $leagues then [if .options | test("query.time") then "with query time" else "without query time" end] else [] end)
+	+ ($columns | map(. as [$name, $title, $digits] | ($n.metrics[$name] | fixed($digits))
+		+ if $name == "hr@10" or $name == "rougeL" then $n.spread else "" end))
+	+ (if $llm then [(if $n.weights then $n.weights / 1e6 else null end | fixed(2))] else [] end)
+	+ [(if $n.seconds then $n.seconds / 60 else null end | fixed(1)), ($n.mib | fixed(0)), ($n.seeds | tostring)]
 	+ if $differences then [
-		(if .elsewhere or $base.ndcg == null then null else $n.ndcg - $base.ndcg end | signed(4)),
+		(if .elsewhere or $base.metrics["ndcg@10"] == null then null else $n.metrics["ndcg@10"] - $base.metrics["ndcg@10"] end | signed(4)),
 		(if $n.seconds and $base.seconds then $n.seconds / $base.seconds else null end | fixed(2))] else [] end
 	| row)
