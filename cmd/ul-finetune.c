@@ -19,7 +19,7 @@ static const Tool tool = {
 typedef struct {
 	const char *llm, *model, *output, *task, *inject, *tune, *query, *target, *field, *matrices, *layers;
 	int64_t answer, heads, dim, latents, perceiver_layers, history, rank, batch, questions, micro_batch;
-	double alpha, dropout, llm_lr;
+	double alpha, dropout, taught, llm_lr;
 	bool features, reset, recompute;
 	CommonOptions common;
 	TrainingOptions training;
@@ -28,7 +28,7 @@ typedef struct {
 
 typedef struct {
 	Llm *llm;
-	Encoder *encoder;
+	Encoder *encoder, *teacher;
 	uint64_t encoder_hash;
 	DatasetReader *reader;
 	Users *users;
@@ -91,7 +91,7 @@ static bool check(const Settings *s, const Option *table, size_t count, Error *e
 		return fail(e, ERROR_USAGE,
 		            "with --inject %s there is nothing but the LLM to train: --tune lora or full",
 		            s->inject);
-	return options_refuse(table, count, "model reset-encoder latents perceiver-layers",
+	return options_refuse(table, count, "model reset-encoder teach latents perceiver-layers",
 	                      "--inject cross and soft", e);
 }
 
@@ -102,6 +102,8 @@ static bool open_parts(const Settings *s, const char *path, Parts *p, Error *e)
 	    (p->llm = llm_load(s->llm, LLM_EXPANDED, e)) == NULL ||
 	    (s->model != NULL && (p->encoder = encoder_load(s->model, &p->encoder_hash, e)) == NULL) ||
 	    (p->reader = dataset_open(path, e)) == NULL || !dataset_all(p->reader, &p->users, e))
+		return false;
+	if (s->taught > 0 && (p->teacher = encoder_load(s->model, NULL, e)) == NULL)
 		return false;
 	if (s->reset && !encoder_reset(p->encoder, seed, e))
 		return false;
@@ -114,8 +116,14 @@ static bool open_parts(const Settings *s, const char *path, Parts *p, Error *e)
 	task.query = s->query ? s->query : p->query;
 	task.target = s->target ? s->target : p->target;
 	p->adapter = adapter_new(&p->shape, p->encoder, p->llm, &task, NULL, seed, e);
-	FinetuningPlan plan = {
-	    (size_t)s->batch, (size_t)s->questions, (size_t)s->micro_batch, s->recompute, s->llm_lr, seed};
+	FinetuningPlan plan = {.batch = (size_t)s->batch,
+	                       .questions = (size_t)s->questions,
+	                       .micro_batch = (size_t)s->micro_batch,
+	                       .recompute = s->recompute,
+	                       .teacher = p->teacher,
+	                       .taught = s->taught,
+	                       .llm_lr = s->llm_lr,
+	                       .seed = seed};
 	p->finetuning = p->adapter ? finetuning_new(p->adapter, data, p->users, &plan, e) : NULL;
 	return p->finetuning != NULL &&
 	       (p->encoder == NULL ||
@@ -133,6 +141,7 @@ static void close_parts(Parts *p)
 	memory_free(p->users);
 	dataset_close(p->reader);
 	encoder_free(p->encoder);
+	encoder_free(p->teacher);
 	llm_free(p->llm);
 }
 
@@ -186,7 +195,7 @@ int main(int argc, char **argv)
 	    .llm_lr = 0.1,
 	    .training = {
 	        .steps = -1, .epochs = 3, .lr = 3e-3, .decay = 0.01, .patience = 10, .evaluate_every = 200}};
-	enum { OWN = 28 };
+	enum { OWN = 29 };
 	Option table[COMMON_OPTIONS + OWN + TRAINING_OPTIONS] = {
 	    [COMMON_OPTIONS] = {"output", 'o', OPTION_STRING, &s.output, "ADAPTER",
 	                        "write the adapter to this file", .incidental = true, .written = true},
@@ -247,6 +256,9 @@ int main(int argc, char **argv)
 	    {"recompute", 0, OPTION_FLAG, &s.recompute, NULL,
 	     "make the LLM's activations again on the way back instead of keeping them: less memory, more "
 	     "time"},
+	    {"teach", 0, OPTION_REAL, &s.taught, "X",
+	     "X of the truth is what the encoder itself would recommend, as it is in its file (default 0)", 0,
+	     1},
 	    {"llm-lr", 0, OPTION_REAL, &s.llm_lr, "X",
 	     "with --tune full: the LLM learns X times as fast as the rest (default 0.1)", 0, 100},
 	    profiling_option(&s.profiling),

@@ -20,7 +20,7 @@ typedef struct {
 	float *z;
 	float *capped;        /* the logits in the same places, where there is a cap; else NULL */
 	float *maximum, *sum; /* [rows, blocks] */
-	double *at_targets;   /* [rows]: Σ of the targets' logits */
+	double *at_targets;   /* [rows]: Σ of the targets' logits, each times its share */
 	double *everywhere;   /* [rows]: Σ of all logits; for smoothing alone */
 	PackedOperand h;      /* [rows, C], laid out once for all blocks of dW */
 } Chunk;
@@ -38,17 +38,21 @@ static size_t block_width(const Chunk *k, size_t b)
 	return left < BLOCK ? left : BLOCK;
 }
 
-/* Adds `change` to what the row's logits of its targets have become in the block; returns what they
- * were, summed. */
+/* Adds share · change to what the row's logits of its targets have become in the block; returns what they
+ * were, each times its share, summed. */
 static double at_targets(const Chunk *k, size_t b, size_t r, float *row, float change)
 {
 	const int32_t *targets;
 	size_t count = targets_of(k, r, &targets);
+	const float *shares = k->c->targets.shares;
+	if (shares != NULL)
+		shares += targets - k->c->targets.values;
 	double sum = 0;
 	for (size_t i = 0; i < count; i++)
 		if ((size_t)targets[i] / BLOCK == b) {
-			sum += (double)row[(size_t)targets[i] % BLOCK];
-			row[(size_t)targets[i] % BLOCK] += change;
+			float share = shares ? shares[i] : 1 / (float)count;
+			sum += (double)share * (double)row[(size_t)targets[i] % BLOCK];
+			row[(size_t)targets[i] % BLOCK] += share * change;
 		}
 	return sum;
 }
@@ -87,7 +91,7 @@ static double finish_row(const Chunk *k, size_t r, size_t *counted)
 		sum[b] = count ? k->c->weight * expf(maximum[b] - highest) / all : 0;
 	*counted += count > 0;
 	double smoothing = (double)k->c->targets.smoothing, V = (double)k->c->forward->n;
-	return count ? (double)(highest + logf(all)) - (1 - smoothing) * k->at_targets[r] / (double)count -
+	return count ? (double)(highest + logf(all)) - (1 - smoothing) * k->at_targets[r] -
 	                   smoothing * k->everywhere[r] / V
 	             : 0;
 }
@@ -103,7 +107,7 @@ static void backward_block(const Chunk *k, size_t b)
 		const int32_t *targets;
 		size_t count = targets_of(k, r, &targets);
 		vector_scale_shift(z + r * BLOCK, k->sum[r * k->blocks + b], count ? -everywhere : 0, width);
-		at_targets(k, b, r, z + r * BLOCK, -c->weight * (1 - smoothing) / (float)count);
+		at_targets(k, b, r, z + r * BLOCK, -c->weight * (1 - smoothing));
 		if (k->capped != NULL)
 			softcap_backward(k->capped + (b * k->rows + r) * BLOCK, c->cap, z + r * BLOCK, width);
 	}

@@ -317,10 +317,12 @@ static bool train(Trainer *r, Error *e)
 
 static bool pack(const Trainee *trainee, GemmPrecision precision, Pool *pool, Error *e)
 {
-	Parameters *above = trainee->frozen_above, *below = trainee->frozen_below;
+	Parameters *above = trainee->frozen_above, *below = trainee->frozen_below,
+	           *teacher = trainee->teacher;
 	return parameters_pack(trainee->parameters, precision, true, pool, e) &&
 	       (above == NULL || parameters_pack(above, precision, true, pool, e)) &&
-	       (below == NULL || parameters_pack(below, precision, false, pool, e));
+	       (below == NULL || parameters_pack(below, precision, false, pool, e)) &&
+	       (teacher == NULL || parameters_pack(teacher, precision, false, pool, e));
 }
 
 static bool start(Trainer *r, Error *e)

@@ -32,6 +32,7 @@ typedef struct {
 	/* NULL: nothing is counted.  Else shards count on their tapes, evaluate() in the phase that this is
 	 * in then. */
 	Profile *profile;
+	Parameters *teacher; /* of what is asked, forward alone, and does not train; or NULL */
 } Trainee;
 
 typedef struct {

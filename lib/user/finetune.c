@@ -3,6 +3,7 @@
 #include "user/histories.h"
 #include "user/prompt.h"
 #include "user/task.h"
+#include "user/teacher.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -28,6 +29,7 @@ struct Finetuning {
 	Parameters trained; /* borrowed from adapter, encoder and LLM */
 	Task task;
 	Prompter prompter;
+	Teacher teacher; /* as the plan has one */
 	Histories histories;
 	Profile *profile;
 	FinetuningPlan plan;
@@ -108,13 +110,24 @@ static bool try_question(const Finetuning *f, Error *e)
 	            f->task.target.text);
 }
 
+static bool prepare_teacher(Finetuning *f, Error *e)
+{
+	const TemplatePart *field = template_field(&f->task.target);
+	if (f->plan.teacher == NULL)
+		return true;
+	if (field == NULL || field->kind != FIELD_ITEM)
+		return fail(e, ERROR_USAGE, "an encoder teaches of items alone, not of '%s'",
+		            f->task.target.text);
+	return teacher_new(&f->teacher, f->plan.teacher, f->data, f->adapter->llm->tokenizer, e);
+}
+
 static bool prepare_task(Finetuning *f, Error *e)
 {
 	const Adapter *a = f->adapter;
 	size_t answer;
 	return task_new(&f->task, f->data, a->task.query, a->task.target, e) &&
 	       measure_answers(f, &answer, e) && prompter_new(&f->prompter, a->llm, a, &f->task, answer, e) &&
-	       try_question(f, e);
+	       try_question(f, e) && prepare_teacher(f, e);
 }
 
 static size_t at_least_one(size_t count)
@@ -164,6 +177,7 @@ void finetuning_free(Finetuning *f)
 	memory_free(f->trained.items);
 	task_free(&f->task);
 	prompter_free(&f->prompter);
+	teacher_free(&f->teacher);
 	histories_free(&f->histories);
 	memory_free(f->questions);
 	memory_free(f);
@@ -237,8 +251,9 @@ typedef struct {
 	AttentionSegment *segments;
 	size_t answers;   /* tokens of all answers */
 	int32_t *rows;    /* by answer token: the row that predicts it */
-	int32_t *targets; /* by answer token */
-	int64_t *offsets;
+	int64_t *offsets; /* … and what may be right there, in targets: to be freed */
+	SoftTargets targets;
+	const float *mass; /* by question, of the teacher; NULL: only the truth is right */
 } Conversation;
 
 /* Prompt and answer of a question, at the end of those before. */
@@ -293,19 +308,29 @@ static bool make_room(Conversation *c, Arena *arena, Error *e)
 	c->positions = arena_new(arena, c->N, sizeof *c->positions, e);
 	c->segments = arena_new(arena, c->count, sizeof *c->segments, e);
 	c->rows = arena_new(arena, c->answers, sizeof *c->rows, e);
-	c->targets = arena_new(arena, c->answers, sizeof *c->targets, e);
 	c->offsets = arena_new(arena, c->answers + 1, sizeof *c->offsets, e);
-	return c->start && c->tokens && c->positions && c->segments && c->rows && c->targets && c->offsets;
+	return c->start && c->tokens && c->positions && c->segments && c->rows && c->offsets;
+}
+
+/* What is right at an answer's token behind *node of the teacher's trie. */
+static bool add_target(Conversation *c, const Finetuning *f, size_t question, int32_t token, int32_t *node,
+                       Error *e)
+{
+	const Teacher *t = &f->teacher;
+	return c->mass ? teacher_targets(t, c->mass + question * t->trie.count, token, (float)f->plan.taught,
+	                                 node, &c->targets, e)
+	               : soft_targets_add(&c->targets, token, 1, e);
 }
 
 /* What is read, and what is to be predicted: the last token of each answer is never read. */
-static bool write_tokens(Conversation *c, Arena *arena, Error *e)
+static bool write_tokens(Conversation *c, const Finetuning *f, Arena *arena, Error *e)
 {
 	size_t row = 0, answer = 0;
 	if (!make_room(c, arena, e))
 		return false;
 	for (size_t i = 0; i < c->count; i++) {
 		size_t from = i > 0 ? c->end[i - 1] : 0, length = c->end[i] - from - 1;
+		int32_t node = 0;
 		c->start[i] = row;
 		c->segments[i] = (AttentionSegment){row, length, row, length, true};
 		for (size_t k = 0; k < length; k++, row++) {
@@ -314,14 +339,38 @@ static bool write_tokens(Conversation *c, Arena *arena, Error *e)
 			if (k + 1 < c->asked[i])
 				continue;
 			c->rows[answer] = (int32_t)row;
-			c->targets[answer] = c->words.ids[from + k + 1];
-			c->offsets[answer] = (int64_t)answer;
-			answer++;
+			c->offsets[answer++] = (int64_t)c->targets.count;
+			if (!add_target(c, f, i, c->words.ids[from + k + 1], &node, e))
+				return false;
 		}
 	}
 	c->start[c->count] = row;
-	c->offsets[answer] = (int64_t)answer;
+	c->offsets[answer] = (int64_t)c->targets.count;
 	return true;
+}
+
+static Segment *histories_of(const Questions *questions, size_t count, Arena *arena, Error *e)
+{
+	Segment *histories = arena_new(arena, count, sizeof *histories, e);
+	for (size_t i = 0; histories != NULL && i < count; i++)
+		histories[i] = questions[i].history;
+	return histories;
+}
+
+/* In training, what the teacher knows of the users as of the questions. */
+static bool ask_teacher(const Finetuning *f, Tape *t, const Questions *questions, size_t count,
+                        Conversation *c)
+{
+	if (f->plan.teacher == NULL || !t->training || c->count == 0)
+		return true;
+	const Segment *histories = histories_of(questions, count, &t->arena, &t->error);
+	size_t *last = arena_new(&t->arena, c->count, sizeof *last, &t->error);
+	if (histories == NULL || last == NULL)
+		return false;
+	for (size_t i = 0; i < c->count; i++)
+		last[i] = c->first[i] + c->known[i] - 1;
+	c->mass = teacher_ask(&f->teacher, t, f->users, histories, count, last, c->count);
+	return c->mass != NULL;
 }
 
 /* What the adapter makes of the users that the questions are about. */
@@ -329,11 +378,9 @@ static bool meet_users(const Finetuning *f, Tape *t, const Questions *questions,
                        const Conversation *c, AdapterMemory *memory)
 {
 	EventBatch batch;
-	Segment *histories = arena_new(&t->arena, count, sizeof *histories, &t->error);
+	const Segment *histories = histories_of(questions, count, &t->arena, &t->error);
 	if (histories == NULL)
 		return false;
-	for (size_t i = 0; i < count; i++)
-		histories[i] = questions[i].history;
 	if (!batch_new(&batch, &f->translation, f->users, histories, count, &t->arena, &t->error))
 		return false;
 	AdapterTargets targets = {c->count, c->first, c->known, batch.positions};
@@ -342,9 +389,9 @@ static bool meet_users(const Finetuning *f, Tape *t, const Questions *questions,
 	       adapter_tokens(memory, c->start, &t->arena, &t->error);
 }
 
-/* -log P(answer | user, query), summed over the questions; gradients of weight · that. */
-static bool questions_loss(const Finetuning *f, Tape *t, const Questions *questions, size_t count,
-                           double weight, double *loss, Conversation *c)
+/* The loss of all answers, and gradients of weight · that. */
+static bool answers_loss(const Finetuning *f, Tape *t, const Questions *questions, size_t count,
+                         double weight, double *loss, const Conversation *c)
 {
 	/* On the way back it may be asked once more. */
 	AdapterMemory *memory = arena_new(&t->arena, 1, sizeof *memory, &t->error);
@@ -354,20 +401,28 @@ static bool questions_loss(const Finetuning *f, Tape *t, const Questions *questi
 	if (memory == NULL)
 		return false;
 	*memory = (AdapterMemory){0};
-	bool done = list_questions(c, f, questions, count, &t->arena, &t->error) &&
-	            write_tokens(c, &t->arena, &t->error);
-	tokens_free(&c->words);
-	if (done && c->count == 0)
-		return true;
-	if (!done || (meets && !meet_users(f, t, questions, count, c, memory)))
+	if (meets && !meet_users(f, t, questions, count, c, memory))
 		return false;
 	Injection injection = adapter_injection(memory);
 	Sequence s = {.positions = c->positions, .segments = c->segments, .segment_count = c->count};
+	LossTargets targets = {c->offsets, c->targets.values, 0, c->targets.shares};
 	profile_enter(t->profile, PHASE_LLM, c->N);
 	Tensor *h = llm_forward(t, llm, c->tokens, c->N, &s, meets ? &injection : NULL);
 	h = tape_rows(t, h, c->rows, c->answers);
-	return tape_cross_entropy(t, h, llm->output, llm->shape.logit_cap,
-	                          (LossTargets){c->offsets, c->targets}, (float)weight, loss, &tokens);
+	return tape_cross_entropy(t, h, llm->output, llm->shape.logit_cap, targets, (float)weight, loss,
+	                          &tokens);
+}
+
+/* -log P(answer | user, query), summed over the questions, or what the teacher makes of it. */
+static bool questions_loss(const Finetuning *f, Tape *t, const Questions *questions, size_t count,
+                           double weight, double *loss, Conversation *c)
+{
+	bool done = list_questions(c, f, questions, count, &t->arena, &t->error) &&
+	            ask_teacher(f, t, questions, count, c) && write_tokens(c, f, &t->arena, &t->error) &&
+	            (c->count == 0 || answers_loss(f, t, questions, count, weight, loss, c));
+	tokens_free(&c->words);
+	soft_targets_free(&c->targets);
+	return done;
 }
 
 static bool run_shard(void *context, Tape *t, size_t shard, double *loss, size_t *targets, size_t *events)
@@ -469,5 +524,6 @@ Trainee finetuning_trainee(Finetuning *f)
 	Parameters *below = encoder && tuning < TUNE_ENC ? &f->adapter->encoder->parameters : NULL;
 	Trainee trainee = {f, &f->trained, llm, below, start_epoch, start_step, run_shard, evaluate};
 	trainee.profile = f->profile;
+	trainee.teacher = f->plan.teacher ? &f->plan.teacher->parameters : NULL;
 	return trainee;
 }

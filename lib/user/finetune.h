@@ -15,7 +15,10 @@ typedef struct {
 	size_t micro_batch; /* questions that a thread has in memory at a time, whose gradients add up; 0: an
 	                     * eighth of the batch, 8 to 64 */
 	bool recompute;     /* the LLM's activations are not kept, but made again on the way back */
-	double llm_lr;      /* the learning rate of the LLM's own weights, times the others' */
+	Encoder *teacher;   /* whose own ranking is `taught` of the truth (user/teacher.h), where items are
+	                     * asked for;   borrowed; NULL: there is none */
+	double taught;
+	double llm_lr; /* the learning rate of the LLM's own weights, times the others' */
 	uint64_t seed;
 } FinetuningPlan;
 

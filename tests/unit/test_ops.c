@@ -13,8 +13,9 @@ typedef struct {
 	Rotary rotary;
 	AttentionSegment segments[3];
 	size_t segment_count, heads, kv_heads;
-	float smoothing; /* of the truth in a loss */
-	float cap;       /* of logits, or of scores */
+	float smoothing;     /* of the truth in a loss */
+	const float *shares; /* … by target */
+	float cap;           /* of logits, or of scores */
 	bool pointwise;
 	size_t origin, window;
 } Graph;
@@ -451,8 +452,8 @@ static Tensor *build_loss(Tape *t, void *context, double *loss)
 	size_t rows = 0;
 	double sum = 0;
 	parameter_multiplies(g->p[1], 1);
-	tape_cross_entropy(t, input(t, g, 0), g->p[1], g->cap, (LossTargets){offsets, ids, g->smoothing},
-	                   0.5f, &sum, &rows);
+	tape_cross_entropy(t, input(t, g, 0), g->p[1], g->cap,
+	                   (LossTargets){offsets, ids, g->smoothing, g->shares}, 0.5f, &sum, &rows);
 	assert_int_equal(rows, 3); /* the third has no target */
 	*loss = 0.5 * sum;
 	return NULL;
@@ -470,6 +471,11 @@ static void test_loss(void **state)
 	add(&g, 1, 8, 6);
 	check(&g, build_loss);
 	g = (Graph){.smoothing = 0.3f};
+	add(&g, 0, 4, 6);
+	add(&g, 1, 8, 6);
+	check(&g, build_loss);
+	const float shares[] = {1, 0.9f, 0.1f, 0.25f, 0.75f};
+	g = (Graph){.smoothing = 0.1f, .shares = shares};
 	add(&g, 0, 4, 6);
 	add(&g, 1, 8, 6);
 	check(&g, build_loss);

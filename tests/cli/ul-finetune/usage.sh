@@ -14,4 +14,6 @@ words=context usage tune --llm short.gguf -m encoder.ult -o out data.ult
 words='no layer 2' usage tune --llm lm.gguf -m encoder.ult --inject-layers 0,2 -o out data.ult
 words='--inject-layers goes with' usage tune --llm lm.gguf -m encoder.ult --inject soft --inject-layers all -o out data.ult
 words='--reset-encoder goes with' usage tune --llm lm.gguf -m encoder.ult --tune proj --reset-encoder -o out data.ult
+words='teaches of items alone' usage tune --llm lm.gguf -m encoder.ult --teach 0.5 --task favorite -o out data.ult
+words='--teach goes with' usage tune --llm lm.gguf --inject none --tune full --teach 0.5 -o out data.ult
 [[ ! -e out ]]
