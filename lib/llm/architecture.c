@@ -26,6 +26,7 @@ static const LlmArchitecture architectures[] = {
      .scaled = true,
      .window_period = 6,
      .window_rope_base = 10000,
+     .config_rope_base = 1e6,
      .whole_heads_layers = 62},
     {.name = "gpt2", .hugging = "gpt2", .centred = true, .plain = true, .learned = true},
     {.name = "gptneox",
@@ -33,7 +34,8 @@ static const LlmArchitecture architectures[] = {
      .centred = true,
      .plain = true,
      .halves = true,
-     .parallel = true},
+     .parallel = true,
+     .config_rotary_share = 0.25},
 };
 
 enum { COUNT = sizeof architectures / sizeof *architectures };

@@ -27,13 +27,13 @@ typedef struct {
 	size_t live_count;
 	Beam best; /* of those that have ended */
 	double best_worth;
-	Step *steps; /* [beams · 2 beams] */
+	Step *steps; /* [2 beams] */
 	NextToken *batch;
 } Beams;
 
 static bool beam_new(const Beams *b, Beam *beam, Arena *arena, Error *e)
 {
-	beam->tokens = arena_new(arena, b->g->most, sizeof *beam->tokens, e);
+	beam->tokens = arena_new(arena, b->room - b->c->prompt_count + 1, sizeof *beam->tokens, e);
 	beam->path = arena_new(arena, b->room, sizeof *beam->path, e);
 	return beam->tokens != NULL && beam->path != NULL;
 }
@@ -43,7 +43,7 @@ static bool beams_new(Beams *b, Arena *arena, Error *e)
 	size_t B = b->g->beams;
 	b->live = arena_new(arena, B, sizeof *b->live, e);
 	b->next = arena_new(arena, B, sizeof *b->next, e);
-	b->steps = arena_new(arena, 2 * B * B, sizeof *b->steps, e);
+	b->steps = arena_new(arena, 2 * B, sizeof *b->steps, e);
 	b->batch = arena_new(arena, B, sizeof *b->batch, e);
 	if (b->live == NULL || b->next == NULL || b->steps == NULL || b->batch == NULL ||
 	    !beam_new(b, &b->best, arena, e))

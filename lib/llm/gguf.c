@@ -217,7 +217,7 @@ static bool take_shape(Cursor *c, GgufTensor *t, size_t alignment, Error *e)
 static bool place_tensors(Gguf *g, const Cursor *c, size_t count, size_t alignment, Error *e)
 {
 	size_t header = g->size - c->left, padding = (alignment - header % alignment) % alignment;
-	size_t room = padding < c->left ? c->left - padding : 0;
+	size_t room = padding < c->left ? c->left - padding : 0, left = room;
 	for (size_t i = 0; i < count; i++) {
 		GgufTensor *t = &g->tensors[i];
 		t->name = strings_at(&g->names.strings, i).data;
@@ -226,6 +226,11 @@ static bool place_tensors(Gguf *g, const Cursor *c, size_t count, size_t alignme
 			    e, ERROR_MALFORMED,
 			    "ends early: the %zu bytes of tensor '%s' at offset %zu are not all there",
 			    t->bytes, t->name, t->offset);
+		/* Else a small file could ask for any amount of memory. */
+		if (t->bytes > left)
+			return fail(e, ERROR_MALFORMED, "has tensors that overlap: '%s' is one of them",
+			            t->name);
+		left -= t->bytes;
 		t->offset += header + padding;
 		t->data = g->bytes + t->offset;
 	}

@@ -17,6 +17,7 @@ typedef struct {
 	const LlmArchitecture *architecture;
 	const HuggingFamily *family;
 	size_t C, heads, kv_heads, D, turned, layers;
+	double rope_base;
 	GgufWriter *keys;
 	Gguf *g;
 } Folder;
@@ -149,44 +150,89 @@ static bool read_sizes(Folder *f, Error *e)
 	       write_size(f, "feed_forward_length", F, e) && write_size(f, "context_length", context, e);
 }
 
-/* rope_scaling, or what rope_parameters say beside the base: "default", "linear", "llama3". */
-static bool read_scaling(const Folder *f, const json_t *scaling, Error *e)
+/* What is said of rotary positions beside the rest: rope_scaling, or rope_parameters, which may be those of
+ * the layers that see everything and of the others apart. */
+static const json_t *rope_of(const Folder *f)
 {
-	char key[96];
-	const json_t *type = json_object_get(scaling, "rope_type");
-	const char *name = json_string_value(type ? type : json_object_get(scaling, "type"));
-	if (name == NULL || strcmp(name, "default") == 0 || strcmp(name, "llama3") == 0)
-		return true;
-	if (strcmp(name, "linear") != 0)
-		return fail(e, ERROR_MALFORMED,
-		            "config.json: rope scaling '%.64s' is not supported (linear and llama3 are)",
-		            name);
-	return gguf_add_string(f->keys, key_of(f, "rope.scaling.type", key), text_of("linear"), e) &&
-	       gguf_add_f32(f->keys, key_of(f, "rope.scaling.factor", key),
-	                    (float)json_number_value(json_object_get(scaling, "factor")), e);
+	const json_t *rope = config_at(f, "rope_scaling|rope_parameters"),
+	             *whole = json_object_get(rope, "full_attention");
+	return whole ? whole : rope;
 }
 
-static const json_t *scaling_of(const Folder *f)
+static const char *rope_type(const json_t *rope)
 {
-	return config_at(f, "rope_scaling|rope_parameters");
+	const json_t *type = json_object_get(rope, "rope_type");
+	const char *name = json_string_value(type ? type : json_object_get(rope, "type"));
+	return name ? name : "default";
+}
+
+/* A key that is not looked at would be a model that is not what its makers mean. */
+static bool check_rope(const json_t *rope, Error *e)
+{
+	static const char known[] =
+	    "rope_type|type|rope_theta|factor|partial_rotary_factor|low_freq_factor|high_freq_factor|"
+	    "original_max_position_embeddings";
+	const char *key, *type = rope_type(rope);
+	const json_t *value;
+	if (rope != NULL &&
+	    (!json_is_object(rope) || (json_object_get(rope, "factor") && strcmp(type, "default") == 0)))
+		return fail(e, ERROR_MALFORMED,
+		            "config.json: the scaling of rotary positions is none with a known type");
+	json_object_foreach((json_t *)(uintptr_t)rope, key, value)
+	{
+		if (!in_words(known, key) && !json_is_null(value))
+			return fail(e, ERROR_MALFORMED,
+			            "config.json: '%.64s' of rotary positions is not supported", key);
+	}
+	return in_words("default|linear|llama3", type) ||
+	       fail(e, ERROR_MALFORMED,
+	            "config.json: rope scaling '%.64s' is not supported (linear and llama3 are)", type);
+}
+
+/* The layers with a window turn as the architecture has it. */
+static bool check_window_rope(const Folder *f, Error *e)
+{
+	const json_t *rope = json_object_get(config_at(f, "rope_parameters"), "sliding_attention"),
+	             *base = json_object_get(rope, "rope_theta");
+	double expected = f->architecture->window_rope_base;
+	if (rope == NULL)
+		return true;
+	return (strcmp(rope_type(rope), "default") == 0 &&
+	        (base == NULL || json_number_value(base) == (expected > 0 ? expected : f->rope_base))) ||
+	       fail(e, ERROR_MALFORMED,
+	            "config.json: rotary positions of sliding_attention like these are not supported for %s",
+	            f->architecture->name);
+}
+
+/* A number of the rotary positions themselves, or of the configuration under `keys`. */
+static double rope_number(const Folder *f, const char *name, const char *keys, double otherwise)
+{
+	const json_t *own = json_object_get(rope_of(f), name), *value = own ? own : config_at(f, keys);
+	return value ? json_number_value(value) : otherwise;
 }
 
 static bool read_rope(Folder *f, Error *e)
 {
 	char key[96];
-	const json_t *part = config_at(f, "rotary_pct|partial_rotary_factor"),
-	             *base = json_object_get(scaling_of(f), "rope_theta");
-	double share = part ? json_number_value(part) : 1;
-	if (f->architecture->learned)
+	const LlmArchitecture *a = f->architecture;
+	const json_t *rope = rope_of(f);
+	if (a->learned)
 		return true;
-	if (!(share > 0 && share <= 1))
-		return fail(e, ERROR_MALFORMED, "config.json: rotary_pct makes no sense");
+	double share = rope_number(f, "partial_rotary_factor", "rotary_pct|partial_rotary_factor",
+	                           a->config_rotary_share > 0 ? a->config_rotary_share : 1);
+	f->rope_base = rope_number(f, "rope_theta", "rope_theta|rotary_emb_base",
+	                           a->config_rope_base > 0 ? a->config_rope_base : 10000);
+	if (!(share > 0 && share <= 1) || !(f->rope_base >= 1))
+		return fail(e, ERROR_MALFORMED, "config.json: rope_theta or rotary_pct makes no sense");
 	f->turned = (size_t)(share * (double)f->D);
-	return write_size(f, "rope.dimension_count", f->turned, e) &&
-	       (json_is_number(base) ? gguf_add_f32(f->keys, key_of(f, "rope.freq_base", key),
-	                                            (float)json_number_value(base), e)
-	                             : copy_real(f, "rope_theta|rotary_emb_base", "rope.freq_base", e)) &&
-	       read_scaling(f, scaling_of(f), e);
+	if (!write_size(f, "rope.dimension_count", f->turned, e) ||
+	    !gguf_add_f32(f->keys, key_of(f, "rope.freq_base", key), (float)f->rope_base, e) ||
+	    !check_rope(rope, e) || !check_window_rope(f, e))
+		return false;
+	return strcmp(rope_type(rope), "linear") != 0 ||
+	       (gguf_add_string(f->keys, key_of(f, "rope.scaling.type", key), text_of("linear"), e) &&
+	        gguf_add_f32(f->keys, key_of(f, "rope.scaling.factor", key),
+	                     (float)json_number_value(json_object_get(rope, "factor")), e));
 }
 
 /* A cap that is null is none, one that is missing the family's own. */
@@ -198,6 +244,24 @@ static bool read_cap(const Folder *f, const char *theirs, const char *name, Erro
 	return copy_real(f, theirs, name, e);
 }
 
+/* The kinds of layers must be those that the architecture has here. */
+static bool check_layer_types(const Folder *f, size_t window, Error *e)
+{
+	size_t i, period = f->architecture->window_period;
+	const json_t *types = config_at(f, "layer_types"), *type;
+	json_array_foreach(types, i, type)
+	{
+		bool whole = window == 0 || (period > 0 && (i + 1) % period == 0);
+		const char *name = json_string_value(type);
+		if (name == NULL || strcmp(name, whole ? "full_attention" : "sliding_attention") != 0)
+			return fail(
+			    e, ERROR_MALFORMED,
+			    "config.json: layer %zu is of type '%.64s', which is not supported for %s", i,
+			    name ? name : "", f->architecture->name);
+	}
+	return true;
+}
+
 /* Which layers have a window goes by the architecture here; Qwen's models say that they have one by a switch
  * alone. */
 static bool read_window(const Folder *f, Error *e)
@@ -205,16 +269,17 @@ static bool read_window(const Folder *f, Error *e)
 	size_t window = 0, period = f->architecture->window_period, asked = period;
 	const char *type = json_string_value(config_at(f, "model_type"));
 	const json_t *base = config_at(f, "rope_local_base_freq");
-	if (!config_size(f, "sliding_window_pattern", false, &asked, e))
+	if (!config_size(f, "sliding_window_pattern|_sliding_window_pattern", false, &asked, e))
 		return false;
 	if (json_is_true(config_at(f, "use_sliding_window")) || asked != period ||
 	    (base != NULL && json_number_value(base) != f->architecture->window_rope_base))
 		return fail(e, ERROR_MALFORMED,
 		            "config.json: windows of attention like these are not supported for %s",
 		            f->architecture->name);
-	if (period == 0 && strcmp(type, "mistral") != 0)
-		return true;
-	return config_size(f, "sliding_window", false, &window, e) &&
+	if ((period > 0 || strcmp(type, "mistral") == 0) &&
+	    !config_size(f, "sliding_window", false, &window, e))
+		return false;
+	return check_layer_types(f, window, e) &&
 	       (window == 0 || write_size(f, "attention.sliding_window", window, e));
 }
 
@@ -429,15 +494,13 @@ static bool file_exists(const Folder *f, const char *name, Error *e)
  * context goes `factor` times slower, what is much faster stays, and between them it is a mixture. */
 static bool add_divisors(const Folder *f, Error *e)
 {
-	const json_t *s = scaling_of(f), *type = json_object_get(s, "rope_type");
-	const char *name = json_string_value(type ? type : json_object_get(s, "type"));
-	if (name == NULL || strcmp(name, "llama3") != 0)
+	const json_t *s = rope_of(f);
+	if (strcmp(rope_type(s), "llama3") != 0)
 		return true;
 	double factor = json_number_value(json_object_get(s, "factor")),
 	       low = json_number_value(json_object_get(s, "low_freq_factor")),
 	       high = json_number_value(json_object_get(s, "high_freq_factor")),
 	       old = json_number_value(json_object_get(s, "original_max_position_embeddings"));
-	const json_t *own = json_object_get(s, "rope_theta"), *base = own ? own : config_at(f, "rope_theta");
 	if (!(factor >= 1 && low > 0 && high > low && old > 0))
 		return fail(e, ERROR_MALFORMED,
 		            "config.json: the scaling 'llama3' of rotary positions makes no sense");
@@ -446,8 +509,7 @@ static bool add_divisors(const Folder *f, Error *e)
 	t.shape[0] = t.count;
 	float *divisors = arena_new(&f->g->memory, t.count, sizeof *divisors, e);
 	for (size_t i = 0; divisors != NULL && i < t.count; i++) {
-		double theta = json_is_number(base) ? json_number_value(base) : 10000;
-		double turns = old * pow(theta, -2.0 * (double)i / (double)f->turned) / (2 * M_PI);
+		double turns = old * pow(f->rope_base, -2.0 * (double)i / (double)f->turned) / (2 * M_PI);
 		double smooth = fmin(fmax((turns - low) / (high - low), 0), 1);
 		divisors[i] = (float)(1 / ((1 - smooth) / factor + smooth));
 	}

@@ -261,11 +261,38 @@ Llm *llm_load(const char *path, LlmWeights weights, Error *e)
 	return m;
 }
 
-static bool write_head(GgufWriter *w, const LlmShape *shape, const Tokenizer *t, const char *name, Error *e)
+/* What its makers say of a model goes with it. */
+static bool copy_general(GgufWriter *w, const Gguf *g, Error *e)
 {
-	return gguf_add_string(w, "general.name", text_of(name), e) &&
-	       gguf_add_u32(w, "general.quantization_version", 2, e) && llm_shape_write(shape, w, e) &&
-	       vocabulary_write(tokenizer_model(t), shape->V, w, e);
+	static const char *const keys[] = {
+	    "general.author",       "general.organization", "general.license",   "general.license.name",
+	    "general.license.link", "general.description",  "general.url",       "general.version",
+	    "general.basename",     "general.finetune",     "general.size_label"};
+	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+		Text value;
+		if (gguf_has(g, keys[i]) &&
+		    (!gguf_string(g, keys[i], &value, e) || !gguf_add_string(w, keys[i], value, e)))
+			return false;
+	}
+	return true;
+}
+
+/* The model's own name, or that of its file. */
+static bool write_name(GgufWriter *w, const Gguf *g, const char *path, Error *e)
+{
+	const char *slash = strrchr(path, '/');
+	Text name = text_of(slash && slash[1] ? slash + 1 : path);
+	if (g != NULL && gguf_has(g, "general.name") && !gguf_string(g, "general.name", &name, e))
+		return false;
+	return gguf_add_string(w, "general.name", name, e) && (g == NULL || copy_general(w, g, e));
+}
+
+/* g: what it is made of, or NULL. */
+static bool write_head(GgufWriter *w, const LlmShape *shape, const Tokenizer *t, const Gguf *g,
+                       const char *path, Error *e)
+{
+	return write_name(w, g, path, e) && gguf_add_u32(w, "general.quantization_version", 2, e) &&
+	       llm_shape_write(shape, w, e) && vocabulary_write(tokenizer_model(t), shape->V, w, e);
 }
 
 static bool write_file(const GgufWriter *w, const char *path, Error *e)
@@ -293,8 +320,8 @@ static bool write_weights(GgufWriter *w, const Llm *m, Error *e)
 bool llm_save(const Llm *m, const char *name, const char *path, Error *e)
 {
 	GgufWriter *w = gguf_writer_new(e);
-	bool done = w != NULL && write_head(w, &m->shape, m->tokenizer, name, e) && write_weights(w, m, e) &&
-	            write_file(w, path, e);
+	bool done = w != NULL && write_head(w, &m->shape, m->tokenizer, NULL, name, e) &&
+	            write_weights(w, m, e) && write_file(w, path, e);
 	gguf_writer_free(w);
 	return done;
 }
@@ -316,8 +343,8 @@ bool llm_convert(const char *from, const Llm *tuned, const char *path, Error *e)
 	Tokenizer *t = g ? read_tokenizer(g, from, e) : NULL;
 	GgufWriter *w = t ? gguf_writer_new(e) : NULL;
 	bool done = w != NULL &&
-	            ((check_tokens(t, shape.V, is_directory(from), e) && write_head(w, &shape, t, from, e) &&
-	              copy_tensors(w, g, tuned, e)) ||
+	            ((check_tokens(t, shape.V, is_directory(from), e) &&
+	              write_head(w, &shape, t, g, from, e) && copy_tensors(w, g, tuned, e)) ||
 	             fail_in(e, "%s", from)) &&
 	            write_file(w, path, e);
 	gguf_writer_free(w);

@@ -76,10 +76,10 @@ static bool read_heads(Keys *k, LayerShape *layer, Error *e)
 	layer->kv_heads = layer->heads;
 	layer->D = layer->C / layer->heads;
 	if (!read_size(k, "attention.head_count_kv", false, 1 << 12, &layer->kv_heads, e) ||
-	    !read_size(k, "attention.key_length", false, 1 << 12, &layer->D, e))
+	    !read_size(k, "attention.key_length", false, 1 << 10, &layer->D, e))
 		return false;
 	size_t values = layer->D;
-	if (!read_size(k, "attention.value_length", false, 1 << 12, &values, e))
+	if (!read_size(k, "attention.value_length", false, 1 << 10, &values, e))
 		return false;
 	if (values != layer->D)
 		return fail(e, ERROR_MALFORMED, "values of width %zu beside keys of %zu are not supported",
@@ -89,16 +89,22 @@ static bool read_heads(Keys *k, LayerShape *layer, Error *e)
 	            layer->heads, layer->kv_heads, layer->D);
 }
 
-/* "linear", or "none": what else there is, Llama 3's among them, comes as a table of divisors. */
+/* "linear", which it also is where nothing is said, or "none": what else there is, Llama 3's among them,
+ * comes as a table of divisors. */
 static bool read_rope_scaling(Keys *k, LlmShape *s, Error *e)
 {
-	Text type;
-	if (!gguf_has(k->g, key(k, "rope.scaling.type"))) /* files of old have the factor alone */
-		return read_real(k, "rope.scale_linear", 1e-3, 1e6, &s->rope_scaling, e);
-	if (!gguf_string(k->g, k->key, &type, e))
+	Text type = text_of("linear");
+	if (gguf_has(k->g, key(k, "rope.scaling.type")) && !gguf_string(k->g, k->key, &type, e))
 		return false;
-	if (text_equal(type, text_of("linear")))
-		return read_real(k, "rope.scaling.factor", 1e-3, 1e6, &s->rope_scaling, e);
+	if (text_equal(type, text_of("linear"))) {
+		/* Files of old have another name for it, and 0 is none. */
+		bool named = gguf_has(k->g, key(k, "rope.scaling.factor"));
+		if (!read_real(k, named ? "rope.scaling.factor" : "rope.scale_linear", 0, 1e6,
+		               &s->rope_scaling, e))
+			return false;
+		s->rope_scaling = s->rope_scaling == 0 ? 1 : s->rope_scaling;
+		return true;
+	}
 	return text_equal(type, text_of("none")) ||
 	       fail(e, ERROR_MALFORMED, "rope scaling '%.*s' is not supported (linear is)",
 	            (int)(type.size < 64 ? type.size : 64), type.data);

@@ -247,15 +247,25 @@ static bool only_composes(const NormalizeSteps *steps)
 	return true;
 }
 
+/* Whether an added token takes the space beside it, or is one by itself alone. */
+static bool has_greedy_tokens(const TokenizerModel *m)
+{
+	for (size_t i = 0; m->added != NULL && i < m->tokens.count; i++)
+		if (m->added[i] & (ADDED_LSTRIP | ADDED_RSTRIP | ADDED_SINGLE_WORD))
+			return true;
+	return false;
+}
+
 static const char *name_of_cuts(const TokenizerModel *m, Error *e)
 {
-	if (!only_composes(&m->normalizer) || !only_composes(&m->rewriter))
+	if (!only_composes(&m->normalizer) || !only_composes(&m->rewriter) || has_greedy_tokens(m))
 		return NULL;
 	for (size_t i = 0; i < sizeof cuts / sizeof *cuts; i++) {
 		bool two = cuts[i].first != NULL && cuts[i].second == NULL;
 		if (m->cuts.count == (two ? 2 : 1) && cuts_by(&m->cuts.items[0], cuts[i].first, e) &&
 		    (!two || cuts_by(&m->cuts.items[1], NULL, e)))
-			return cuts[i].name;
+			return pretokenizer_kind(cuts[i].name)->whole_words == m->whole_words ? cuts[i].name
+			                                                                      : NULL;
 	}
 	return NULL;
 }

@@ -4,6 +4,8 @@
 
 static const float unknown_cost = 10; /* above the worst piece's */
 
+enum { LONGEST_PIECE = 1 << 12 }; /* each byte of one may take a node of the trie */
+
 /* A way from one node of the trie to the next. */
 typedef struct {
 	uint32_t parent, child; /* child 0: a free slot */
@@ -69,6 +71,9 @@ bool unigram_add(Unigram *u, Text piece, int32_t id, float score, Error *e)
 {
 	Edge *edge = NULL;
 	uint32_t parent = 0;
+	if (piece.size > LONGEST_PIECE)
+		return fail(e, ERROR_MALFORMED, "piece %d of the vocabulary has %zu bytes, of %d at most",
+		            (int)id, piece.size, LONGEST_PIECE);
 	for (size_t i = 0; i < piece.size; i++, parent = edge->child) {
 		if (2 * (u->count + 1) > u->slots && !grow(u, 2 * u->slots, e))
 			return false;

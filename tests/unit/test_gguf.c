@@ -493,6 +493,11 @@ static void test_broken_tensors(void **state)
 	put_tensor(&b, "t", 8, 4, GGML_F32, 0);
 	put_data(&b, 32, 128);
 	refused(&b, "tensor 't' is there twice");
+	put_head(&b, 3, 2, 0);
+	put_tensor(&b, "t", 8, 4, GGML_F32, 0);
+	put_tensor(&b, "u", 8, 1, GGML_F32, 96);
+	put_data(&b, 32, 128);
+	refused(&b, "overlap: 'u'");
 }
 
 static void test_alignment(void **state)
