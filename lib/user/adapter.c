@@ -7,28 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Of the rows that there are to read. */
 static bool add_perceiver(Adapter *a, uint64_t seed, Error *e)
 {
 	const EncoderShape *s = &a->encoder->shape;
-	size_t layers = a->shape.perceiver_layers;
-	LayerShape shape = {s->dim, s->dim, s->heads, s->heads, s->dim / s->heads, 2 * s->dim, 1e-5f};
-	a->latents = parameters_add(&a->parameters, "perceiver.latents", 2,
-	                            (size_t[]){a->shape.latents, s->dim}, INIT_NORMAL, 0.5, seed, e);
-	a->perceiver_attention = memory_new(layers, sizeof *a->perceiver_attention, e);
-	a->perceiver_feed = memory_new(layers, sizeof *a->perceiver_feed, e);
-	if (a->latents == NULL || a->perceiver_attention == NULL || a->perceiver_feed == NULL)
-		return false;
-	for (size_t i = 0; i < layers; i++) {
-		char name[64];
-		snprintf(name, sizeof name, "perceiver.%zu.attn", i);
-		if (!attention_layer_new(&a->perceiver_attention[i], &a->parameters, name, &shape, 0.5, seed,
-		                         e))
-			return false;
-		snprintf(name, sizeof name, "perceiver.%zu.ffn", i);
-		if (!feed_forward_new(&a->perceiver_feed[i], &a->parameters, name, &shape, 0.5, seed, e))
-			return false;
-	}
-	return true;
+	size_t heads = a->shape.perceiver_heads;
+	PerceiverShape shape = {s->dim, heads ? heads : s->heads, s->max_len, a->shape.latents,
+	                        a->shape.perceiver_layers};
+	return perceiver_new(&a->perceiver, &shape, &a->parameters, seed, e);
 }
 
 /* How large a number of the LLM's embeddings is. */
@@ -42,7 +28,7 @@ static double embedding_size(const Llm *m)
 
 static bool add_soft(Adapter *a, uint64_t seed, Error *e)
 {
-	size_t dim = a->encoder->shape.dim, C = a->llm->shape.layer.C;
+	size_t dim = a->perceiver.shape.dim, C = a->llm->shape.layer.C;
 	a->memory_norm = parameters_add(&a->parameters, "soft.norm", 1, &dim, INIT_ONE, 0, seed, e);
 	a->project = parameters_add(&a->parameters, "soft.project", 2, (size_t[]){C, dim}, INIT_NORMAL,
 	                            embedding_size(a->llm) / sqrt((double)dim), seed, e);
@@ -88,20 +74,21 @@ static bool mark_layers(const char *words, bool *marked, size_t layers, Error *e
 	return true;
 }
 
-/* Of cross-attention: queries of the LLM's width, keys and values of the encoder's. */
+/* Of cross-attention: queries of the LLM's width, keys and values of E's. */
 static bool cross_shape(const Adapter *a, LayerShape *shape, Error *e)
 {
 	const LayerShape *s = &a->llm->shape.layer;
 	size_t heads = a->shape.heads ? a->shape.heads : s->heads;
 	size_t dim = a->shape.dim ? a->shape.dim : heads * s->D;
-	/* Without a Perceiver the rotary tables are the encoder's, for heads of its width. */
+	/* Without a Perceiver the rotary tables are of E's rows, for heads of their width. */
+	size_t D = a->perceiver.rotary.D;
 	if (a->shape.latents == 0 && a->shape.dim == 0)
-		dim = heads * a->encoder->rotary.D;
-	if (a->shape.latents == 0 && dim != heads * a->encoder->rotary.D)
+		dim = heads * D;
+	if (a->shape.latents == 0 && dim != heads * D)
 		return fail(e, ERROR_USAGE,
 		            "without latents, %zu heads of the encoder's width are %zu wide, not %zu", heads,
-		            heads * a->encoder->rotary.D, dim);
-	*shape = (LayerShape){s->C, a->encoder->shape.dim, heads, heads, dim / heads, 0, s->eps};
+		            heads * D, dim);
+	*shape = (LayerShape){s->C, a->perceiver.shape.dim, heads, heads, dim / heads, 0, s->eps};
 	return dim % heads == 0 || fail(e, ERROR_USAGE, "%zu heads cannot share a width of %zu", heads, dim);
 }
 
@@ -121,7 +108,7 @@ static bool add_cross_layer(Adapter *a, size_t layer, const LayerShape *shape, u
 
 static bool add_cross(Adapter *a, uint64_t seed, Error *e)
 {
-	size_t layers = a->llm->shape.layers, dim = a->encoder->shape.dim;
+	size_t layers = a->llm->shape.layers, dim = a->perceiver.shape.dim;
 	LayerShape shape;
 	bool *marked = memory_new(layers, sizeof *marked, e);
 	a->cross = memory_new(layers, sizeof *a->cross, e);
@@ -154,7 +141,7 @@ static bool check_shape(const AdapterShape *s, const Encoder *encoder, Error *e)
 static bool add_all(Adapter *a, uint64_t seed, Error *e)
 {
 	const AdapterShape *s = &a->shape;
-	return (!injects_encoder(s->inject) || s->latents == 0 || add_perceiver(a, seed, e)) &&
+	return (!injects_encoder(s->inject) || add_perceiver(a, seed, e)) &&
 	       (s->inject != INJECT_CROSS || add_cross(a, seed, e)) &&
 	       (s->inject != INJECT_SOFT || add_soft(a, seed, e)) &&
 	       (s->tuning != TUNE_LORA || lora_add(&s->lora, a->llm, &a->parameters, seed, e));
@@ -190,53 +177,12 @@ void adapter_free(Adapter *a)
 	if (a->shape.tuning == TUNE_LORA)
 		lora_remove(a->llm);
 	parameters_free(&a->parameters);
-	memory_free(a->perceiver_attention);
-	memory_free(a->perceiver_feed);
+	perceiver_free(&a->perceiver);
 	memory_free(a->cross);
 	memory_free(a->gates);
 	memory_free(a->query);
 	memory_free(a->target);
 	memory_free(a);
-}
-
-/* K rows a target: the learned latents, each on top of the last row of E that the target knows. */
-static Tensor *start_latents(const Adapter *a, Tape *t, Tensor *e, const AdapterTargets *targets)
-{
-	size_t K = a->shape.latents;
-	int32_t *last = arena_new(&t->arena, targets->count * K, sizeof *last, &t->error);
-	if (last == NULL)
-		return NULL;
-	for (size_t i = 0; i < targets->count * K; i++)
-		last[i] = (int32_t)(targets->first[i / K] + targets->known[i / K] - 1);
-	return tape_residual(t, tape_rows(t, e, last, targets->count * K),
-	                     tape_tile(t, a->latents, targets->count), 0);
-}
-
-/* E′ [count·K, d] */
-static Tensor *perceive(const Adapter *a, Tape *t, Tensor *e, const AdapterTargets *targets)
-{
-	size_t K = a->shape.latents, N = targets->count * K;
-	AttentionSegment *segments = arena_new(&t->arena, targets->count, sizeof *segments, &t->error);
-	int32_t *asking = arena_new(&t->arena, N, sizeof *asking, &t->error);
-	if (segments == NULL || asking == NULL)
-		return NULL;
-	for (size_t i = 0; i < N; i++)
-		asking[i] = (int32_t)targets->known[i / K] - 1;
-	for (size_t i = 0; i < targets->count; i++)
-		segments[i] = (AttentionSegment){i * K, K, targets->first[i], targets->known[i], false};
-	Sequence s = {.positions = asking,
-	              .rotary = &a->encoder->rotary,
-	              .segments = segments,
-	              .segment_count = targets->count};
-	Tensor *x = start_latents(a, t, e, targets);
-	for (size_t i = 0; i < a->shape.perceiver_layers; i++) {
-		const AttentionLayer *layer = &a->perceiver_attention[i];
-		KeyValues memory =
-		    attention_layer_memory(t, layer, e, &a->encoder->rotary, targets->positions);
-		x = tape_residual(t, x, attention_layer_cross(t, layer, x, memory, &s), 0);
-		x = tape_residual(t, x, feed_forward(t, &a->perceiver_feed[i], x), 0);
-	}
-	return x;
 }
 
 static bool make_room(AdapterMemory *m, const Adapter *a, size_t count, bool positions, Tape *t)
@@ -251,15 +197,15 @@ static bool make_room(AdapterMemory *m, const Adapter *a, size_t count, bool pos
 }
 
 /* K rows a target, of the LLM's width. */
-static bool soft_memory(const Adapter *a, Tape *t, Tensor *e, const AdapterTargets *targets, AdapterMemory *m)
+static bool soft_memory(const Adapter *a, Tape *t, Tensor *e, const UserTargets *targets, AdapterMemory *m)
 {
 	*m = (AdapterMemory){.adapter = a, .count = targets->count};
-	m->soft =
-	    tape_linear(t, tape_rmsnorm(t, perceive(a, t, e, targets), a->memory_norm, 1e-5f), a->project);
+	Tensor *x = perceiver_forward(&a->perceiver, t, e, targets);
+	m->soft = tape_linear(t, tape_rmsnorm(t, x, a->memory_norm, 1e-5f), a->project);
 	return m->soft != NULL;
 }
 
-bool adapter_memory(const Adapter *a, Tape *t, Tensor *e, const AdapterTargets *targets, AdapterMemory *m)
+bool adapter_memory(const Adapter *a, Tape *t, Tensor *e, const UserTargets *targets, AdapterMemory *m)
 {
 	size_t K = a->shape.latents, bytes = 0;
 	if (e != NULL)
@@ -274,11 +220,12 @@ bool adapter_memory(const Adapter *a, Tape *t, Tensor *e, const AdapterTargets *
 		if (K == 0)
 			m->asking[i] = (int32_t)targets->known[i] - 1;
 	}
-	Tensor *memory = tape_rmsnorm(t, K ? perceive(a, t, e, targets) : e, a->memory_norm, 1e-5f);
+	Tensor *x = perceiver_forward(&a->perceiver, t, e, targets);
+	Tensor *memory = tape_rmsnorm(t, x, a->memory_norm, 1e-5f);
 	for (size_t i = 0; i < a->llm->shape.layers; i++) {
 		if (a->gates[i] == NULL)
 			continue;
-		m->layers[i] = attention_layer_memory(t, &a->cross[i], memory, &a->encoder->rotary,
+		m->layers[i] = attention_layer_memory(t, &a->cross[i], memory, &a->perceiver.rotary,
 		                                      K ? NULL : targets->positions);
 		bytes += m->layers[i].k ? 2 * m->layers[i].k->rows * m->layers[i].k->cols * sizeof(float) : 0;
 	}
@@ -327,7 +274,7 @@ static Tensor *inject(void *context, Tape *t, size_t layer, Tensor *x)
 	if (a->gates[layer] == NULL)
 		return x;
 	Sequence s = {.positions = m->positions,
-	              .rotary = &a->encoder->rotary,
+	              .rotary = &a->perceiver.rotary,
 	              .segments = m->segments,
 	              .segment_count = m->segment_count};
 	if (m->segments == NULL && !ask_alone(m, t, x->rows, &s, &alone))

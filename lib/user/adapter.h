@@ -4,9 +4,8 @@
  * one number a layer that starts at 0.  By a soft prompt: the rows of E′, projected to the LLM's width, are
  * read as tokens before the query.
  *
- * E′ is Perceiver(E): K learned latents, added to E's last row, that attend to all rows of E with rotary
- * positions (so that a latent knows how long ago a row was), each layer followed by a feed-forward one; or,
- * with K = 0, E itself, whose rows the LLM then attends to by their distance from the end.
+ * E′ is Perceiver(E), of K rows; or, with K = 0, E itself, whose rows the LLM then attends to by their
+ * distance from the end.
  *
  * Without an encoder: by text, the names of the last events before the query; or not at all, so that what is
  * adapted is the LLM alone.  These are what the paper compares with. */
@@ -15,6 +14,7 @@
 
 #include "llm/lora.h"
 #include "user/encoder.h"
+#include "user/perceiver.h"
 #include "user/task.h"
 
 #define INJECTIONS "cross|soft|text|none"
@@ -28,6 +28,7 @@ typedef enum { TUNE_PROJ, TUNE_ENC, TUNE_LORA, TUNE_FULL } Tuning;
 
 typedef struct {
 	size_t latents, perceiver_layers; /* with an encoder; 0 latents: no Perceiver */
+	size_t perceiver_heads;           /* 0: as the encoder has them */
 	InjectionKind inject;
 	/* Cross-attention: into which layers of the LLM, "all", "every:N" (the last of each N) or a list of
 	 * numbers from 0 on, "0,2,5"; NULL: all. */
@@ -53,12 +54,10 @@ typedef struct {
 	/* "perceiver.latents", "perceiver.0.attn.q", …, "xattn.0.q", …, "xattn.0.gate", "soft.project",
 	 * "lora.blk.0.attn.q.a", … */
 	Parameters parameters;
-	Parameter *latents, *memory_norm;
-	Parameter *project;                  /* soft: to the LLM's width */
-	AttentionLayer *perceiver_attention; /* by Perceiver layer */
-	FeedForward *perceiver_feed;
-	AttentionLayer *cross; /* by LLM layer */
-	Parameter **gates;     /* NULL: nothing is injected there */
+	Perceiver perceiver;
+	Parameter *memory_norm, *project; /* the latter soft: to the LLM's width */
+	AttentionLayer *cross;            /* by LLM layer */
+	Parameter **gates;                /* NULL: nothing is injected there */
 	AdapterTask task;
 	char *query, *target; /* which the task names */
 } Adapter;
@@ -80,14 +79,6 @@ Adapter *adapter_load(const char *path, Encoder *encoder, uint64_t encoder_hash,
  * llm_convert() writes it. */
 bool adapter_convert(const char *adapter, const char *llm, const char *path, Error *e);
 
-/* Users in the middle of their histories: for target i, the first `known[i]` rows of the history that
- * begins at row `first[i]` of E.  Computes each layer's keys and values of E′ for all targets. */
-typedef struct {
-	size_t count;
-	const size_t *first, *known;
-	int32_t *positions; /* of E's rows in their histories */
-} AdapterTargets;
-
 /* The memory of a batch, for adapter_injection(): keys and values of E′ by LLM layer, and where each target's
  * are; or the soft tokens, K rows a target, which prompts name -1 - row. */
 typedef struct {
@@ -103,8 +94,8 @@ typedef struct {
 	int32_t *positions; /* by token; NULL: without positions */
 } AdapterMemory;
 
-bool adapter_memory(const Adapter *a, Tape *t, Tensor *e, const AdapterTargets *targets,
-                    AdapterMemory *memory);
+/* Computes each layer's keys and values of E′ for all targets, or their soft tokens. */
+bool adapter_memory(const Adapter *a, Tape *t, Tensor *e, const UserTargets *targets, AdapterMemory *memory);
 
 /* Token rows [start[i], start[i + 1]) of the next forward pass belong to target i.  Without this call, all
  * rows of all passes belong to the only target. */

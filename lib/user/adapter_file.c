@@ -7,8 +7,11 @@
 
 static bool describe_encoder(const Adapter *a, uint64_t hash, Document *d, Error *e)
 {
-	return document_set_format(d, "ul.latents", e, "%zu", a->shape.latents) &&
-	       document_set_format(d, "ul.perceiver_layers", e, "%zu", a->shape.perceiver_layers) &&
+	const PerceiverShape *s = &a->perceiver.shape;
+	return document_set_format(d, "ul.dim", e, "%zu", s->dim) &&
+	       document_set_format(d, "ul.heads", e, "%zu", s->heads) &&
+	       document_set_format(d, "ul.latents", e, "%zu", s->latents) &&
+	       document_set_format(d, "ul.perceiver_layers", e, "%zu", s->layers) &&
 	       document_set_format(d, "ul.encoder", e, "%016" PRIx64, hash);
 }
 
@@ -105,6 +108,16 @@ static bool read_size(const Document *d, const char *key, int64_t most, size_t *
 	return done;
 }
 
+static bool read_perceiver(const Document *d, AdapterShape *shape, Error *e)
+{
+	return read_size(d, "ul.latents", 1 << 16, &shape->latents, e) &&
+	       read_size(d, "ul.perceiver_layers", 1024, &shape->perceiver_layers, e) &&
+	       /* Where no heads are told, they are the encoder's. */
+	       (document_get(d, "ul.heads") == NULL ||
+	        (read_size(d, "ul.heads", 1 << 16, &shape->perceiver_heads, e) &&
+	         (shape->perceiver_heads > 0 || fail(e, ERROR_MALFORMED, "ul.heads is 0"))));
+}
+
 /* What it says of the encoder must suit the one that there is, if any. */
 static bool read_encoder(const Document *d, const Encoder *encoder, uint64_t hash, AdapterShape *shape,
                          Error *e)
@@ -114,9 +127,7 @@ static bool read_encoder(const Document *d, const Encoder *encoder, uint64_t has
 		       fail(e, ERROR_USAGE, "is of the LLM alone: no encoder (-m) goes with it");
 	if (encoder == NULL)
 		return fail(e, ERROR_USAGE, "joins an LLM and an encoder: -m ENCODER is missing");
-	return read_size(d, "ul.latents", 1 << 16, &shape->latents, e) &&
-	       read_size(d, "ul.perceiver_layers", 1024, &shape->perceiver_layers, e) &&
-	       check_hash(d, "ul.encoder", "encoder", hash, e);
+	return read_perceiver(d, shape, e) && check_hash(d, "ul.encoder", "encoder", hash, e);
 }
 
 static bool read_text(const Document *d, AdapterShape *s, Error *e)

@@ -102,7 +102,7 @@ static bool remember(const Answerer *a, Tape *t, const Query *users, size_t coun
 		if (known[i] == 0)
 			return fail(e, ERROR_USAGE, "a user without events");
 	}
-	AdapterTargets targets = {count, first, known, batch.positions};
+	UserTargets targets = {count, first, known, batch.positions};
 	if (adapter_memory(a->adapter, t, encoder_forward(t, a->adapter->encoder, &batch), &targets, memory))
 		return true;
 	*e = t->error;

@@ -383,7 +383,7 @@ static bool meet_users(const Finetuning *f, Tape *t, const Questions *questions,
 		return false;
 	if (!batch_new(&batch, &f->translation, f->users, histories, count, &t->arena, &t->error))
 		return false;
-	AdapterTargets targets = {c->count, c->first, c->known, batch.positions};
+	UserTargets targets = {c->count, c->first, c->known, batch.positions};
 	Tensor *e = encoder_forward(t, f->adapter->encoder, &batch);
 	return adapter_memory(f->adapter, t, e, &targets, memory) &&
 	       adapter_tokens(memory, c->start, &t->arena, &t->error);

@@ -191,7 +191,7 @@ static void remember_history(const Setting *s, Tape *t, Segment history, size_t 
 	assert_non_null(target);
 	target[0] = 0;
 	target[1] = known;
-	AdapterTargets targets = {1, target, target + 1, batch.positions};
+	UserTargets targets = {1, target, target + 1, batch.positions};
 	assert_true(adapter_memory(s->adapter, t, encoder_forward(t, s->encoder, &batch), &targets, memory));
 	translation_free(&translation);
 }
@@ -716,7 +716,8 @@ static void test_save_and_load(void **state)
 		    {"ul.history", "x"},      {"ul.latents", "-1"},      {"ul.perceiver_layers", "1024"},
 		    {"ul.inject", "other"},   {"ul.inject_layers", "2"}, {"ul.inject_layers", "1,"},
 		    {"ul.inject_heads", "0"}, {"ul.inject_dim", "x"},    {"ul.task", "other"},
-		    {"ul.kind", "encoder"},   {"ul.version", "99.0"}};
+		    {"ul.heads", "0"},        {"ul.heads", "3"},         {"ul.kind", "encoder"},
+		    {"ul.version", "99.0"}};
 		for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
 			e = (Error){0};
 			Document *d = stream_read_one(path, "adapter", NULL, &e);
