@@ -4,9 +4,8 @@
 #include "stream/output.h"
 #include "stream/row_writer.h"
 #include "tool.h"
+#include "user/adapter.h"
 #include "user/items.h"
-#include "user/encoder.h"
-#include "user/task.h"
 #include "user/update.h"
 
 #include <stdio.h>
@@ -15,23 +14,35 @@
 
 static const Tool tool = {
     .name = "ul-embed",
-    .synopsis = "[OPTION]... -m ENCODER [--items | DATA]",
+    .synopsis = "[OPTION]... -m ENCODER [-a ADAPTER] [--items | DATA]",
     .summary =
-        "Writes the embeddings of the users of a dataset, as an encoder sees them after all their events;\n"
-        "or those of the items that the encoder knows; with --state, after new events on what was there.",
+        "Writes the embeddings of the users of a dataset, as an encoder sees them after all their events,\n"
+        "or the latents that an adapter makes of these; or the embeddings of the items that the encoder\n"
+        "knows; with --state, after new events on what was there.",
     .examples =
         "  ul-embed -m encoder.ult --pool last --format npy -o users.npy data.ult\n"
         "  ul-prep ratings.csv | ul-embed -m encoder.ult --format csv | head\n"
+        "  ul-embed -m encoder.ult -a adapter.ult --dtype f16 -o users.ult data.ult\n"
         "  ul-embed -m encoder.ult --items --format csv -o items.csv\n"
         "  ul-prep today.csv | ul-embed -m encoder.ult --state users.state --pool last -o today.ult\n",
 };
 
 typedef struct {
-	const char *model, *output, *pool, *format, *dtype, *shard, *precision_name, *state, *cache;
+	const char *model, *adapter, *output, *pool, *split, *format, *dtype, *shard, *precision_name, *state,
+	    *cache;
 	GemmPrecision precision;
+	Part part;
 	bool items;
 	CommonOptions common;
 } Settings;
+
+typedef struct {
+	Encoder *encoder;
+	uint64_t hash;
+	Perceiver perceiver; /* of the adapter; without one there are no latents */
+	Parameters parameters;
+	uint64_t adapter;
+} Models;
 
 typedef struct {
 	size_t index, of; /* shard I of N, I from 1 */
@@ -50,6 +61,7 @@ typedef struct {
 
 typedef struct {
 	const Settings *settings;
+	const Models *models;
 	const Translation *translation;
 	Pool *threads;
 	RowWriter *writer;
@@ -60,11 +72,12 @@ typedef struct {
 	Error errors[1 + LANES];
 } Work;
 
-/* The rows of one user: each event's, the last, or their mean. */
+/* The rows of one user: all, those of each event or latents; the last; or their mean. */
 static bool pool_rows(const char *pool, const Tensor *h, float **rows, size_t *count, Arena *arena, Error *e)
 {
 	size_t d = h->cols, T = h->rows;
-	bool all = strcmp(pool, "none") == 0, last = strcmp(pool, "last") == 0 && T > 0;
+	bool all = strcmp(pool, "none") == 0 || strcmp(pool, "latents") == 0,
+	     last = strcmp(pool, "last") == 0 && T > 0;
 	*count = all ? T : 1;
 	float *out = *rows = arena_new(arena, *count * d, sizeof *out, e);
 	if (out == NULL)
@@ -80,6 +93,26 @@ static bool pool_rows(const char *pool, const Tensor *h, float **rows, size_t *c
 	return true;
 }
 
+/* The events before the one that is asked for; all of them where there is no such event. */
+static Segment history_of(const Work *w, size_t user)
+{
+	Query q;
+	Segment all = {(size_t)w->users->offsets[user], (size_t)w->users->offsets[user + 1], false};
+	return query_of(w->translation->data, w->users, user, w->settings->part, &q) ? q.history : all;
+}
+
+/* What the encoder, and where there is an adapter its Perceiver, make of a user. */
+static const Tensor *compute_user(const Models *m, Tape *t, const EventBatch *batch)
+{
+	const size_t first = 0, known = batch->rows;
+	UserTargets whole = {1, &first, &known, batch->positions};
+	Tensor *h = encoder_forward(t, m->encoder, batch);
+	if (known > 0 || m->perceiver.latents == NULL)
+		return perceiver_forward(&m->perceiver, t, h, &whole);
+	fail(&t->error, ERROR_USAGE, "a user without events has no latents");
+	return NULL;
+}
+
 /* One history a pass: a user's numbers must not depend on who else is in the data. */
 static bool embed_user(Work *w, size_t i, size_t lane, Error *e)
 {
@@ -88,12 +121,12 @@ static bool embed_user(Work *w, size_t i, size_t lane, Error *e)
 	Tape *t = &w->tapes[lane];
 	const Users *users = w->users;
 	size_t user = w->which[g->first + i];
-	Segment history = {(size_t)users->offsets[user], (size_t)users->offsets[user + 1], false};
+	Segment history = history_of(w, user);
 	tape_reset(t, false, 0);
 	t->precision = w->settings->precision;
 	if (!batch_questions(&batch, w->translation, users, &history, 1, &t->arena, e))
 		return false;
-	const Tensor *h = encoder_forward(t, w->translation->encoder, &batch);
+	const Tensor *h = compute_user(w->models, t, &batch);
 	if (h != NULL)
 		return pool_rows(w->settings->pool, h, &g->rows[i], &g->row_counts[i], &g->arenas[lane], e);
 	*e = t->error;
@@ -189,13 +222,14 @@ static bool embed_users(Work *w, DatasetReader *reader, Shard shard, Error *e)
 	}
 }
 
-static bool embed_all(const Settings *s, DatasetReader *reader, const Translation *t, Shard shard, Pool *pool,
-                      RowWriter *writer, Error *e)
+static bool embed_all(const Settings *s, const Models *m, DatasetReader *reader, const Translation *t,
+                      Shard shard, Pool *pool, RowWriter *writer, Error *e)
 {
 	Work *w = memory_new(1, sizeof *w, e);
 	bool done = w != NULL;
 	if (done) {
 		w->settings = s;
+		w->models = m;
 		w->translation = t;
 		w->threads = pool;
 		w->writer = writer;
@@ -225,6 +259,14 @@ static bool describe(const Settings *s, Embeddings what, const Provenance *prove
 	if (!embeddings_dtype(s->dtype, &what.dtype))
 		return fail(e, ERROR_USAGE, "--dtype is one of f32, f16, bf16, i8, not '%s'", s->dtype);
 	return document_stamp(first, "embeddings", provenance, e) && embeddings_set(&what, first, e);
+}
+
+/* What users' rows know: whoever asks for an event that they have seen, or whose time they have been told,
+ * is to be told so. */
+static bool describe_knowledge(const Settings *s, const Encoder *m, Document *first, Error *e)
+{
+	return document_set(first, "ul.split", s->split, e) &&
+	       (m->shape.times != TIMES_QUERY || document_set(first, "ul.times", "query", e));
 }
 
 /* The state before and after new events. */
@@ -307,10 +349,16 @@ static bool check_data(const Settings *s, const Translation *t, Error *e)
 	return true;
 }
 
-static bool embed(const Settings *s, Encoder *encoder, uint64_t hash, const char *path,
-                  const Provenance *provenance, Error *e)
+static bool pack(Models *m, GemmPrecision precision, Pool *pool, Error *e)
+{
+	return parameters_pack(&m->encoder->parameters, precision, false, pool, e) &&
+	       parameters_pack(&m->parameters, precision, false, pool, e);
+}
+
+static bool embed(const Settings *s, Models *m, const char *path, const Provenance *provenance, Error *e)
 {
 	Shard shard;
+	Encoder *encoder = m->encoder;
 	Translation t = {0};
 	States states = {0};
 	if (!parse_shard(s->shard, &shard, e))
@@ -322,15 +370,18 @@ static bool embed(const Settings *s, Encoder *encoder, uint64_t hash, const char
 	size_t users = reader ? dataset_of(reader)->users : 0;
 	Embeddings what = {.dim = encoder->shape.dim,
 	                   .users = users / shard.of + (users % shard.of >= shard.index),
-	                   .pool = s->pool};
-	const StateOwner owner = {encoder, hash, s->precision};
+	                   .pool = s->pool,
+	                   .latents = m->perceiver.shape.latents,
+	                   .adapter = m->adapter};
+	const StateOwner owner = {encoder, m->hash, s->precision};
 	bool done = pool != NULL && translation_new(&t, encoder, dataset_of(reader), e) &&
 	            check_data(s, &t, e) && describe(s, what, provenance, first, e) &&
+	            describe_knowledge(s, encoder, first, e) &&
 	            open_states(s, &owner, provenance, pool, &states, e) &&
 	            (writer = row_writer_open(s->output, s->format, first, e)) != NULL &&
-	            parameters_pack(&encoder->parameters, s->precision, false, pool, e) &&
+	            pack(m, s->precision, pool, e) &&
 	            (s->state ? embed_new(s, reader, &t, pool, &states, writer, e)
-	                      : embed_all(s, reader, &t, shard, pool, writer, e));
+	                      : embed_all(s, m, reader, &t, shard, pool, writer, e));
 	done = close_outputs(writer, &states, done, e);
 	if (t.encoder != NULL)
 		translation_free(&t);
@@ -383,7 +434,10 @@ static bool check(const Settings *s, const Option *table, size_t count, const ch
 {
 	if (s->model == NULL)
 		return fail(e, ERROR_USAGE, "which encoder? -m ENCODER is missing");
-	if (s->state != NULL && !options_refuse(table, count, "items shard", "no --state", e))
+	if (s->state != NULL && !options_refuse(table, count, "items shard split", "no --state", e))
+		return false;
+	if (s->adapter != NULL &&
+	    !options_refuse(table, count, "pool items state", "the encoder's own rows, not with -a", e))
 		return false;
 	if (s->state == NULL && !options_refuse(table, count, "cache", "--state", e))
 		return false;
@@ -397,33 +451,51 @@ static bool check(const Settings *s, const Option *table, size_t count, const ch
 		return true;
 	if (path != NULL)
 		return fail(e, ERROR_USAGE, "'%s' is not read: --items are those of the encoder", path);
-	return options_refuse(table, count, "pool precision shard", "users, not with --items", e);
+	return options_refuse(table, count, "pool split precision shard", "users, not with --items", e);
+}
+
+static bool open_models(const Settings *s, Models *m, Error *e)
+{
+	return (m->encoder = encoder_load(s->model, &m->hash, e)) != NULL &&
+	       (s->adapter == NULL || adapter_load_perceiver(s->adapter, m->encoder, m->hash, &m->perceiver,
+	                                                     &m->parameters, &m->adapter, e));
 }
 
 static bool run(const Settings *s, const char *path, Provenance provenance, Error *e)
 {
-	uint64_t hash = 0;
-	Encoder *encoder = encoder_load(s->model, &hash, e);
-	provenance.inputs = (const char *[]){s->model};
-	provenance.input_hashes = &hash;
-	provenance.input_count = 1;
-	bool done = encoder != NULL && (s->items ? embed_items(s, encoder, &provenance, e)
-	                                         : embed(s, encoder, hash, path, &provenance, e));
-	encoder_free(encoder);
+	Models m = {0};
+	bool done = open_models(s, &m, e);
+	provenance.inputs = (const char *[]){s->model, s->adapter};
+	provenance.input_hashes = (uint64_t[]){m.hash, m.adapter};
+	provenance.input_count = s->adapter ? 2 : 1;
+	done = done &&
+	       (s->items ? embed_items(s, m.encoder, &provenance, e) : embed(s, &m, path, &provenance, e));
+	perceiver_free(&m.perceiver);
+	parameters_free(&m.parameters);
+	encoder_free(m.encoder);
 	return done;
 }
 
 int main(int argc, char **argv)
 {
-	Settings s = {
-	    .pool = "none", .format = "ult", .dtype = "f32", .precision_name = "f32", .cache = "none"};
+	Settings s = {.pool = "none",
+	              .split = "all",
+	              .format = "ult",
+	              .dtype = "f32",
+	              .precision_name = "f32",
+	              .cache = "none"};
 	Option table[] = {
 	    [COMMON_OPTIONS] = {"model", 'm', OPTION_STRING, &s.model, "ENCODER", "the user encoder",
 	                        .input = true},
+	    {"adapter", 'a', OPTION_STRING, &s.adapter, "ADAPTER",
+	     "write the latents of its Perceiver, which ul-gen --embeddings takes in the encoder's place",
+	     .input = true},
 	    {"output", 'o', OPTION_STRING, &s.output, "FILE", "write to FILE, not standard output",
 	     .incidental = true, .written = true},
 	    {"pool", 0, OPTION_CHOICE, &s.pool, "none|last|mean",
 	     "a row for each event (default), the last event's, or their mean"},
+	    {"split", 0, OPTION_CHOICE, &s.split, "test|val|train|all",
+	     "users as of the event that ul-gen asks for, before it; all: after all events (default)"},
 	    {"format", 0, OPTION_CHOICE, &s.format, ROW_FORMATS, "of the output (default ult)"},
 	    {"dtype", 0, OPTION_CHOICE, &s.dtype, "f32|f16|bf16|i8",
 	     "of the numbers (default f32); i8 has a scale for each row"},
@@ -447,8 +519,12 @@ int main(int argc, char **argv)
 	gemm_start();
 	Provenance provenance = tool_provenance(&tool, table, count, &s.common, &operands, &record, &e);
 	const char *path = tool_operand(&tool, &operands);
+	(void)part_parse(s.split, &s.part); /* one of the words that the option takes */
 	bool done = e.code == ERROR_NONE && check(&s, table, count, path, &e) &&
-	            gemm_precision(s.precision_name, &s.precision, &e) && run(&s, path, provenance, &e);
+	            gemm_precision(s.precision_name, &s.precision, &e);
+	if (s.adapter != NULL)
+		s.pool = "latents";
+	done = done && run(&s, path, provenance, &e);
 	buffer_free(&record);
 	string_list_free(&operands);
 	return tool_finish(&tool, done, &e);

@@ -170,6 +170,18 @@ bool document_get_real(const Document *d, const char *key, double low, double hi
 	return true;
 }
 
+bool document_get_hash(const Document *d, const char *key, uint64_t *hash, Error *e)
+{
+	const char *text;
+	if (!document_get_string(d, key, &text, e))
+		return false;
+	if (strlen(text) != 16 || strspn(text, "0123456789abcdef") != 16)
+		return fail(e, ERROR_MALFORMED, "the metadata's '%s' is '%.100s', not 16 hexadecimal digits",
+		            key, text);
+	*hash = strtoull(text, NULL, 16);
+	return true;
+}
+
 size_t document_metadata_count(const Document *d)
 {
 	return d->metadata_count;

@@ -39,6 +39,8 @@ bool document_get_string(const Document *d, const char *key, const char **value,
 bool document_get_integer(const Document *d, const char *key, int64_t low, int64_t high, int64_t *value,
                           Error *e);
 bool document_get_real(const Document *d, const char *key, double low, double high, double *value, Error *e);
+bool document_get_hash(const Document *d, const char *key, uint64_t *hash,
+                       Error *e); /* 16 hexadecimal digits */
 size_t document_metadata_count(const Document *d);
 void document_metadata_at(const Document *d, size_t index, const char **key, const char **value);
 

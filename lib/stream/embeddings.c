@@ -1,14 +1,20 @@
 #include "stream/embeddings.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <string.h>
 #include <strings.h>
 
 enum { MAX_DIM = 1 << 24 };
 
-bool embeddings_pooled(const Embeddings *m)
+static bool is_latents(const Embeddings *m)
 {
-	return strcmp(m->pool, "none") != 0;
+	return strcmp(m->pool, "latents") == 0;
+}
+
+size_t embeddings_each(const Embeddings *m)
+{
+	return strcmp(m->pool, "none") == 0 ? 0 : is_latents(m) ? m->latents : 1;
 }
 
 bool embeddings_items(const Embeddings *m)
@@ -33,19 +39,24 @@ bool embeddings_set(const Embeddings *m, Document *first, Error *e)
 	       document_set_format(first, "ul.dim", e, "%zu", m->dim) &&
 	       document_set_format(first, "ul.users", e, "%zu", m->users) &&
 	       (!embeddings_items(m) || document_set(first, "ul.titles", m->titled ? "1" : "0", e)) &&
+	       (!is_latents(m) || (document_set_format(first, "ul.latents", e, "%zu", m->latents) &&
+	                           document_set_format(first, "ul.adapter", e, "%016" PRIx64, m->adapter))) &&
 	       document_set(first, "ul.dtype", dtype_name(m->dtype), e);
 }
 
 bool embeddings_get(Embeddings *m, const Document *first, Error *e)
 {
 	const char *dtype;
-	int64_t dim, users, titled = 0;
+	int64_t dim, users, titled = 0, latents = 0;
 	if (!document_check_kind(first, "embeddings", e) ||
 	    !document_get_string(first, "ul.pool", &m->pool, e) ||
 	    !document_get_string(first, "ul.dtype", &dtype, e) ||
 	    !document_get_integer(first, "ul.dim", 1, MAX_DIM, &dim, e) ||
 	    !document_get_integer(first, "ul.users", 0, INT64_MAX, &users, e) ||
-	    (embeddings_items(m) && !document_get_integer(first, "ul.titles", 0, 1, &titled, e)))
+	    (embeddings_items(m) && !document_get_integer(first, "ul.titles", 0, 1, &titled, e)) ||
+	    (is_latents(m) &&
+	     (!document_get_integer(first, "ul.latents", 1, EMBEDDINGS_MAX_LATENTS, &latents, e) ||
+	      !document_get_hash(first, "ul.adapter", &m->adapter, e))))
 		return false;
 	if (!embeddings_dtype(dtype, &m->dtype))
 		return fail(e, ERROR_MALFORMED,
@@ -53,6 +64,7 @@ bool embeddings_get(Embeddings *m, const Document *first, Error *e)
 	m->dim = (size_t)dim;
 	m->users = (size_t)users;
 	m->titled = titled == 1;
+	m->latents = (size_t)latents;
 	return true;
 }
 
@@ -154,9 +166,10 @@ bool embeddings_chunk(const Embeddings *m, const Document *d, EmbeddingsChunk *c
 	c->values = values->data;
 	if ((c->user_offsets = document_need_offsets(d, "user.offsets", c->users, bytes->count, e)) == NULL)
 		return false;
-	if (embeddings_pooled(m) && c->rows != c->users)
+	size_t each = embeddings_each(m);
+	if (each > 0 && (c->rows % each != 0 || c->rows / each != c->users))
 		return fail(e, ERROR_MALFORMED, "%zu rows for %zu users", c->rows, c->users);
-	if (!embeddings_pooled(m) &&
+	if (each == 0 &&
 	    (c->row_offsets = document_need_offsets(d, "embeddings.offsets", c->users, c->rows, e)) == NULL)
 		return false;
 	if (m->titled && !get_titles(d, c, e))
@@ -186,8 +199,9 @@ Text embeddings_title(const EmbeddingsChunk *c, size_t item)
 
 size_t embeddings_rows(const EmbeddingsChunk *c, size_t user, size_t *first)
 {
-	*first = c->row_offsets ? (size_t)c->row_offsets[user] : user;
-	return c->row_offsets ? (size_t)(c->row_offsets[user + 1] - c->row_offsets[user]) : 1;
+	size_t each = embeddings_each(c->of);
+	*first = c->row_offsets ? (size_t)c->row_offsets[user] : user * each;
+	return c->row_offsets ? (size_t)(c->row_offsets[user + 1] - c->row_offsets[user]) : each;
 }
 
 const void *embeddings_values(const EmbeddingsChunk *c, size_t row)

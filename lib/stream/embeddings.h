@@ -11,12 +11,18 @@
 typedef struct {
 	size_t dim, users;
 	Dtype dtype; /* F32, F16, BF16, or I8 with a scale for each row */
-	const char
-	    *pool;   /* "none": a row for each event; else ("last", "mean") one a user; "item": of items */
-	bool titled; /* of items: each has a title */
+	/* "none": a row for each event; "latents": as many for each user; else ("last", "mean") one a user;
+	 * "item": of items */
+	const char *pool;
+	bool titled;      /* of items: each has a title */
+	size_t latents;   /* of that pool: the rows of a user, … */
+	uint64_t adapter; /* … and the hash of the adapter that made them */
 } Embeddings;
 
-bool embeddings_pooled(const Embeddings *m);
+enum { EMBEDDINGS_MAX_LATENTS = 1 << 16 };
+
+/* Rows of each user; 0: as many as there are events. */
+size_t embeddings_each(const Embeddings *m);
 bool embeddings_items(const Embeddings *m);              /* of items, not of users */
 bool embeddings_dtype(const char *option, Dtype *dtype); /* f32|f16|bf16|i8 */
 
@@ -37,7 +43,7 @@ typedef struct {
 	size_t users, rows;
 	const uint8_t *user_bytes;
 	const int64_t *user_offsets; /* users + 1 */
-	const int64_t *row_offsets;  /* users + 1; NULL: user u has row u */
+	const int64_t *row_offsets;  /* users + 1; NULL: each has as many */
 	const uint8_t *title_bytes;
 	const int64_t *title_offsets; /* users + 1; NULL unless titled */
 	const uint8_t *values;        /* rows × dim */

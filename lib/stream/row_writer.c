@@ -44,7 +44,7 @@ static bool parse_format(const char *name, Format *format, Error *e)
 static bool write_csv_head(RowWriter *w, Error *e)
 {
 	const char *whose = embeddings_items(&w->of) ? "item" : "user";
-	if (!buffer_print(&w->text, e, embeddings_pooled(&w->of) ? "%s" : "%s,position", whose))
+	if (!buffer_print(&w->text, e, embeddings_each(&w->of) == 1 ? "%s" : "%s,position", whose))
 		return false;
 	for (size_t i = 0; i < w->of.dim; i++)
 		if (!buffer_print(&w->text, e, ",e%zu", i))
@@ -135,13 +135,13 @@ static bool print_json_string(Buffer *out, Text text, Error *e)
 static bool print_row(RowWriter *w, Text user, size_t position, Error *e)
 {
 	Buffer *out = &w->text;
-	bool csv = w->format == FORMAT_CSV, pooled = embeddings_pooled(&w->of);
+	bool csv = w->format == FORMAT_CSV, several = embeddings_each(&w->of) != 1;
 	bool done = csv ? print_csv_field(out, user, e)
 	                : buffer_print(out, e, embeddings_items(&w->of) ? "{\"item\": " : "{\"user\": ") &&
 	                      print_json_string(out, user, e);
 	if (done && !csv && w->of.titled)
 		done = buffer_print(out, e, ", \"title\": ") && print_json_string(out, w->title, e);
-	if (done && !pooled)
+	if (done && several)
 		done = buffer_print(out, e, csv ? ",%zu" : ", \"position\": %zu", position);
 	done = done && (csv || buffer_print(out, e, ", \"embedding\": ["));
 	for (size_t i = 0; i < w->of.dim && done; i++)
@@ -178,7 +178,7 @@ static bool put_chunk(RowWriter *w, Document *d, Error *e)
 	    document_add(d, "embeddings", w->of.dtype, 2, (size_t[]){rows, w->of.dim}, w->values.data, e);
 	if (done && w->of.dtype == DTYPE_I8)
 		done = document_add_vector(d, "embeddings.scale", DTYPE_F32, rows, w->scales.data, e);
-	if (done && !embeddings_pooled(&w->of))
+	if (done && embeddings_each(&w->of) == 0)
 		done = document_add_vector(d, "embeddings.offsets", DTYPE_I64, users + 1, w->row_offsets, e);
 	if (done && w->of.titled)
 		done = document_add_vector(d, "title.bytes", DTYPE_U8, (size_t)w->titles.offsets[users],
@@ -226,9 +226,10 @@ void row_title(RowWriter *w, Text title)
 bool row_write_stored(RowWriter *w, Text user, const void *values, const float *scales, size_t count,
                       Error *e)
 {
-	if (embeddings_pooled(&w->of) && count != 1)
-		return fail(e, ERROR_FAILURE, "%zu embeddings of '%.*s' where one is needed", count,
-		            (int)(user.size < 100 ? user.size : 100), user.data);
+	size_t each = embeddings_each(&w->of);
+	if (each > 0 && count != each)
+		return fail(e, ERROR_FAILURE, "%zu embeddings of '%.*s' where there must be %zu", count,
+		            (int)(user.size < 100 ? user.size : 100), user.data, each);
 	w->users++;
 	if (w->format == FORMAT_CSV || w->format == FORMAT_JSONL)
 		return write_text(w, user, values, scales, count, e);
@@ -270,8 +271,10 @@ static bool write_joined(RowWriter *w, Error *e)
 	if (w->format == FORMAT_SAFETENSORS)
 		return document_emit(whole, write_piece, &w->output, e);
 	const DocumentTensor *t = document_find(whole, "embeddings");
-	const size_t none[] = {0, w->of.dim};
-	return npy_write_header(&w->output, w->of.dtype, 2, t ? t->shape : none, e) &&
+	const size_t rows[] = {t ? t->shape[0] : 0, w->of.dim};
+	const size_t latents[] = {w->users, w->of.latents, w->of.dim};
+	bool cube = w->of.latents > 0;
+	return npy_write_header(&w->output, w->of.dtype, cube ? 3 : 2, cube ? latents : rows, e) &&
 	       (t == NULL || output_write(&w->output, t->data, t->bytes, e));
 }
 

@@ -12,14 +12,14 @@ typedef struct RowWriter RowWriter;
  * borrowed until the writer is closed.  path and terminals as in stream_writer_open().
  *   ult          the stream itself
  *   safetensors  the same tensors in one plain document
- *   npy          [rows, dim]; neither users nor scales: I8 is refused
- *   csv          user,e0,e1,…, a line a row; user,position,e0,… with pool none;
+ *   npy          [rows, dim], of latents [users, latents, dim]; neither users nor scales: I8 is refused
+ *   csv          user,e0,e1,…, a line a row; user,position,e0,… with pools none and latents;
  *                item,e0,e1,…,title for items
- *   jsonl        {"user": …, "embedding": […]}, and "position" with pool none; "item" for
- *                "user" and "title" for items */
+ *   jsonl        {"user": …, "embedding": […]}, and "position" likewise; "item" for "user"
+ *                and "title" for items */
 RowWriter *row_writer_open(const char *path, const char *format, const Document *first, Error *e);
 
-/* The next user, with `count` rows of dim (1 unless pool is none): floats, or values
+/* The next user, with `count` rows of dim (embeddings_each()): floats, or values
  * as they are stored with their scales (NULL unless I8). */
 bool row_write(RowWriter *w, Text user, const float *rows, size_t count, Error *e);
 bool row_write_stored(RowWriter *w, Text user, const void *values, const float *scales, size_t count,

@@ -7,13 +7,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Of the rows that there are to read. */
+PerceiverShape adapter_rows(const AdapterShape *s, const Encoder *encoder)
+{
+	size_t heads = s->perceiver_heads ? s->perceiver_heads : encoder->shape.heads;
+	return (PerceiverShape){encoder->shape.dim, heads, encoder->shape.max_len, s->latents,
+	                        s->perceiver_layers};
+}
+
 static bool add_perceiver(Adapter *a, uint64_t seed, Error *e)
 {
-	const EncoderShape *s = &a->encoder->shape;
-	size_t heads = a->shape.perceiver_heads;
-	PerceiverShape shape = {s->dim, heads ? heads : s->heads, s->max_len, a->shape.latents,
-	                        a->shape.perceiver_layers};
+	PerceiverShape shape = adapter_rows(&a->shape, a->encoder);
 	return perceiver_new(&a->perceiver, &shape, &a->parameters, seed, e);
 }
 

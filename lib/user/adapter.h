@@ -62,6 +62,9 @@ typedef struct {
 	char *query, *target; /* which the task names */
 } Adapter;
 
+/* What the Perceiver is to read. */
+PerceiverShape adapter_rows(const AdapterShape *shape, const Encoder *encoder);
+
 /* Copies the task; borrows encoder (NULL where there is none) and LLM, whose products use the updates of LoRA
  * until adapter_free().  Weights are those of `source`; NULL: by the seed. */
 Adapter *adapter_new(const AdapterShape *shape, Encoder *encoder, Llm *llm, const AdapterTask *task,
@@ -74,6 +77,12 @@ bool adapter_save(const Adapter *a, uint64_t encoder_hash, const char *path, con
  * that it needs, or with one that it does not.  The encoder's weights, and the LLM's, are replaced where the
  * adapter holds some. */
 Adapter *adapter_load(const char *path, Encoder *encoder, uint64_t encoder_hash, Llm *llm, Error *e);
+
+/* The Perceiver of an adapter alone, without its LLM: parameters go to the set, and the encoder's weights are
+ * replaced where the adapter holds some.  *hash is the adapter's.  ERROR_USAGE with another encoder, or where
+ * there are no latents. */
+bool adapter_load_perceiver(const char *path, Encoder *encoder, uint64_t encoder_hash, Perceiver *p,
+                            Parameters *set, uint64_t *hash, Error *e);
 
 /* The LLM that llm_load() takes from a path, with the weights of an adapter without an encoder, as
  * llm_convert() writes it. */

@@ -90,14 +90,13 @@ bool adapter_save(const Adapter *a, uint64_t encoder_hash, const char *path, con
 /* The hash under `key` must be that of the model at hand. */
 static bool check_hash(const Document *d, const char *key, const char *what, uint64_t hash, Error *e)
 {
-	const char *text;
-	char expected[17];
-	snprintf(expected, sizeof expected, "%016" PRIx64, hash);
-	if (!document_get_string(d, key, &text, e))
+	uint64_t then;
+	if (!document_get_hash(d, key, &then, e))
 		return false;
-	return strcmp(text, expected) == 0 ||
-	       fail(e, ERROR_USAGE, "trained with another %s (hash %s, this one has %s)", what, text,
-	            expected);
+	return then == hash ||
+	       fail(e, ERROR_USAGE,
+	            "trained with another %s (hash %016" PRIx64 ", this one has %016" PRIx64 ")", what, then,
+	            hash);
 }
 
 static bool read_size(const Document *d, const char *key, int64_t most, size_t *size, Error *e)
@@ -220,6 +219,33 @@ Adapter *adapter_load(const char *path, Encoder *encoder, uint64_t encoder_hash,
 		fail_in(e, "%s", path);
 	document_free(d);
 	return a;
+}
+
+static bool read_latents(const Document *d, Encoder *encoder, uint64_t hash, Perceiver *p, Parameters *set,
+                         Error *e)
+{
+	AdapterShape shape;
+	if (!read_shape(d, encoder, hash, &shape, e))
+		return false;
+	if (shape.latents == 0)
+		return fail(e, ERROR_USAGE, "has no Perceiver, and so no latents");
+	ParameterSource source = parameters_in(d);
+	PerceiverShape rows = adapter_rows(&shape, encoder);
+	set->source = &source;
+	bool done = perceiver_new(p, &rows, set, 0, e);
+	set->source = NULL;
+	return done && (shape.tuning < TUNE_ENC || parameters_load(&encoder->parameters, d, e));
+}
+
+bool adapter_load_perceiver(const char *path, Encoder *encoder, uint64_t encoder_hash, Perceiver *p,
+                            Parameters *set, uint64_t *hash, Error *e)
+{
+	*p = (Perceiver){0};
+	Document *d = stream_read_one(path, "adapter", hash, e);
+	bool done =
+	    d != NULL && (read_latents(d, encoder, encoder_hash, p, set, e) || fail_in(e, "%s", path));
+	document_free(d);
+	return done;
 }
 
 bool adapter_convert(const char *adapter, const char *llm, const char *path, Error *e)

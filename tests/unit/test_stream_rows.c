@@ -28,7 +28,7 @@ static const char *const user_ids[] = {"u1", "a,b", "say \"hi\"", "", "五"};
 /* User u of a stream has this many rows. */
 static size_t rows_of(const Embeddings *m, size_t user)
 {
-	return embeddings_pooled(m) ? 1 : user % 3;
+	return embeddings_each(m) > 0 ? embeddings_each(m) : user % 3;
 }
 
 static bool write_rows(const char *path, const char *format, const Embeddings *m, size_t first_user, Error *e)
@@ -92,10 +92,11 @@ static void rows_come_back(void **state)
 	static const float tolerances[] = {0, 3e-4f, 2.5e-3f, 5e-3f};
 	for (size_t i = 0; i < 4; i++)
 		for (int joined = 0; joined < 2; joined++)
-			for (int pooled = 0; pooled < 2; pooled++) {
+			for (int pool = 0; pool < 3; pool++) {
+				static const char *const pools[] = {"none", "mean", "latents"};
 				Error e = {0};
 				char path[] = "/tmp/test_stream.XXXXXX";
-				Embeddings m = {DIM, 7, dtypes[i], pooled ? "mean" : "none"};
+				Embeddings m = {DIM, 7, dtypes[i], pools[pool], false, 2, 0xabc};
 				write_file(path, "", 0);
 				assert_true(write_rows(path, joined ? "safetensors" : "ult", &m, 0, &e));
 				check_rows(path, &m, tolerances[i]);
@@ -164,6 +165,10 @@ static void text_formats(void **state)
 	           "{\"user\": \"say \\\"hi\\\"\", \"position\": 0, \"embedding\": [-0.25, -0.5, -0.75]}\n"
 	           "{\"user\": \"say \\\"hi\\\"\", \"position\": 1, \"embedding\": "
 	           "[0.200000003, 0.400000006, 0.600000024]}\n");
+	check_text("csv", &(Embeddings){DIM, 1, DTYPE_BF16, "latents", false, 2, 9},
+	           "user,position,e0,e1,e2\n"
+	           "u1,0,0.333984375,0.66796875,1\n"
+	           "u1,1,-0.25,-0.5,-0.75\n");
 }
 
 static void npy_has_rows(void **state)
@@ -180,6 +185,11 @@ static void npy_has_rows(void **state)
 	float row[DIM];
 	fill_row(4, row);
 	assert_memory_equal(bytes.data + bytes.size - sizeof row, row, sizeof row);
+	assert_true(write_rows(path, "npy", &(Embeddings){DIM, 5, DTYPE_F32, "latents", false, 2, 9}, 0, &e));
+	bytes.size = 0;
+	read_file(path, &bytes, &e);
+	assert_int_equal(bytes.size, 128 + 5 * 2 * DIM * sizeof(float));
+	assert_non_null(strstr((char *)bytes.data + 10, "'shape': (5, 2, 3)"));
 	buffer_free(&bytes);
 	assert_true(write_rows(path, "npy", &(Embeddings){DIM, 0, DTYPE_F16, "last"}, 0, &e));
 	assert_false(write_rows(path, "npy", &(Embeddings){DIM, 5, DTYPE_I8, "last"}, 0, &e));
@@ -215,6 +225,15 @@ static void rows_that_cannot_be(void **state)
 	e = (Error){0};
 	assert_false(row_writer_close(w, &e)); /* two users were announced */
 	assert_int_equal(e.code, ERROR_FAILURE);
+	static const char *const wrong[][2] = {{"ul.latents", "0"}, {"ul.adapter", "abc"}};
+	m = (Embeddings){DIM, 2, DTYPE_F32, "latents", false, 2, UINT64_MAX};
+	for (size_t i = 0; i < 3; i++) {
+		e = (Error){0};
+		assert_true(embeddings_set(&m, d, &e) &&
+		            (i == 2 || document_set(d, wrong[i][0], wrong[i][1], &e)));
+		assert_true(embeddings_get(&(Embeddings){0}, d, &e) == (i == 2));
+		assert_int_equal(e.code, i == 2 ? 0 : ERROR_MALFORMED);
+	}
 	document_free(d);
 }
 
