@@ -9,6 +9,7 @@
 #include "stream_fixture.h"
 
 #include "stream/join.h"
+#include "stream/npy.h"
 #include "stream/shards.h"
 #include "stream/row_writer.h"
 
@@ -197,6 +198,83 @@ static void npy_has_rows(void **state)
 	unlink(path);
 }
 
+/* A file of that header, padded or not, and some numbers. */
+static bool read_npy(const char *path, const char *head, size_t version, size_t bytes, NpyArray *a, Error *e)
+{
+	uint8_t file[512] = "\x93NUMPY";
+	size_t size = strlen(head), begin = version == 2 ? 12 : 10;
+	char name[64];
+	snprintf(name, sizeof name, "%s", path);
+	file[6] = (uint8_t)version;
+	file[8] = (uint8_t)size;
+	memcpy(file + begin, head, size);
+	for (size_t i = 0; i < bytes; i++)
+		file[begin + size + i] = (uint8_t)i;
+	write_file(name, file, begin + size + bytes);
+	buffer_free(&a->values);
+	return npy_recognize(path) && npy_read(path, a, e);
+}
+
+static void npy_comes_back(void **state)
+{
+	(void)state;
+	Error e = {0};
+	NpyArray a = {0};
+	char path[] = "/tmp/test_stream.XXXXXX";
+	float rows[2 * DIM];
+	write_file(path, "", 0);
+	assert_false(npy_recognize(path));
+	assert_true(write_rows(path, "npy", &(Embeddings){DIM, 5, DTYPE_F32, "latents", false, 2, 9}, 0, &e));
+	assert_true(npy_recognize(path) && npy_read(path, &a, &e));
+	assert_true(a.dtype == DTYPE_F32 && a.rank == 3 && a.shape[0] == 5 && a.shape[1] == 2 &&
+	            a.shape[2] == DIM && a.values.size == 5 * sizeof rows);
+	fill_row(8, rows);
+	fill_row(9, rows + DIM);
+	assert_memory_equal(a.values.data + 4 * sizeof rows, rows, sizeof rows);
+	/* Other ways to say it. */
+	assert_true(read_npy(path, "{\"shape\":(3),'fortran_order':False,'descr':'<f2'}", 1, 6, &a, &e));
+	assert_true(a.dtype == DTYPE_F16 && a.rank == 1 && a.shape[0] == 3 && a.values.data[5] == 5);
+	assert_true(read_npy(path, " { 'descr': '<f4', 'fortran_order': False , 'shape': ( 1 , 1,), } \n", 2,
+	                     4, &a, &e));
+	assert_true(a.dtype == DTYPE_F32 && a.rank == 2);
+	assert_true(read_npy(path, "{'descr': '|i1', 'fortran_order': False, 'shape': ()}", 1, 1, &a, &e));
+	static const char *const wrong[] = {
+	    "",
+	    "{",
+	    "{}",
+	    "{'descr': '<f4', 'fortran_order': False, 'shape': (1,), } x",
+	    "{'descr': '<f4', 'fortran_order': False, 'shape': (1,)",
+	    "{'descr': '<f4', 'fortran_order': False, 'shape': (2,), }",
+	    "{'descr': '<f4', 'fortran_order': False, 'shape': (1,1,1,1,1,1,1,1,1), }",
+	    "{'descr': '<f4', 'fortran_order': False, 'shape': (4611686018427387905,), }",
+	    "{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999999999999,), }",
+	    "{'descr': '<f4', 'fortran_order': False, 'shape': (-1,), }",
+	    "{'descr': '<f4', 'fortran_order': False, 'shape': (,), }",
+	    "{'descr': '<f4', 'fortran_order': False, 'shape': (1 1), }",
+	    "{'descr': '<f4', 'fortran_order': False, 'shape': 1, }",
+	    "{'descr': '<f4', 'fortran_order': False, }",
+	    "{'descr': '<f4', 'fortran_order': False, 'shape': (1,), 'shape': (1,)}",
+	    "{'descr': '<f4', 'fortran_order': False, 'shape': (1,), 'more': 1}",
+	    "{'descr': '<f4', 'fortran_order': True, 'shape': (1,), }",
+	    "{'descr': '<f4', 'fortran_order': Fals",
+	    "{'descr': '>f4', 'fortran_order': False, 'shape': (1,), }",
+	    "{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (1,), }",
+	    "{'descr': '<f4\", 'fortran_order': False, 'shape': (1,), }",
+	};
+	for (size_t i = 0; i < sizeof wrong / sizeof *wrong + 3; i++) {
+		size_t n = i < sizeof wrong / sizeof *wrong ? i : 5;
+		e = (Error){0};
+		assert_false(read_npy(path, wrong[n], i == n ? 1 : i - n, 4, &a, &e));
+		assert_int_equal(e.code, ERROR_MALFORMED);
+	}
+	buffer_free(&a.values);
+	e = (Error){0};
+	assert_false(npy_read("/dev/null", &a, &e) || npy_recognize("/dev/null"));
+	assert_int_equal(e.code, ERROR_USAGE);
+	buffer_free(&a.values);
+	unlink(path);
+}
+
 static void rows_that_cannot_be(void **state)
 {
 	(void)state;
@@ -304,13 +382,10 @@ static void broken_chunks_are_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(rows_come_back),
-	    cmocka_unit_test(many_chunks),
-	    cmocka_unit_test(text_formats),
-	    cmocka_unit_test(npy_has_rows),
-	    cmocka_unit_test(rows_that_cannot_be),
-	    cmocka_unit_test(shards_merge),
-	    cmocka_unit_test(broken_chunks_are_refused),
+	    cmocka_unit_test(rows_come_back), cmocka_unit_test(many_chunks),
+	    cmocka_unit_test(text_formats),   cmocka_unit_test(npy_has_rows),
+	    cmocka_unit_test(npy_comes_back), cmocka_unit_test(rows_that_cannot_be),
+	    cmocka_unit_test(shards_merge),   cmocka_unit_test(broken_chunks_are_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
