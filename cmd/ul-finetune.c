@@ -10,14 +10,16 @@
 
 static const Tool tool = {
     .name = "ul-finetune",
-    .synopsis = "[OPTION]... --llm LLM -m ENCODER [DATA]",
+    .synopsis = "[OPTION]... --llm LLM {-m ENCODER | --embeddings FILE} [DATA]",
     .summary = "Teaches an LLM to answer for the user: trains cross-attention from its layers to the\n"
-               "embeddings of a pretrained user encoder, or another way in, and writes it as an adapter.",
+               "embeddings of a pretrained user encoder, or to vectors from elsewhere, or another way in,\n"
+               "and writes it as an adapter.",
     .examples = "  ul-finetune --llm lm.gguf -m encoder.ult --minutes 10 -o adapter.ult data.ult\n",
 };
 
 typedef struct {
-	const char *llm, *model, *output, *task, *inject, *tune, *query, *target, *field, *matrices, *layers;
+	const char *llm, *model, *embeddings, *output, *task, *inject, *tune, *query, *target, *field,
+	    *matrices, *layers;
 	int64_t answer, heads, dim, latents, perceiver_layers, history, rank, batch, questions, micro_batch;
 	double alpha, dropout, taught, llm_lr;
 	bool features, reset, recompute;
@@ -29,7 +31,8 @@ typedef struct {
 typedef struct {
 	Llm *llm;
 	Encoder *encoder, *teacher;
-	uint64_t encoder_hash;
+	UserVectors *vectors;
+	UserSource from; /* encoder or vectors */
 	DatasetReader *reader;
 	Users *users;
 	Adapter *adapter;
@@ -85,37 +88,56 @@ static bool check(const Settings *s, const Option *table, size_t count, Error *e
 	if (shape.tuning == TUNE_PROJ &&
 	    !options_refuse(table, count, "reset-encoder", "an encoder that trains, not --tune proj", e))
 		return false;
-	if (injects_encoder(shape.inject))
-		return s->model != NULL || fail(e, ERROR_USAGE, "-m ENCODER is missing");
+	if (s->model != NULL && s->embeddings != NULL)
+		return fail(e, ERROR_USAGE, "users come from an encoder (-m) or from --embeddings, not both");
+	if (s->model == NULL && !options_refuse(table, count, "reset-encoder", "-m ENCODER", e))
+		return false;
+	if (s->embeddings != NULL && shape.tuning == TUNE_ENC)
+		return fail(e, ERROR_USAGE,
+		            "--embeddings do not train: --tune proj (the default with them), lora or full");
+	if (injects_rows(shape.inject))
+		return s->model != NULL || s->embeddings != NULL ||
+		       fail(e, ERROR_USAGE, "-m ENCODER is missing (or --embeddings FILE)");
 	if (shape.tuning < TUNE_LORA)
 		return fail(e, ERROR_USAGE,
 		            "with --inject %s there is nothing but the LLM to train: --tune lora or full",
 		            s->inject);
-	return options_refuse(table, count, "model reset-encoder teach latents perceiver-layers",
+	return options_refuse(table, count, "model embeddings reset-encoder teach latents perceiver-layers",
 	                      "--inject cross and soft", e);
+}
+
+/* Whom the adapter is to know. */
+static bool open_users(const Settings *s, Parts *p, Error *e)
+{
+	if (s->model != NULL && (p->encoder = encoder_load(s->model, &p->from.encoder_hash, e)) == NULL)
+		return false;
+	if (s->embeddings != NULL && (p->vectors = vectors_open(s->embeddings, e)) == NULL)
+		return false;
+	p->from.encoder = p->encoder;
+	p->from.vectors = p->vectors;
+	if (s->reset && !encoder_reset(p->encoder, (uint64_t)s->common.seed, e))
+		return false;
+	if (p->encoder != NULL && p->shape.tuning == TUNE_PROJ)
+		p->encoder->shape.dropout = 0; /* what does not train is not to be disturbed */
+	return true;
 }
 
 static bool open_parts(const Settings *s, const char *path, Parts *p, Error *e)
 {
 	uint64_t seed = (uint64_t)s->common.seed;
 	if (!training_files(&s->training, s->output, path, e) ||
-	    (p->llm = llm_load(s->llm, LLM_EXPANDED, e)) == NULL ||
-	    (s->model != NULL && (p->encoder = encoder_load(s->model, &p->encoder_hash, e)) == NULL) ||
+	    (p->llm = llm_load(s->llm, LLM_EXPANDED, e)) == NULL || !open_users(s, p, e) ||
 	    (p->reader = dataset_open(path, e)) == NULL || !dataset_all(p->reader, &p->users, e))
 		return false;
 	if (s->taught > 0 && (p->teacher = encoder_load(s->model, NULL, e)) == NULL)
 		return false;
-	if (s->reset && !encoder_reset(p->encoder, seed, e))
-		return false;
-	if (p->encoder != NULL && p->shape.tuning == TUNE_PROJ)
-		p->encoder->shape.dropout = 0; /* what does not train is not to be disturbed */
 	const Dataset *data = dataset_of(p->reader);
 	AdapterTask task = {.kind = task_of(s), .answer = (size_t)s->answer};
 	if (!task_templates(task.kind, data, s->field, &p->query, &p->target, e))
 		return false;
 	task.query = s->query ? s->query : p->query;
 	task.target = s->target ? s->target : p->target;
-	p->adapter = adapter_new(&p->shape, p->encoder, p->llm, &task, NULL, seed, e);
+	p->adapter = adapter_new(&p->shape, &p->from, p->llm, &task, NULL, seed, e);
 	FinetuningPlan plan = {.batch = (size_t)s->batch,
 	                       .questions = (size_t)s->questions,
 	                       .micro_batch = (size_t)s->micro_batch,
@@ -140,6 +162,7 @@ static void close_parts(Parts *p)
 		users_free(p->users);
 	memory_free(p->users);
 	dataset_close(p->reader);
+	vectors_free(p->vectors);
 	encoder_free(p->encoder);
 	encoder_free(p->teacher);
 	llm_free(p->llm);
@@ -162,17 +185,16 @@ static bool finetune(Settings *s, const char *path, Provenance *provenance, Erro
 		Trainee trainee = finetuning_trainee(p.finetuning);
 		const char *data = stream_name(dataset_stream(p.reader));
 		uint64_t data_hash = stream_hash(dataset_stream(p.reader));
-		provenance->inputs =
-		    s->model ? (const char *[]){s->llm, data, s->model} : (const char *[]){s->llm, data};
-		provenance->input_hashes = (uint64_t[]){p.llm->hash, data_hash, p.encoder_hash};
-		provenance->input_count = s->model ? 3 : 2;
+		provenance->inputs = (const char *[]){s->llm, data, s->model ? s->model : s->embeddings};
+		provenance->input_hashes =
+		    (uint64_t[]){p.llm->hash, data_hash, p.vectors ? p.vectors->hash : p.from.encoder_hash};
+		provenance->input_count = p.encoder || p.vectors ? 3 : 2;
 		if (!s->common.quiet)
 			tool_say(&tool, "%zu weights train; the LLM has %zu",
 			         parameters_count(trainee.parameters, true),
 			         parameters_count(&p.llm->parameters, false));
 		done = training_run(&s->training, &trainee, "tokens", e) &&
-		       adapter_save(p.adapter, p.encoder_hash, s->output, provenance, e) &&
-		       write_profile(s, e);
+		       adapter_save(p.adapter, s->output, provenance, e) && write_profile(s, e);
 	}
 	close_parts(&p);
 	return done;
@@ -183,7 +205,6 @@ int main(int argc, char **argv)
 	Settings s = {
 	    .task = "next-item",
 	    .inject = "cross",
-	    .tune = "enc",
 	    .answer = 64,
 	    .latents = 16,
 	    .perceiver_layers = 2,
@@ -202,6 +223,10 @@ int main(int argc, char **argv)
 	    {"llm", 0, OPTION_STRING, &s.llm, "LLM",
 	     "the language model: a GGUF file, or a Hugging Face folder", .input = true},
 	    {"model", 'm', OPTION_STRING, &s.model, "ENCODER", "the pretrained user encoder", .input = true},
+	    {"embeddings", 0, OPTION_STRING, &s.embeddings, "FILE",
+	     "instead of an encoder: vectors of users, from ul-embed, or .npy or safetensors [users, d] or "
+	     "[users, rows, d]",
+	     .input = true},
 	    {"reset-encoder", 0, OPTION_FLAG, &s.reset, NULL,
 	     "begin with an encoder of random weights: what is its pretraining worth?"},
 	    {"task", 0, OPTION_CHOICE, &s.task, "next-item|favorite|review",
@@ -227,8 +252,8 @@ int main(int argc, char **argv)
 	    {"inject-dim", 0, OPTION_INTEGER, &s.dim, "N",
 	     "width of cross-attention, all heads together (default: as wide as the LLM's)", 1, 1 << 20},
 	    {"tune", 0, OPTION_CHOICE, &s.tune, TUNINGS,
-	     "what trains besides what joins the two: nothing, the encoder (default), encoder and low-rank "
-	     "updates of the LLM, or encoder and LLM"},
+	     "what trains besides what joins the two: nothing (default with --embeddings), the encoder "
+	     "(default), encoder and low-rank updates of the LLM, or encoder and LLM"},
 	    {"latents", 0, OPTION_INTEGER, &s.latents, "K",
 	     "rows that a Perceiver makes of a history; 0: the encoder's own rows (default 16)", 0, 4096},
 	    {"perceiver-layers", 0, OPTION_INTEGER, &s.perceiver_layers, "N",
@@ -272,9 +297,11 @@ int main(int argc, char **argv)
 	gemm_start();
 	Provenance provenance = tool_provenance(&tool, table, count, &s.common, &operands, &record, &e);
 	bool done = e.code == ERROR_NONE &&
-	            training_open(&s.training, &tool, table, count, &s.common, &provenance, &e) &&
-	            check(&s, table, count, &e) &&
-	            finetune(&s, tool_operand(&tool, &operands), &provenance, &e);
+	            training_open(&s.training, &tool, table, count, &s.common, &provenance, &e);
+	if (s.tune == NULL)
+		s.tune = s.embeddings ? "proj" : "enc";
+	done = done && check(&s, table, count, &e) &&
+	       finetune(&s, tool_operand(&tool, &operands), &provenance, &e);
 	buffer_free(&record);
 	string_list_free(&operands);
 	return training_finish(&s.training, &tool, done, &e);

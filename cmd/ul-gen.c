@@ -11,16 +11,16 @@ static const Tool tool = {
     .synopsis = "[OPTION]... {-m ENCODER | --llm LLM | --baseline NAME} [DATA]",
     .summary =
         "Answers for each user of a dataset: the K items that come next, ranked by the user encoder (-m),\n"
-        "by an LLM with the user's adapter (--llm -m -a) or without a user (--llm), or by a simple\n"
-        "baseline; or text, continuing --prompt.  Or looks at the LLM: its tokens, its logits, and what\n"
-        "texts are worth to it (--perplexity).",
+        "by an LLM with the user's adapter (--llm -a, and -m or --embeddings) or without a user (--llm),\n"
+        "or by a simple baseline; or text, continuing --prompt.  Or looks at the LLM: its tokens, its\n"
+        "logits, and what texts are worth to it (--perplexity).",
     .examples = "  ul-gen -m encoder.ult --rank 10 data.ult | ul-eval\n"
                 "  ul-gen --llm lm.gguf -m encoder.ult -a adapter.ult --rank 10 data.ult | ul-eval\n"
                 "  ul-gen --llm lm.gguf --prompt 'Once upon a time'\n",
 };
 
 typedef struct {
-	const char *model, *llm, *adapter, *baseline, *query, *split, *ids, *precision, *output;
+	const char *model, *llm, *adapter, *embeddings, *baseline, *query, *split, *ids, *precision, *output;
 	int64_t at, history, rank, beam, limit;
 	bool keep_seen, exact, tokenize, logits, perplexity, names_users;
 	TextSettings text;
@@ -31,6 +31,7 @@ typedef struct {
 /* All that answers need; what is not used stays empty. */
 typedef struct {
 	Encoder *encoder;
+	UserVectors *vectors; /* in its place */
 	Llm *llm;
 	Adapter *adapter;
 	DatasetReader *reader;
@@ -101,7 +102,7 @@ static bool check_given(const Settings *s, const Option *table, size_t count, co
 	        "n-predict temperature top-k top-p min-p repeat-penalty beams stop batch chat system",
 	        "--prompt or --prompts", e))
 		return false;
-	if ((s->rank == 0 && (!texts || s->model != NULL)) &&
+	if ((s->rank == 0 && (!texts || s->model != NULL || s->embeddings != NULL)) &&
 	    !options_refuse(table, count, "format", "--rank, or --prompt without users", e))
 		return false;
 	if ((s->model == NULL || s->llm != NULL || strcmp(s->split, "all") != 0) &&
@@ -135,6 +136,9 @@ static bool check(const Settings *s, Error *e)
 	if (s->llm != NULL && s->model != NULL && s->adapter == NULL)
 		return fail(e, ERROR_USAGE,
 		            "an encoder and an LLM need the adapter that joins them: -a ADAPTER");
+	if (s->embeddings != NULL && (s->adapter == NULL || s->model != NULL))
+		return fail(e, ERROR_USAGE,
+		            "--embeddings go with an adapter (-a), in the place of an encoder (-m)");
 	int questions = (s->rank > 0) + (s->text.prompt != NULL) + (s->text.prompts != NULL) + s->tokenize +
 	                s->logits + s->perplexity + asks_task(s);
 	if (questions != 1)
@@ -174,7 +178,8 @@ static bool open_llm(const Settings *s, Parts *p, Error *e)
 	const char *words = s->text.prompt ? s->text.prompt : s->query;
 	if (!answerer_new(&p->answerer, p->llm, p->adapter, data, words, s->text.prompt != NULL, e))
 		return false;
-	if (p->encoder != NULL && !tool_check_data(&tool, &p->answerer.translation, s->common.quiet, e))
+	if (p->encoder != NULL &&
+	    !tool_check_data(&tool, &p->answerer.meeting.translation, s->common.quiet, e))
 		return false;
 	p->answerer.beam = s->exact ? 0 : (size_t)s->beam;
 	p->answerer.exact = is_exact(s);
@@ -229,17 +234,29 @@ static bool pack(const Parts *p, Error *e)
 
 static bool load_models(const Settings *s, Parts *p, Error *e)
 {
-	uint64_t hash = 0;
-	return (s->model == NULL || (p->encoder = encoder_load(s->model, &hash, e)) != NULL) &&
-	       (s->llm == NULL || (p->llm = llm_load(s->llm, LLM_AS_STORED, e)) != NULL) &&
-	       (s->adapter == NULL ||
-	        (p->adapter = adapter_load(s->adapter, p->encoder, hash, p->llm, e)) != NULL);
+	UserSource from = {0};
+	if ((s->model != NULL && (p->encoder = encoder_load(s->model, &from.encoder_hash, e)) == NULL) ||
+	    (s->embeddings != NULL && (p->vectors = vectors_open(s->embeddings, e)) == NULL))
+		return false;
+	from.encoder = p->encoder;
+	from.vectors = p->vectors;
+	return (s->llm == NULL || (p->llm = llm_load(s->llm, LLM_AS_STORED, e)) != NULL) &&
+	       (s->adapter == NULL || (p->adapter = adapter_load(s->adapter, &from, p->llm, e)) != NULL);
+}
+
+/* Parts follow each other in time. */
+static void say_what_is_known(const Settings *s, const UserVectors *v)
+{
+	if (v != NULL && v->split != NULL && part_of(v->split) > part_of(s->split) && !s->common.quiet)
+		tool_say(&tool, "%s: embeddings of --split %s know what --split %s asks for", v->path,
+		         v->split, s->split);
 }
 
 static bool open_parts(const Settings *s, const char *path, Parts *p, Error *e)
 {
 	if (!load_models(s, p, e))
 		return false;
+	say_what_is_known(s, p->vectors);
 	bool knows = p->adapter != NULL && p->adapter->shape.inject != INJECT_NONE;
 	bool users = s->rank > 0 || knows || asks_task(s);
 	return check_users(s, knows, e) && (!users || (p->reader = dataset_open(path, e)) != NULL) &&
@@ -264,6 +281,7 @@ static void close_parts(Parts *p)
 	memory_free(p->all);
 	dataset_close(p->reader);
 	adapter_free(p->adapter);
+	vectors_free(p->vectors);
 	llm_free(p->llm);
 	encoder_free(p->encoder);
 }
@@ -271,7 +289,7 @@ static void close_parts(Parts *p)
 /* Whoever knows the target's time plays in a league of its own. */
 static bool knows_time(const Parts *p)
 {
-	return p->encoder != NULL && p->encoder->shape.times == TIMES_QUERY;
+	return users_know_time(&(UserSource){.encoder = p->encoder, .vectors = p->vectors});
 }
 
 /* What would have been right, as an id or as a name; empty where nobody knows. */
@@ -513,6 +531,9 @@ int main(int argc, char **argv)
 	     "the language model: a GGUF file, or a Hugging Face folder", .input = true},
 	    {"adapter", 'a', OPTION_STRING, &s.adapter, "ADAPTER",
 	     "what joins the two, or goes with the LLM alone, from ul-finetune", .input = true},
+	    {"embeddings", 0, OPTION_STRING, &s.embeddings, "FILE",
+	     "users of -a, in the place of -m: its latents, of ul-embed -a, or vectors as it was trained on",
+	     .input = true},
 	    {"baseline", 0, OPTION_CHOICE, &s.baseline, "most-popular|co-occurrence",
 	     "rank by counts of the training events: of items, or of what follows the user's last item"},
 	    {"rank", 0, OPTION_INTEGER, &s.rank, "K", "the K items that come next", 1, 1e6},

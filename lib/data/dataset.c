@@ -17,6 +17,19 @@ Ids event_feature(const Dataset *d, const Users *users, size_t f, size_t event)
 	                        : id_list(&users->features[f], event);
 }
 
+size_t users_with(const Users *users, size_t event)
+{
+	size_t low = 0, high = users->count; /* the user is in [low, high) */
+	while (high - low > 1) {
+		size_t middle = low + (high - low) / 2;
+		if ((size_t)users->offsets[middle] <= event)
+			low = middle;
+		else
+			high = middle;
+	}
+	return low;
+}
+
 Segment dataset_segment(const Dataset *d, const Users *users, size_t user, Part part)
 {
 	size_t first = (size_t)users->offsets[user], end = (size_t)users->offsets[user + 1];

@@ -67,6 +67,7 @@ typedef struct {
  * the events of all the users here. */
 typedef struct {
 	size_t count;
+	size_t first;     /* users of the dataset that come before these */
 	Strings ids;      /* the input's own user ids */
 	int64_t *offsets; /* count + 1: user u has events [offsets[u], offsets[u + 1]) */
 	int32_t *items;
@@ -78,6 +79,9 @@ typedef struct {
 
 /* Values of feature f at event `event` of `users`, wherever they belong. */
 Ids event_feature(const Dataset *d, const Users *users, size_t f, size_t event);
+
+/* The user that an event is of. */
+size_t users_with(const Users *users, size_t event);
 
 /* The events of `user` that may be seen when those of `part` are predicted, and
  * what is to be predicted:

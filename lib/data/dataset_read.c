@@ -395,8 +395,10 @@ static Users *new_users(const DatasetReader *r, Error *e)
 	if (u != NULL && !users_new(u, &r->data, e)) {
 		users_free(u);
 		memory_free(u);
-		u = NULL;
+		return NULL;
 	}
+	if (u != NULL)
+		u->first = r->users;
 	return u;
 }
 

@@ -5,8 +5,6 @@
 #include <string.h>
 #include <strings.h>
 
-enum { MAX_DIM = 1 << 24 };
-
 static bool is_latents(const Embeddings *m)
 {
 	return strcmp(m->pool, "latents") == 0;
@@ -51,7 +49,7 @@ bool embeddings_get(Embeddings *m, const Document *first, Error *e)
 	if (!document_check_kind(first, "embeddings", e) ||
 	    !document_get_string(first, "ul.pool", &m->pool, e) ||
 	    !document_get_string(first, "ul.dtype", &dtype, e) ||
-	    !document_get_integer(first, "ul.dim", 1, MAX_DIM, &dim, e) ||
+	    !document_get_integer(first, "ul.dim", 1, EMBEDDINGS_MAX_DIM, &dim, e) ||
 	    !document_get_integer(first, "ul.users", 0, INT64_MAX, &users, e) ||
 	    (embeddings_items(m) && !document_get_integer(first, "ul.titles", 0, 1, &titled, e)) ||
 	    (is_latents(m) &&

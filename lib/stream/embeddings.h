@@ -19,7 +19,7 @@ typedef struct {
 	uint64_t adapter; /* … and the hash of the adapter that made them */
 } Embeddings;
 
-enum { EMBEDDINGS_MAX_LATENTS = 1 << 16 };
+enum { EMBEDDINGS_MAX_DIM = 1 << 24, EMBEDDINGS_MAX_LATENTS = 1 << 16 };
 
 /* Rows of each user; 0: as many as there are events. */
 size_t embeddings_each(const Embeddings *m);

@@ -7,16 +7,36 @@
 #include <stdlib.h>
 #include <string.h>
 
-PerceiverShape adapter_rows(const AdapterShape *s, const Encoder *encoder)
+/* For a width that nobody has cut into heads. */
+static size_t heads_for(size_t dim)
 {
-	size_t heads = s->perceiver_heads ? s->perceiver_heads : encoder->shape.heads;
-	return (PerceiverShape){encoder->shape.dim, heads, encoder->shape.max_len, s->latents,
-	                        s->perceiver_layers};
+	enum { LEAST_WIDTH = 16 };
+	for (size_t heads = dim / LEAST_WIDTH; heads > 1; heads--)
+		if (dim % heads == 0 && dim / heads % 2 == 0)
+			return heads;
+	return 1;
+}
+
+PerceiverShape adapter_rows(const AdapterShape *s, const UserSource *users)
+{
+	const EncoderShape *m = users->encoder ? &users->encoder->shape : NULL;
+	size_t dim = m ? m->dim : users->vectors->of.dim, heads = m ? m->heads : heads_for(dim);
+	return (PerceiverShape){.dim = dim,
+	                        .heads = s->perceiver_heads ? s->perceiver_heads : heads,
+	                        .positions = m ? m->max_len : users->vectors->most,
+	                        .latents = s->latents,
+	                        .layers = s->perceiver_layers};
+}
+
+bool users_know_time(const UserSource *users)
+{
+	return users->encoder != NULL ? users->encoder->shape.times == TIMES_QUERY
+	                              : users->vectors != NULL && users->vectors->query_time;
 }
 
 static bool add_perceiver(Adapter *a, uint64_t seed, Error *e)
 {
-	PerceiverShape shape = adapter_rows(&a->shape, a->encoder);
+	PerceiverShape shape = adapter_rows(&a->shape, &a->users);
 	return perceiver_new(&a->perceiver, &shape, &a->parameters, seed, e);
 }
 
@@ -89,8 +109,8 @@ static bool cross_shape(const Adapter *a, LayerShape *shape, Error *e)
 		dim = heads * D;
 	if (a->shape.latents == 0 && dim != heads * D)
 		return fail(e, ERROR_USAGE,
-		            "without latents, %zu heads of the encoder's width are %zu wide, not %zu", heads,
-		            heads * D, dim);
+		            "without latents, %zu heads of the width of those of E are %zu wide, not %zu",
+		            heads, heads * D, dim);
 	*shape = (LayerShape){s->C, a->perceiver.shape.dim, heads, heads, dim / heads, 0, s->eps};
 	return dim % heads == 0 || fail(e, ERROR_USAGE, "%zu heads cannot share a width of %zu", heads, dim);
 }
@@ -125,14 +145,14 @@ static bool add_cross(Adapter *a, uint64_t seed, Error *e)
 	return done;
 }
 
-bool injects_encoder(InjectionKind kind)
+bool injects_rows(InjectionKind kind)
 {
 	return kind == INJECT_CROSS || kind == INJECT_SOFT;
 }
 
-static bool check_shape(const AdapterShape *s, const Encoder *encoder, Error *e)
+static bool check_shape(const AdapterShape *s, const UserSource *users, Error *e)
 {
-	if (injects_encoder(s->inject) && encoder->shape.arch == ENCODER_BERT4REC)
+	if (users->encoder != NULL && users->encoder->shape.arch == ENCODER_BERT4REC)
 		return fail(
 		    e, ERROR_USAGE,
 		    "each row of a bert4rec encoder knows the events after it: an adapter needs one that "
@@ -144,22 +164,22 @@ static bool check_shape(const AdapterShape *s, const Encoder *encoder, Error *e)
 static bool add_all(Adapter *a, uint64_t seed, Error *e)
 {
 	const AdapterShape *s = &a->shape;
-	return (!injects_encoder(s->inject) || add_perceiver(a, seed, e)) &&
+	return (!injects_rows(s->inject) || add_perceiver(a, seed, e)) &&
 	       (s->inject != INJECT_CROSS || add_cross(a, seed, e)) &&
 	       (s->inject != INJECT_SOFT || add_soft(a, seed, e)) &&
 	       (s->tuning != TUNE_LORA || lora_add(&s->lora, a->llm, &a->parameters, seed, e));
 }
 
-Adapter *adapter_new(const AdapterShape *shape, Encoder *encoder, Llm *llm, const AdapterTask *task,
+Adapter *adapter_new(const AdapterShape *shape, const UserSource *users, Llm *llm, const AdapterTask *task,
                      const ParameterSource *source, uint64_t seed, Error *e)
 {
-	if (!check_shape(shape, encoder, e))
+	if (!check_shape(shape, users, e))
 		return NULL;
 	Adapter *a = memory_new(1, sizeof *a, e);
 	if (a == NULL)
 		return NULL;
 	*a = (Adapter){.shape = *shape,
-	               .encoder = encoder,
+	               .users = *users,
 	               .llm = llm,
 	               .task = {.kind = task->kind, .answer = task->answer},
 	               .parameters.source = source};
@@ -200,30 +220,26 @@ static bool make_room(AdapterMemory *m, const Adapter *a, size_t count, bool pos
 }
 
 /* K rows a target, of the LLM's width. */
-static bool soft_memory(const Adapter *a, Tape *t, Tensor *e, const UserTargets *targets, AdapterMemory *m)
+static bool soft_memory(const Adapter *a, Tape *t, Tensor *x, const UserTargets *targets, AdapterMemory *m)
 {
 	*m = (AdapterMemory){.adapter = a, .count = targets->count};
-	Tensor *x = perceiver_forward(&a->perceiver, t, e, targets);
 	m->soft = tape_linear(t, tape_rmsnorm(t, x, a->memory_norm, 1e-5f), a->project);
 	return m->soft != NULL;
 }
 
-bool adapter_memory(const Adapter *a, Tape *t, Tensor *e, const UserTargets *targets, AdapterMemory *m)
+/* Keys and values of E′ for each layer. */
+static bool cross_memory(const Adapter *a, Tape *t, Tensor *x, const UserTargets *targets, AdapterMemory *m)
 {
 	size_t K = a->shape.latents, bytes = 0;
-	if (e != NULL)
-		profile_enter(t->profile, PHASE_ADAPTER, K ? targets->count * K : e->rows);
-	if (e != NULL && a->shape.inject == INJECT_SOFT)
-		return soft_memory(a, t, e, targets, m);
-	if (e == NULL || !make_room(m, a, targets->count, K == 0, t))
+	bool made = K > 0 && !a->perceived; /* by the Perceiver, target by target */
+	if (!make_room(m, a, targets->count, K == 0, t))
 		return false;
 	for (size_t i = 0; i < targets->count; i++) {
-		m->first[i] = K ? i * K : targets->first[i];
-		m->rows[i] = K ? K : targets->known[i];
+		m->first[i] = made ? i * K : targets->first[i];
+		m->rows[i] = made ? K : targets->known[i];
 		if (K == 0)
 			m->asking[i] = (int32_t)targets->known[i] - 1;
 	}
-	Tensor *x = perceiver_forward(&a->perceiver, t, e, targets);
 	Tensor *memory = tape_rmsnorm(t, x, a->memory_norm, 1e-5f);
 	for (size_t i = 0; i < a->llm->shape.layers; i++) {
 		if (a->gates[i] == NULL)
@@ -234,6 +250,16 @@ bool adapter_memory(const Adapter *a, Tape *t, Tensor *e, const UserTargets *tar
 	}
 	profile_cache(t->profile, bytes);
 	return t->error.code == ERROR_NONE;
+}
+
+bool adapter_memory(const Adapter *a, Tape *t, Tensor *e, const UserTargets *targets, AdapterMemory *m)
+{
+	size_t K = a->shape.latents;
+	if (e == NULL)
+		return false;
+	profile_enter(t->profile, PHASE_ADAPTER, K ? targets->count * K : e->rows);
+	Tensor *x = a->perceived ? e : perceiver_forward(&a->perceiver, t, e, targets);
+	return (a->shape.inject == INJECT_SOFT ? soft_memory : cross_memory)(a, t, x, targets, m);
 }
 
 bool adapter_tokens(AdapterMemory *m, const size_t *start, Arena *arena, Error *e)

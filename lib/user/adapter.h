@@ -7,7 +7,10 @@
  * E′ is Perceiver(E), of K rows; or, with K = 0, E itself, whose rows the LLM then attends to by their
  * distance from the end.
  *
- * Without an encoder: by text, the names of the last events before the query; or not at all, so that what is
+ * E is an encoder's, or vectors from outside; of an adapter of an encoder, its own latents can take the place
+ * of E and Perceiver.
+ *
+ * Without E: by text, the names of the last events before the query; or not at all, so that what is
  * adapted is the LLM alone.  These are what the paper compares with. */
 #ifndef USER_ADAPTER_H
 #define USER_ADAPTER_H
@@ -16,10 +19,22 @@
 #include "user/encoder.h"
 #include "user/perceiver.h"
 #include "user/task.h"
+#include "user/vectors.h"
 
 #define INJECTIONS "cross|soft|text|none"
 typedef enum { INJECT_CROSS, INJECT_SOFT, INJECT_TEXT, INJECT_NONE } InjectionKind;
-bool injects_encoder(InjectionKind kind); /* the first two */
+bool injects_rows(InjectionKind kind); /* the first two */
+
+/* Where the rows E of users come from: an encoder makes them, or they are looked up; both NULL: there are
+ * none.  Borrowed. */
+typedef struct {
+	Encoder *encoder;
+	uint64_t encoder_hash;
+	const UserVectors *vectors;
+} UserSource;
+
+/* Whether they know when the event that is asked about takes place. */
+bool users_know_time(const UserSource *users);
 
 /* What trains besides the adapter's own parameters: nothing, the encoder, or encoder and LLM; with LORA
  * low-rank updates of the LLM are among the adapter's own. */
@@ -27,8 +42,9 @@ bool injects_encoder(InjectionKind kind); /* the first two */
 typedef enum { TUNE_PROJ, TUNE_ENC, TUNE_LORA, TUNE_FULL } Tuning;
 
 typedef struct {
-	size_t latents, perceiver_layers; /* with an encoder; 0 latents: no Perceiver */
-	size_t perceiver_heads;           /* 0: as the encoder has them */
+	size_t latents, perceiver_layers; /* with rows; 0 latents: no Perceiver */
+	/* 0: as the encoder has them; of vectors as many as can be, of an even width from 16 on, else 1. */
+	size_t perceiver_heads;
 	InjectionKind inject;
 	/* Cross-attention: into which layers of the LLM, "all", "every:N" (the last of each N) or a list of
 	 * numbers from 0 on, "0,2,5"; NULL: all. */
@@ -50,7 +66,8 @@ typedef struct {
 typedef struct {
 	AdapterShape shape;
 	Llm *llm;
-	Encoder *encoder; /* NULL with INJECT_TEXT and INJECT_NONE */
+	UserSource users; /* empty with INJECT_TEXT and INJECT_NONE */
+	bool perceived;   /* the vectors are what the Perceiver made of an encoder's rows */
 	/* "perceiver.latents", "perceiver.0.attn.q", …, "xattn.0.q", …, "xattn.0.gate", "soft.project",
 	 * "lora.blk.0.attn.q.a", … */
 	Parameters parameters;
@@ -63,20 +80,20 @@ typedef struct {
 } Adapter;
 
 /* What the Perceiver is to read. */
-PerceiverShape adapter_rows(const AdapterShape *shape, const Encoder *encoder);
+PerceiverShape adapter_rows(const AdapterShape *shape, const UserSource *users);
 
-/* Copies the task; borrows encoder (NULL where there is none) and LLM, whose products use the updates of LoRA
+/* Copies the task; borrows what there is of users, and the LLM, whose products use the updates of LoRA
  * until adapter_free().  Weights are those of `source`; NULL: by the seed. */
-Adapter *adapter_new(const AdapterShape *shape, Encoder *encoder, Llm *llm, const AdapterTask *task,
+Adapter *adapter_new(const AdapterShape *shape, const UserSource *users, Llm *llm, const AdapterTask *task,
                      const ParameterSource *source, uint64_t seed, Error *e);
 void adapter_free(Adapter *a);
 
 /* adapter.ult: what was trained, and the hashes of the LLM and the encoder that it belongs to. */
-bool adapter_save(const Adapter *a, uint64_t encoder_hash, const char *path, const Provenance *p, Error *e);
-/* With another LLM or another encoder than it was trained with it is refused, and without an encoder (NULL)
- * that it needs, or with one that it does not.  The encoder's weights, and the LLM's, are replaced where the
- * adapter holds some. */
-Adapter *adapter_load(const char *path, Encoder *encoder, uint64_t encoder_hash, Llm *llm, Error *e);
+bool adapter_save(const Adapter *a, const char *path, const Provenance *p, Error *e);
+/* With another LLM or another encoder than it was trained with it is refused, without an encoder or vectors
+ * that it needs, and with what it does not.  One that was trained with an encoder takes vectors that are its
+ * own latents.  The encoder's weights, and the LLM's, are replaced where the adapter holds some. */
+Adapter *adapter_load(const char *path, const UserSource *users, Llm *llm, Error *e);
 
 /* The Perceiver of an adapter alone, without its LLM: parameters go to the set, and the encoder's weights are
  * replaced where the adapter holds some.  *hash is the adapter's.  ERROR_USAGE with another encoder, or where

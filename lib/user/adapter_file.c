@@ -5,14 +5,15 @@
 #include <stdio.h>
 #include <string.h>
 
-static bool describe_encoder(const Adapter *a, uint64_t hash, Document *d, Error *e)
+static bool describe_rows(const Adapter *a, Document *d, Error *e)
 {
 	const PerceiverShape *s = &a->perceiver.shape;
 	return document_set_format(d, "ul.dim", e, "%zu", s->dim) &&
 	       document_set_format(d, "ul.heads", e, "%zu", s->heads) &&
 	       document_set_format(d, "ul.latents", e, "%zu", s->latents) &&
 	       document_set_format(d, "ul.perceiver_layers", e, "%zu", s->layers) &&
-	       document_set_format(d, "ul.encoder", e, "%016" PRIx64, hash);
+	       (a->users.encoder == NULL ||
+	        document_set_format(d, "ul.encoder", e, "%016" PRIx64, a->users.encoder_hash));
 }
 
 static bool describe_cross(const Adapter *a, Document *d, Error *e)
@@ -58,13 +59,13 @@ static bool describe_task(const AdapterTask *t, Document *d, Error *e)
 	       document_set_format(d, "ul.answer_tokens", e, "%zu", t->answer);
 }
 
-static bool describe(const Adapter *a, uint64_t encoder_hash, Document *d, const Provenance *p, Error *e)
+static bool describe(const Adapter *a, Document *d, const Provenance *p, Error *e)
 {
 	const AdapterShape *s = &a->shape;
 	return document_stamp(d, "adapter", p, e) && set_word(d, "ul.inject", INJECTIONS, s->inject, e) &&
 	       set_word(d, "ul.tune", TUNINGS, s->tuning, e) && describe_task(&a->task, d, e) &&
 	       document_set_format(d, "ul.llm", e, "%016" PRIx64, a->llm->hash) &&
-	       (a->encoder == NULL || describe_encoder(a, encoder_hash, d, e)) &&
+	       (!injects_rows(s->inject) || describe_rows(a, d, e)) &&
 	       (s->inject != INJECT_CROSS || describe_cross(a, d, e)) &&
 	       (s->inject != INJECT_TEXT || describe_text(s, d, e)) &&
 	       (s->tuning != TUNE_LORA || describe_lora(&s->lora, d, e));
@@ -73,16 +74,16 @@ static bool describe(const Adapter *a, uint64_t encoder_hash, Document *d, const
 static bool add_weights(const Adapter *a, Document *d, Error *e)
 {
 	Tuning tuning = a->shape.tuning;
+	const Encoder *encoder = a->users.encoder;
 	return parameters_save(&a->parameters, d, e) &&
-	       (tuning < TUNE_ENC || a->encoder == NULL || parameters_save(&a->encoder->parameters, d, e)) &&
+	       (tuning < TUNE_ENC || encoder == NULL || parameters_save(&encoder->parameters, d, e)) &&
 	       (tuning < TUNE_FULL || parameters_save(&a->llm->parameters, d, e));
 }
 
-bool adapter_save(const Adapter *a, uint64_t encoder_hash, const char *path, const Provenance *p, Error *e)
+bool adapter_save(const Adapter *a, const char *path, const Provenance *p, Error *e)
 {
 	Document *d = document_new(e);
-	bool done = d != NULL && describe(a, encoder_hash, d, p, e) && add_weights(a, d, e) &&
-	            stream_write_one(path, d, e);
+	bool done = d != NULL && describe(a, d, p, e) && add_weights(a, d, e) && stream_write_one(path, d, e);
 	document_free(d);
 	return done;
 }
@@ -109,24 +110,68 @@ static bool read_size(const Document *d, const char *key, int64_t most, size_t *
 
 static bool read_perceiver(const Document *d, AdapterShape *shape, Error *e)
 {
-	return read_size(d, "ul.latents", 1 << 16, &shape->latents, e) &&
+	/* Where no heads are told, they are the encoder's. */
+	bool encoders = document_get(d, "ul.encoder") != NULL && document_get(d, "ul.heads") == NULL;
+	return read_size(d, "ul.latents", EMBEDDINGS_MAX_LATENTS, &shape->latents, e) &&
 	       read_size(d, "ul.perceiver_layers", 1024, &shape->perceiver_layers, e) &&
-	       /* Where no heads are told, they are the encoder's. */
-	       (document_get(d, "ul.heads") == NULL ||
-	        (read_size(d, "ul.heads", 1 << 16, &shape->perceiver_heads, e) &&
-	         (shape->perceiver_heads > 0 || fail(e, ERROR_MALFORMED, "ul.heads is 0"))));
+	       (encoders || (read_size(d, "ul.heads", 1 << 16, &shape->perceiver_heads, e) &&
+	                     (shape->perceiver_heads > 0 || fail(e, ERROR_MALFORMED, "ul.heads is 0"))));
 }
 
-/* What it says of the encoder must suit the one that there is, if any. */
-static bool read_encoder(const Document *d, const Encoder *encoder, uint64_t hash, AdapterShape *shape,
-                         Error *e)
+/* Latents in the place of the encoder that it was trained with. */
+static bool check_latents(const UserVectors *v, const AdapterShape *shape, uint64_t hash, Error *e)
 {
-	if (!injects_encoder(shape->inject))
-		return encoder == NULL ||
-		       fail(e, ERROR_USAGE, "is of the LLM alone: no encoder (-m) goes with it");
-	if (encoder == NULL)
-		return fail(e, ERROR_USAGE, "joins an LLM and an encoder: -m ENCODER is missing");
-	return read_perceiver(d, shape, e) && check_hash(d, "ul.encoder", "encoder", hash, e);
+	if (shape->latents == 0)
+		return fail(e, ERROR_USAGE, "has no Perceiver, and so no latents: give it -m ENCODER");
+	if (!vectors_are_latents(v))
+		return fail(
+		    e, ERROR_USAGE,
+		    "was trained with an encoder: of embeddings it takes its own latents alone, which "
+		    "ul-embed -a writes");
+	if (v->of.adapter != hash)
+		return fail(e, ERROR_USAGE,
+		            "the latents in %s are of another adapter (hash %016" PRIx64
+		            ", this one has %016" PRIx64 ")",
+		            v->path, v->of.adapter, hash);
+	return v->of.latents == shape->latents ||
+	       fail(e, ERROR_MALFORMED, "makes %zu latents of a user, not %zu", shape->latents,
+	            v->of.latents);
+}
+
+static bool check_vectors(const Document *d, const UserSource *users, Error *e)
+{
+	size_t dim;
+	if (users->encoder != NULL)
+		return fail(
+		    e, ERROR_USAGE,
+		    "was trained on embeddings from outside: --embeddings go with it, no encoder (-m)");
+	if (users->vectors == NULL)
+		return fail(e, ERROR_USAGE,
+		            "was trained on embeddings from outside: --embeddings FILE is missing");
+	return read_size(d, "ul.dim", EMBEDDINGS_MAX_DIM, &dim, e) &&
+	       (dim == users->vectors->of.dim ||
+	        fail(e, ERROR_USAGE, "was trained on embeddings of %zu numbers, those in %s have %zu", dim,
+	             users->vectors->path, users->vectors->of.dim));
+}
+
+/* What it says of the rows of users must suit what there is. */
+static bool read_users(const Document *d, const UserSource *users, uint64_t hash, AdapterShape *shape,
+                       Error *e)
+{
+	if (!injects_rows(shape->inject))
+		return (users->encoder == NULL && users->vectors == NULL) ||
+		       fail(e, ERROR_USAGE, "is of the LLM alone: no %s with it",
+		            users->encoder ? "encoder (-m) goes" : "--embeddings go");
+	if (!read_perceiver(d, shape, e))
+		return false;
+	if (document_get(d, "ul.encoder") == NULL)
+		return check_vectors(d, users, e);
+	if (users->encoder != NULL)
+		return check_hash(d, "ul.encoder", "encoder", users->encoder_hash, e);
+	return users->vectors != NULL ? check_latents(users->vectors, shape, hash, e)
+	                              : fail(e, ERROR_USAGE,
+	                                     "joins an LLM and an encoder: -m ENCODER is missing (or its "
+	                                     "latents, as --embeddings)");
 }
 
 static bool read_text(const Document *d, AdapterShape *s, Error *e)
@@ -165,7 +210,8 @@ static bool read_word(const Document *d, const char *key, const char *words, siz
 	       fail(e, ERROR_MALFORMED, "%s '%s' is not known to this version", key, word);
 }
 
-static bool read_shape(const Document *d, const Encoder *encoder, uint64_t encoder_hash, AdapterShape *shape,
+/* Of the adapter of that hash. */
+static bool read_shape(const Document *d, const UserSource *users, uint64_t hash, AdapterShape *shape,
                        Error *e)
 {
 	size_t inject, tuning;
@@ -174,7 +220,7 @@ static bool read_shape(const Document *d, const Encoder *encoder, uint64_t encod
 		return false;
 	shape->inject = (InjectionKind)inject;
 	shape->tuning = (Tuning)tuning;
-	return read_encoder(d, encoder, encoder_hash, shape, e) &&
+	return read_users(d, users, hash, shape, e) &&
 	       (shape->inject != INJECT_CROSS || read_cross(d, shape, e)) &&
 	       (shape->inject != INJECT_TEXT || read_text(d, shape, e)) &&
 	       (shape->tuning != TUNE_LORA || read_lora(d, &shape->lora, e));
@@ -192,49 +238,60 @@ static bool read_task(const Document *d, AdapterTask *t, Error *e)
 	return true;
 }
 
-static Adapter *read_adapter(const Document *d, Encoder *encoder, uint64_t encoder_hash, Llm *llm, Error *e)
+/* What was tuned of the models takes the place of what they have. */
+static bool load_weights(const Document *d, Tuning tuning, Encoder *encoder, Llm *llm, Error *e)
+{
+	return (tuning < TUNE_ENC || encoder == NULL || parameters_load(&encoder->parameters, d, e)) &&
+	       (tuning < TUNE_FULL || llm == NULL || parameters_load(&llm->parameters, d, e));
+}
+
+static Adapter *read_adapter(const Document *d, uint64_t hash, const UserSource *users, Llm *llm, Error *e)
 {
 	AdapterTask task;
 	AdapterShape shape = {0};
 	if (!read_task(d, &task, e) || !check_hash(d, "ul.llm", "LLM", llm->hash, e) ||
-	    !read_shape(d, encoder, encoder_hash, &shape, e))
+	    !read_shape(d, users, hash, &shape, e))
 		return NULL;
 	ParameterSource source = parameters_in(d);
-	Adapter *a = adapter_new(&shape, encoder, llm, &task, &source, 0, e);
+	Adapter *a = adapter_new(&shape, users, llm, &task, &source, 0, e);
 	if (a == NULL && e->code == ERROR_USAGE)
 		e->code = ERROR_MALFORMED; /* the shape is nobody's choice here */
-	if (a != NULL &&
-	    (shape.tuning < TUNE_ENC || encoder == NULL || parameters_load(&encoder->parameters, d, e)) &&
-	    (shape.tuning < TUNE_FULL || parameters_load(&llm->parameters, d, e)))
+	if (a != NULL && load_weights(d, shape.tuning, users->encoder, llm, e)) {
+		a->perceived = users->vectors != NULL && document_get(d, "ul.encoder") != NULL;
 		return a;
+	}
 	adapter_free(a);
 	return NULL;
 }
 
-Adapter *adapter_load(const char *path, Encoder *encoder, uint64_t encoder_hash, Llm *llm, Error *e)
+Adapter *adapter_load(const char *path, const UserSource *users, Llm *llm, Error *e)
 {
-	Document *d = stream_read_one(path, "adapter", NULL, e);
-	Adapter *a = d ? read_adapter(d, encoder, encoder_hash, llm, e) : NULL;
+	uint64_t hash;
+	Document *d = stream_read_one(path, "adapter", &hash, e);
+	Adapter *a = d ? read_adapter(d, hash, users, llm, e) : NULL;
 	if (d != NULL && a == NULL)
 		fail_in(e, "%s", path);
 	document_free(d);
 	return a;
 }
 
-static bool read_latents(const Document *d, Encoder *encoder, uint64_t hash, Perceiver *p, Parameters *set,
-                         Error *e)
+static bool read_latents(const Document *d, Encoder *encoder, uint64_t encoder_hash, Perceiver *p,
+                         Parameters *set, Error *e)
 {
-	AdapterShape shape;
-	if (!read_shape(d, encoder, hash, &shape, e))
+	AdapterShape shape = {0};
+	UserSource users = {.encoder = encoder, .encoder_hash = encoder_hash};
+	if (!read_shape(d, &users, 0, &shape, e))
 		return false;
 	if (shape.latents == 0)
 		return fail(e, ERROR_USAGE, "has no Perceiver, and so no latents");
 	ParameterSource source = parameters_in(d);
-	PerceiverShape rows = adapter_rows(&shape, encoder);
+	PerceiverShape rows = adapter_rows(&shape, &users);
 	set->source = &source;
 	bool done = perceiver_new(p, &rows, set, 0, e);
 	set->source = NULL;
-	return done && (shape.tuning < TUNE_ENC || parameters_load(&encoder->parameters, d, e));
+	if (!done && e->code == ERROR_USAGE)
+		e->code = ERROR_MALFORMED;
+	return done && load_weights(d, shape.tuning, encoder, NULL, e);
 }
 
 bool adapter_load_perceiver(const char *path, Encoder *encoder, uint64_t encoder_hash, Perceiver *p,
@@ -251,7 +308,7 @@ bool adapter_load_perceiver(const char *path, Encoder *encoder, uint64_t encoder
 bool adapter_convert(const char *adapter, const char *llm, const char *path, Error *e)
 {
 	Llm *m = llm_load(llm, LLM_EXPANDED, e);
-	Adapter *a = m ? adapter_load(adapter, NULL, 0, m, e) : NULL;
+	Adapter *a = m ? adapter_load(adapter, &(UserSource){0}, m, e) : NULL;
 	if (a != NULL && a->shape.tuning == TUNE_LORA)
 		lora_merge(m);
 	bool done = a != NULL && llm_convert(llm, m, path, e);

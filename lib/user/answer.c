@@ -5,9 +5,9 @@
 #include <math.h>
 #include <string.h>
 
-static bool meets_encoder(const Answerer *a)
+static bool meets(const Answerer *a)
 {
-	return a->adapter != NULL && a->adapter->encoder != NULL;
+	return a->adapter != NULL && injects_rows(a->adapter->shape.inject);
 }
 
 static bool open_task(Answerer *a, const Dataset *data, const char *query, bool literal, Error *e)
@@ -37,7 +37,7 @@ bool answerer_new(Answerer *a, const Llm *llm, const Adapter *adapter, const Dat
                   bool literal, Error *e)
 {
 	*a = (Answerer){.llm = llm, .adapter = adapter};
-	if ((meets_encoder(a) && !translation_new(&a->translation, adapter->encoder, data, e)) ||
+	if ((meets(a) && !meeting_new(&a->meeting, adapter, data, e)) ||
 	    !open_task(a, data, query, literal, e) || !open_catalogue(a, e))
 		return false;
 	/* Words of the person's own are continued as far as there is room. */
@@ -72,8 +72,7 @@ bool answerer_target(const Answerer *a, const Query *user, Buffer *words, Error 
 
 void answerer_free(Answerer *a)
 {
-	if (a->translation.encoder != NULL)
-		translation_free(&a->translation);
+	meeting_free(&a->meeting);
 	task_free(&a->task);
 	dataset_free(&a->classes);
 	strings_free(&a->choices);
@@ -82,28 +81,22 @@ void answerer_free(Answerer *a)
 	*a = (Answerer){0};
 }
 
-/* What the adapter makes of the users, on the tape. */
+/* What the adapter makes of the users, of all that they had, on the tape. */
 static bool remember(const Answerer *a, Tape *t, const Query *users, size_t count, AdapterMemory *memory,
                      Error *e)
 {
-	size_t *first = arena_new(&t->arena, count, sizeof *first, e);
+	size_t *of = arena_new(&t->arena, count, sizeof *of, e);
 	size_t *known = arena_new(&t->arena, count, sizeof *known, e);
 	Segment *histories = arena_new(&t->arena, count, sizeof *histories, e);
-	EventBatch batch;
-	if (first == NULL || known == NULL || histories == NULL)
-		return false;
-	for (size_t i = 0; i < count; i++)
-		histories[i] = users[i].history;
-	if (!batch_new(&batch, &a->translation, users[0].users, histories, count, &t->arena, e))
+	if (of == NULL || known == NULL || histories == NULL)
 		return false;
 	for (size_t i = 0; i < count; i++) {
-		first[i] = batch.segments[i].query;
-		known[i] = batch.segments[i].queries;
-		if (known[i] == 0)
-			return fail(e, ERROR_USAGE, "a user without events");
+		histories[i] = users[i].history;
+		of[i] = i;
+		known[i] = histories[i].end - histories[i].first;
 	}
-	UserTargets targets = {count, first, known, batch.positions};
-	if (adapter_memory(a->adapter, t, encoder_forward(t, a->adapter->encoder, &batch), &targets, memory))
+	Occasions asked = {count, of, known};
+	if (meet_users(&a->meeting, t, users[0].users, histories, count, &asked, memory))
 		return true;
 	*e = t->error;
 	return false;
@@ -198,11 +191,11 @@ static bool search(const Answerer *a, Tape *t, const Query *queries, size_t coun
 	AdapterMemory memory = {0};
 	TrieSearch how = {&a->trie, a->beam, K};
 	bool done = decoder_new(&decoder, a->llm, NULL, e) &&
-	            (!meets_encoder(a) || remember(a, t, queries, count, &memory, e));
+	            (!meets(a) || remember(a, t, queries, count, &memory, e));
 	Injection injection = adapter_injection(&memory);
 	Placing placing = {&memory, place};
-	decoder.injection = meets_encoder(a) ? &injection : NULL;
-	decoder.placing = meets_encoder(a) ? &placing : NULL;
+	decoder.injection = meets(a) ? &injection : NULL;
+	decoder.placing = meets(a) ? &placing : NULL;
 	decoder.tape.exact = a->exact;
 	decoder.tape.profile = t->profile;
 	done = done && decoder_rank(&decoder, &how, questions, count, e);
@@ -249,8 +242,8 @@ static bool take_token(void *context, size_t prompt, int32_t token, bool *stop, 
 }
 
 /* The adapter's memory of the prompts' users, which the decoder then injects. */
-static bool meet_users(const Answerer *a, Tape *t, const Prompt *prompts, size_t count, AdapterMemory *memory,
-                       Error *e)
+static bool remember_users(const Answerer *a, Tape *t, const Prompt *prompts, size_t count,
+                           AdapterMemory *memory, Error *e)
 {
 	Query *users = arena_new(&t->arena, count, sizeof *users, e);
 	for (size_t i = 0; users != NULL && i < count; i++)
@@ -289,11 +282,11 @@ bool answerer_continue(const Answerer *a, const Generation *g, const StringList 
 	Tape tape = {.pool = pool, .profile = a->profile};
 	AdapterMemory memory = {0};
 	bool done = decoder_new(&decoder, a->llm, pool, e) &&
-	            (!meets_encoder(a) || meet_users(a, &tape, prompts, count, &memory, e));
+	            (!meets(a) || remember_users(a, &tape, prompts, count, &memory, e));
 	Injection injection = adapter_injection(&memory);
 	Placing placing = {&memory, place};
-	decoder.injection = meets_encoder(a) ? &injection : NULL;
-	decoder.placing = meets_encoder(a) ? &placing : NULL;
+	decoder.injection = meets(a) ? &injection : NULL;
+	decoder.placing = meets(a) ? &placing : NULL;
 	decoder.tape.exact = a->exact;
 	decoder.tape.profile = a->profile;
 	done = done && continue_all(a, &decoder, g, stops, prompts, count, onlooker, e);
@@ -389,16 +382,16 @@ bool answerer_worth(const Answerer *a, const Prompt *prompts, size_t count, Pool
 	Tape t = {.pool = pool, .exact = a->exact, .profile = a->profile ? &own : NULL};
 	AdapterMemory memory = {0};
 	Truths truths = {0};
-	bool meets = meets_encoder(a);
+	bool knows = meets(a);
 	profile_enter(a->profile, PHASE_EVALUATION, 0);
 	bool done = list_truths(a, prompts, count, &t.arena, &truths, e) &&
-	            (!meets || (meet_users(a, &t, prompts, count, &memory, e) &&
+	            (!knows || (remember_users(a, &t, prompts, count, &memory, e) &&
 	                        adapter_tokens(&memory, truths.start, &t.arena, e)));
 	Injection injection = adapter_injection(&memory);
 	Sequence s = {.positions = truths.positions, .segments = truths.segments, .segment_count = count};
 	profile_enter(t.profile, PHASE_LLM, done ? truths.start[count] : 0);
 	const Tensor *h =
-	    done ? llm_forward(&t, a->llm, truths.tokens, truths.start[count], &s, meets ? &injection : NULL)
+	    done ? llm_forward(&t, a->llm, truths.tokens, truths.start[count], &s, knows ? &injection : NULL)
 	         : NULL;
 	if (done && h == NULL)
 		*e = t.error;

@@ -6,14 +6,15 @@
 #include "llm/generate.h"
 #include "llm/rank.h"
 #include "llm/writing.h"
+#include "user/meeting.h"
 #include "user/prompt.h"
 #include "user/ranking.h"
 #include "user/task.h"
 
 typedef struct {
 	const Llm *llm;
-	const Adapter *adapter;  /* NULL: the LLM alone */
-	Translation translation; /* to the adapter's encoder, where there is one */
+	const Adapter *adapter; /* NULL: the LLM alone */
+	Meeting meeting;        /* where the adapter meets users */
 	Task task;
 	/* With data, where the task ranks: */
 	Dataset classes;          /* the catalogue, where it is not of items */

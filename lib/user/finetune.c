@@ -1,6 +1,7 @@
 #include "user/finetune.h"
 
 #include "user/histories.h"
+#include "user/meeting.h"
 #include "user/prompt.h"
 #include "user/task.h"
 #include "user/teacher.h"
@@ -25,7 +26,7 @@ struct Finetuning {
 	Adapter *adapter;
 	const Dataset *data;
 	const Users *users;
-	Translation translation;
+	Meeting meeting;    /* where the adapter meets users */
 	Parameters trained; /* borrowed from adapter, encoder and LLM */
 	Task task;
 	Prompter prompter;
@@ -54,16 +55,7 @@ static bool train_set(Finetuning *f, Parameters *from, bool trains, Error *e)
 /* A question about the event behind some of a user's. */
 static Query question_of(const Finetuning *f, size_t first, size_t event)
 {
-	const int64_t *offsets = f->users->offsets;
-	size_t low = 0, high = f->users->count; /* the user is in [low, high) */
-	while (high - low > 1) {
-		size_t middle = low + (high - low) / 2;
-		if ((size_t)offsets[middle] <= event)
-			low = middle;
-		else
-			high = middle;
-	}
-	return (Query){f->users, low, {first, event, true}, f->users->items[event]};
+	return (Query){f->users, users_with(f->users, event), {first, event, true}, f->users->items[event]};
 }
 
 static bool is_answerable(const Finetuning *f, const Query *q)
@@ -135,6 +127,17 @@ static size_t at_least_one(size_t count)
 	return count > 0 ? count : 1;
 }
 
+/* Whose rows are missing is told now, and not in the middle of it all. */
+static bool prepare_users(Finetuning *f, Error *e)
+{
+	const UserSource *from = &f->adapter->users;
+	bool encodes = from->encoder != NULL, done = meeting_new(&f->meeting, f->adapter, f->data, e);
+	for (size_t user = 0; done && from->vectors != NULL && user < f->users->count; user++)
+		done = vectors_find(from->vectors, f->users, user, &(size_t){0}, &(size_t){0}, e);
+	return done && (!encodes ||
+	                train_set(f, &from->encoder->parameters, f->adapter->shape.tuning >= TUNE_ENC, e));
+}
+
 /* How many questions are in memory at a time: not by the threads, as what comes of them must not be. */
 static size_t micro_batch(const FinetuningPlan *plan)
 {
@@ -159,9 +162,7 @@ Finetuning *finetuning_new(Adapter *a, const Dataset *data, const Users *users, 
 	                  .a_shard = at_least_one(micro_batch(plan) / plan->questions)};
 	for (size_t i = 0; i < a->llm->parameters.count; i++)
 		a->llm->parameters.items[i]->lr_scale = (float)plan->llm_lr;
-	if ((a->encoder == NULL || (translation_new(&f->translation, a->encoder, data, e) &&
-	                            train_set(f, &a->encoder->parameters, tuning >= TUNE_ENC, e))) &&
-	    prepare_task(f, e) && train_set(f, &a->parameters, true, e) &&
+	if (prepare_users(f, e) && prepare_task(f, e) && train_set(f, &a->parameters, true, e) &&
 	    train_set(f, &a->llm->parameters, tuning == TUNE_FULL, e) &&
 	    (f->questions = memory_new(f->a_step, sizeof *f->questions, e)) != NULL)
 		return f;
@@ -173,7 +174,7 @@ void finetuning_free(Finetuning *f)
 {
 	if (f == NULL)
 		return;
-	translation_free(&f->translation);
+	meeting_free(&f->meeting);
 	memory_free(f->trained.items);
 	task_free(&f->task);
 	prompter_free(&f->prompter);
@@ -185,12 +186,13 @@ void finetuning_free(Finetuning *f)
 
 const Translation *finetuning_translation(const Finetuning *f)
 {
-	return f->adapter->encoder ? &f->translation : NULL;
+	return f->adapter->users.encoder ? &f->meeting.translation : NULL;
 }
 
 static size_t longest_history(const Finetuning *f)
 {
-	return f->adapter->encoder ? f->adapter->encoder->shape.max_len : LONGEST_HISTORY;
+	const Encoder *encoder = f->adapter->users.encoder;
+	return encoder ? encoder->shape.max_len : LONGEST_HISTORY;
 }
 
 static bool start_epoch(void *context, size_t epoch, size_t *steps, Error *e)
@@ -241,12 +243,12 @@ static size_t start_step(void *context, size_t step)
 
 /* All the questions of some histories as tokens, end to end. */
 typedef struct {
-	size_t count, N;       /* questions, tokens */
-	size_t *first, *known; /* by question: rows of E */
-	size_t *asked;         /* by question: tokens of its prompt */
-	Tokens words;          /* prompts and answers as they follow; to be freed */
-	size_t *end;           /* by question, in words */
-	size_t *start;         /* by question: its first token; and the end */
+	size_t count, N;    /* questions, tokens */
+	size_t *of, *known; /* by question: its history, and events of that */
+	size_t *asked;      /* by question: tokens of its prompt */
+	Tokens words;       /* prompts and answers as they follow; to be freed */
+	size_t *end;        /* by question, in words */
+	size_t *start;      /* by question: its first token; and the end */
 	int32_t *tokens, *positions;
 	AttentionSegment *segments;
 	size_t answers;   /* tokens of all answers */
@@ -274,27 +276,25 @@ static bool add_question(Conversation *c, const Finetuning *f, const Query *q, B
 	return true;
 }
 
-/* The questions of histories whose rows stand one after the other in E. */
 static bool list_questions(Conversation *c, const Finetuning *f, const Questions *questions, size_t count,
                            Arena *arena, Error *e)
 {
-	size_t row = 0, most = count * f->plan.questions;
+	size_t most = count * f->plan.questions;
 	Buffer text = {0};
 	*c = (Conversation){0};
-	c->first = arena_new(arena, most, sizeof *c->first, e);
+	c->of = arena_new(arena, most, sizeof *c->of, e);
 	c->known = arena_new(arena, most, sizeof *c->known, e);
 	c->asked = arena_new(arena, most, sizeof *c->asked, e);
 	c->end = arena_new(arena, most, sizeof *c->end, e);
-	bool done = c->first != NULL && c->known != NULL && c->asked != NULL && c->end != NULL;
+	bool done = c->of != NULL && c->known != NULL && c->asked != NULL && c->end != NULL;
 	for (size_t i = 0; done && i < count; i++) {
 		const Questions *q = &questions[i];
 		for (size_t k = 0; done && k < q->count; k++) {
 			Query question = question_of(f, q->history.first, q->history.first + q->known[k]);
-			c->first[c->count] = row;
+			c->of[c->count] = i;
 			c->known[c->count] = q->known[k];
 			done = add_question(c, f, &question, &text, e);
 		}
-		row += q->history.end - q->history.first;
 	}
 	buffer_free(&text);
 	return done;
@@ -364,28 +364,25 @@ static bool ask_teacher(const Finetuning *f, Tape *t, const Questions *questions
 	if (f->plan.teacher == NULL || !t->training || c->count == 0)
 		return true;
 	const Segment *histories = histories_of(questions, count, &t->arena, &t->error);
-	size_t *last = arena_new(&t->arena, c->count, sizeof *last, &t->error);
+	size_t *last = arena_new(&t->arena, c->count, sizeof *last, &t->error), row = 0, i = 0;
 	if (histories == NULL || last == NULL)
 		return false;
-	for (size_t i = 0; i < c->count; i++)
-		last[i] = c->first[i] + c->known[i] - 1;
+	for (size_t h = 0; h < count; row += histories[h].end - histories[h].first, h++)
+		for (; i < c->count && c->of[i] == h; i++)
+			last[i] = row + c->known[i] - 1;
 	c->mass = teacher_ask(&f->teacher, t, f->users, histories, count, last, c->count);
 	return c->mass != NULL;
 }
 
 /* What the adapter makes of the users that the questions are about. */
-static bool meet_users(const Finetuning *f, Tape *t, const Questions *questions, size_t count,
-                       const Conversation *c, AdapterMemory *memory)
+static bool remember(const Finetuning *f, Tape *t, const Questions *questions, size_t count,
+                     const Conversation *c, AdapterMemory *memory)
 {
-	EventBatch batch;
 	const Segment *histories = histories_of(questions, count, &t->arena, &t->error);
+	Occasions asked = {c->count, c->of, c->known};
 	if (histories == NULL)
 		return false;
-	if (!batch_new(&batch, &f->translation, f->users, histories, count, &t->arena, &t->error))
-		return false;
-	UserTargets targets = {c->count, c->first, c->known, batch.positions};
-	Tensor *e = encoder_forward(t, f->adapter->encoder, &batch);
-	return adapter_memory(f->adapter, t, e, &targets, memory) &&
+	return meet_users(&f->meeting, t, f->users, histories, count, &asked, memory) &&
 	       adapter_tokens(memory, c->start, &t->arena, &t->error);
 }
 
@@ -396,12 +393,12 @@ static bool answers_loss(const Finetuning *f, Tape *t, const Questions *question
 	/* On the way back it may be asked once more. */
 	AdapterMemory *memory = arena_new(&t->arena, 1, sizeof *memory, &t->error);
 	const Llm *llm = f->adapter->llm;
-	bool meets = f->adapter->encoder != NULL;
+	bool meets = injects_rows(f->adapter->shape.inject);
 	size_t tokens = 0;
 	if (memory == NULL)
 		return false;
 	*memory = (AdapterMemory){0};
-	if (meets && !meet_users(f, t, questions, count, c, memory))
+	if (meets && !remember(f, t, questions, count, c, memory))
 		return false;
 	Injection injection = adapter_injection(memory);
 	Sequence s = {.positions = c->positions, .segments = c->segments, .segment_count = c->count};
@@ -488,7 +485,6 @@ static bool evaluate(void *context, GemmPrecision precision, Pool *pool, double 
                      size_t size, Error *e)
 {
 	const Finetuning *f = context;
-	const Encoder *encoder = f->adapter->encoder;
 	Evaluation v = {.f = f,
 	                .precision = precision,
 	                .stride = (f->users->count + EVALUATED_USERS - 1) / EVALUATED_USERS};
@@ -507,7 +503,7 @@ static bool evaluate(void *context, GemmPrecision precision, Pool *pool, double 
 		snprintf(words, size, "validation=none (no user has three events)");
 	else
 		snprintf(words, size, "nll=%.4f users=%zu%s", -*score, count,
-		         encoder && encoder->shape.times == TIMES_QUERY ? " league=query-time" : "");
+		         users_know_time(&f->adapter->users) ? " league=query-time" : "");
 	return true;
 }
 
@@ -520,8 +516,8 @@ Trainee finetuning_trainee(Finetuning *f)
 {
 	Tuning tuning = f->adapter->shape.tuning;
 	Parameters *llm = tuning == TUNE_FULL ? NULL : &f->adapter->llm->parameters;
-	const Encoder *encoder = f->adapter->encoder;
-	Parameters *below = encoder && tuning < TUNE_ENC ? &f->adapter->encoder->parameters : NULL;
+	Encoder *encoder = f->adapter->users.encoder;
+	Parameters *below = encoder && tuning < TUNE_ENC ? &encoder->parameters : NULL;
 	Trainee trainee = {f, &f->trained, llm, below, start_epoch, start_step, run_shard, evaluate};
 	trainee.profile = f->profile;
 	trainee.teacher = f->plan.teacher ? &f->plan.teacher->parameters : NULL;

@@ -174,12 +174,14 @@ def norm(x, g, eps):
 
 
 def rotary(x, positions, width, base=10000.0):
-    """Each head of `width` columns is turned by its row's position."""
-    angles = np.outer(np.broadcast_to(positions, len(x)), base ** (-2 * np.arange(width // 2) / width))
+    """Each head of `width` columns is turned by its row's position, but for the last of an odd number."""
+    turned = width // 2 * 2
+    angles = np.outer(np.broadcast_to(positions, len(x)), base ** (-2 * np.arange(width // 2) / turned))
     c, s = np.cos(angles)[:, None], np.sin(angles)[:, None]
-    pairs = x.reshape(len(x), -1, width // 2, 2)
-    a, b = pairs[..., 0], pairs[..., 1]
-    return np.stack([a * c - b * s, a * s + b * c], axis=-1).reshape(x.shape)
+    heads = x.reshape(len(x), -1, width)
+    a, b = heads[..., 0:turned:2], heads[..., 1:turned:2]
+    pairs = np.stack([a * c - b * s, a * s + b * c], axis=-1).reshape(*heads.shape[:2], turned)
+    return np.concatenate([pairs, heads[..., turned:]], axis=-1).reshape(x.shape)
 
 
 def silu(x):
@@ -494,6 +496,9 @@ class Adapter:
         self.w, self.encoder, self.llm, self.inject = weights_of(tensors), encoder, llm, metadata["ul.inject"]
         self.query, self.target, self.latents = metadata["ul.query"], metadata["ul.target"], int(metadata.get("ul.latents", 0))
         self.layers = int(metadata.get("ul.perceiver_layers", 0))
+        if self.inject in ("cross", "soft"):
+            self.dim, self.heads = int(metadata["ul.dim"]), int(metadata["ul.heads"])
+            need(("ul.encoder" in metadata) == (encoder is not None), path, "is of other rows")
         self.injected = metadata.get("ul.inject_layers", "").split(",")
         self.width = int(metadata.get("ul.inject_dim", 0)) // int(metadata.get("ul.inject_heads", 1))
         self.history, self.features = int(metadata.get("ul.history", 0)), metadata.get("ul.history_features") == "1"
@@ -508,8 +513,8 @@ class Adapter:
         expected = {"proj": [0, 0, 0], "enc": [1, 0, 0], "lora": [1, 1, 0], "full": [1, 0, 1]}[metadata["ul.tune"]]
         need(held == [encoder is not None and expected[0], *expected[1:]], path, "holds other weights than it says")
 
-    def memory(self, e):
-        w, width = self.w, self.encoder.dim // self.encoder.heads
+    def perceive(self, e):
+        w, width = self.w, self.dim // self.heads
         x, positions = e, np.arange(len(e))
         if self.latents:
             x = w["perceiver.latents"] + e[-1]
@@ -519,11 +524,15 @@ class Adapter:
                 k = rotary(e @ w[name + "k"].T, positions, width)
                 x = x + attend(q, k, e @ w[name + "v"].T, width, False) @ w[name + "o"].T
                 x = x + feed_forward(w, f"perceiver.{layer}.ffn.", x, 1e-5)
-        return norm(x, w["soft.norm" if self.inject == "soft" else "xattn.memory_norm"], 1e-5)
+        return x
 
-    def user(self, data, user, known):
-        """What Llm.score() takes besides query and name, of the user as of the first `known` events."""
-        if self.inject in ("cross", "soft"):
+    def memory(self, e):
+        return norm(self.perceive(e), self.w["soft.norm" if self.inject == "soft" else "xattn.memory_norm"], 1e-5)
+
+    def user(self, data, user, known, e=None):
+        """What Llm.score() takes besides query and name, of the user as of the first `known` events; or, of an
+        adapter that was trained on vectors, of a user with the rows E."""
+        if self.encoder is not None:
             e = self.encoder.embeddings(data, user, known)
         return {"cross": lambda: {"inject": self.injection(e)},
                 "soft": lambda: {"before": list(self.memory(e) @ self.w["soft.project"].T)},
@@ -545,7 +554,7 @@ class Adapter:
     def injection(self, e):
         """What Llm.hidden() calls, for a user with the embeddings E."""
         memory, last, positions = self.memory(e), len(e) - 1, np.arange(len(e))
-        encoder, llm, w = self.encoder, self.llm, self.w
+        llm, w = self.llm, self.w
 
         def inject(layer, y):
             name = f"xattn.{layer}."
@@ -555,7 +564,7 @@ class Adapter:
             q = norm(y, w[name + "norm"], llm.eps) @ w[name + "q"].T
             k, v = memory @ w[name + "k"].T, memory @ w[name + "v"].T
             if not self.latents:
-                need(self.width == encoder.dim // encoder.heads, "heads are", self.width, "wide")
+                need(self.width == self.dim // self.heads, "heads are", self.width, "wide")
                 q, k = rotary(q, last, self.width), rotary(k, positions, self.width)
             return y + np.tanh(w[name + "gate"]) * (attend(q, k, v, self.width, False) @ w[name + "o"].T)
 

@@ -4,7 +4,9 @@
 
 #include "llm/decode.h"
 #include "nn/optimizer.h"
+#include "stream/npy.h"
 #include "small_models.h"
+#include "stream/row_writer.h"
 #include "user/answer.h"
 #include "user/finetune.h"
 
@@ -12,6 +14,7 @@ typedef struct {
 	Sample sample;
 	Llm *llm;
 	Encoder *encoder;
+	UserVectors *vectors; /* in its place */
 	Adapter *adapter;
 	Finetuning *finetuning;
 	Trainee trainee;
@@ -38,8 +41,34 @@ static const AdapterTask next_item = {TASK_NEXT_ITEM, TASK_QUERY, "{item}", 64};
 
 static const FinetuningPlan plan = {.batch = 24, .questions = 4, .micro_batch = 8, .llm_lr = 0.1, .seed = 1};
 
+/* Of the users of the sample, as a file from elsewhere has them; a user's numbers tell who it is. */
+enum { VECTOR_ROWS = 3, VECTOR_DIM = 6 };
+static UserVectors *small_vectors(void)
+{
+	Error e = {0};
+	Output o;
+	char path[64];
+	float values[6 * VECTOR_ROWS * VECTOR_DIM];
+	Random random = {random_key(1, 2), 0};
+	small_path(path);
+	for (size_t i = 0; i < sizeof values / sizeof *values; i++)
+		values[i] = (float)random_normal(&random);
+	assert_true(output_open(&o, path, true, &e) &&
+	            npy_write_header(&o, DTYPE_F32, 3, (size_t[]){6, VECTOR_ROWS, VECTOR_DIM}, &e) &&
+	            output_write(&o, values, sizeof values, &e) && output_close(&o, &e));
+	UserVectors *v = vectors_open(path, &e);
+	assert_non_null(v);
+	unlink(path);
+	return v;
+}
+
+static UserSource source_of(const Setting *s)
+{
+	return (UserSource){s->encoder, 99, s->vectors};
+}
+
 /* What is not said of the shape is as small as can be. */
-static Setting *setting_for(const AdapterTask *task, AdapterShape shape)
+static Setting *setting_with(const AdapterTask *task, AdapterShape shape, bool vectors)
 {
 	static Setting s;
 	Error e = {0};
@@ -47,13 +76,16 @@ static Setting *setting_for(const AdapterTask *task, AdapterShape shape)
 	s = (Setting){0};
 	sample_new(&s.sample, SPLIT_LEAVE_ONE_OUT, 0, (size_t[]){7, 6, 9, 6, 7, 8}, 6, 7);
 	s.llm = small_llm(true, 5);
-	if (injects_encoder(shape.inject))
+	if (vectors)
+		s.vectors = small_vectors();
+	else if (injects_rows(shape.inject))
 		s.encoder = small_encoder(&s.sample.data, shape.lora.dropout, 4);
 	shape.perceiver_layers = 2;
 	shape.history = 2;
 	shape.features = true;
 	shape.lora = (LoraShape){2, 3, shape.lora.dropout, "q,k,v,o,gate,up,down"};
-	s.adapter = adapter_new(&shape, s.encoder, s.llm, task, NULL, 8, &e);
+	UserSource from = source_of(&s);
+	s.adapter = adapter_new(&shape, &from, s.llm, task, NULL, 8, &e);
 	assert_non_null(s.adapter);
 	s.finetuning = finetuning_new(s.adapter, &s.sample.data, &s.sample.users, &plan, &e);
 	assert_non_null(s.finetuning);
@@ -62,6 +94,11 @@ static Setting *setting_for(const AdapterTask *task, AdapterShape shape)
 	s.shards = s.trainee.step(s.trainee.context, 0);
 	assert_true(steps == 1 && s.shards >= 2 && s.shards <= LANES);
 	return &s;
+}
+
+static Setting *setting_for(const AdapterTask *task, AdapterShape shape)
+{
+	return setting_with(task, shape, false);
 }
 
 static Setting *setting_of(InjectionKind inject, size_t latents, Tuning tuning, double dropout)
@@ -80,6 +117,7 @@ static void setting_free(Setting *s)
 {
 	finetuning_free(s->finetuning);
 	adapter_free(s->adapter);
+	vectors_free(s->vectors);
 	encoder_free(s->encoder);
 	llm_free(s->llm);
 	sample_free(&s->sample);
@@ -106,12 +144,17 @@ static Tensor *build_shard(Tape *t, void *context, double *loss)
 	return NULL;
 }
 
-static void check_gradient_of(AdapterShape shape)
+static void check_gradient_with(AdapterShape shape, bool vectors)
 {
-	Setting *s = setting_for(&next_item, shape);
+	Setting *s = setting_with(&next_item, shape, vectors);
 	open_gates(s->adapter);
 	gradient_check(s->trainee.parameters, build_shard, s, 4, 1e-2);
 	setting_free(s);
+}
+
+static void check_gradient_of(AdapterShape shape)
+{
+	check_gradient_with(shape, false);
 }
 
 static void check_gradient(InjectionKind inject, size_t latents, Tuning tuning, double dropout)
@@ -163,6 +206,16 @@ static void test_gradient_soft_llm(void **state)
 	check_gradient(INJECT_SOFT, 2, TUNE_FULL, 0);
 }
 
+static void test_gradient_vectors(void **state)
+{
+	(void)state;
+	check_gradient_with((AdapterShape){.latents = 2, .perceiver_heads = 3}, true);
+	check_gradient_with((AdapterShape){.latents = 0, .tuning = TUNE_FULL}, true);
+	check_gradient_with(
+	    (AdapterShape){.inject = INJECT_SOFT, .latents = 2, .tuning = TUNE_LORA, .lora.dropout = 0.2},
+	    true);
+}
+
 static void test_gradient_text(void **state)
 {
 	(void)state;
@@ -180,11 +233,26 @@ static void test_gate_gradient_when_closed(void **state)
 
 static const int32_t tokens[] = {5, 9, 120, 5, 31, 70};
 
+/* The rows of a user, and what the adapter makes of all of them. */
+static void remember_vectors(const Setting *s, Tape *t, size_t user, AdapterMemory *memory)
+{
+	static int32_t positions[VECTOR_ROWS] = {0, 1, 2};
+	static const size_t first = 0, known = VECTOR_ROWS;
+	float *rows = (float *)(void *)s->vectors->values.data + user * VECTOR_ROWS * VECTOR_DIM;
+	Tensor *e = tape_constant(t, rows, VECTOR_ROWS, VECTOR_DIM);
+	UserTargets target = {1, &first, &known, positions};
+	assert_true(adapter_memory(s->adapter, t, e, &target, memory));
+}
+
 /* E of a history, and what the adapter makes of its first `known` rows. */
 static void remember_history(const Setting *s, Tape *t, Segment history, size_t known, AdapterMemory *memory)
 {
 	EventBatch batch;
 	Translation translation;
+	if (s->vectors != NULL) {
+		remember_vectors(s, t, users_with(&s->sample.users, history.first), memory);
+		return;
+	}
 	assert_true(translation_new(&translation, s->encoder, &s->sample.data, &t->error));
 	assert_true(batch_new(&batch, &translation, &s->sample.users, &history, 1, &t->arena, &t->error));
 	size_t *target = arena_new(&t->arena, 2, sizeof *target, &t->error);
@@ -205,9 +273,10 @@ static void remember(const Setting *s, Tape *t, size_t known, AdapterMemory *mem
 static void test_evaluation(void **state)
 {
 	(void)state;
-	for (size_t latents = 0; latents < 5; latents += 4) {
+	for (size_t way = 0; way < 4; way++) {
 		Error e = {0};
-		Setting *s = setting_new(latents, TUNE_PROJ, 0);
+		AdapterShape shape = {.latents = way % 2 ? 4 : 0};
+		Setting *s = setting_with(&next_item, shape, way / 2);
 		Strings names = {0};
 		Tape t = {0};
 		AdapterMemory memory = {0};
@@ -266,12 +335,12 @@ static double lone_worth(const Setting *s, const Answerer *a, const Prompt *p, s
 		assert_true(answer_tokens(s->llm->tokenizer, (Text){(char *)words.data, words.size},
 		                          a->prompter.answer, &all, &e));
 		*count = all.count - p->prompt.count;
-		if (s->encoder != NULL)
+		bool meets = s->encoder != NULL || s->vectors != NULL;
+		if (meets)
 			remember_history(s, &t, p->user->history,
 			                 p->user->history.end - p->user->history.first, &memory);
 		Injection injection = adapter_injection(&memory);
-		worth =
-		    small_worth(s->llm, all.ids, all.count, p->prompt.count, s->encoder ? &injection : NULL);
+		worth = small_worth(s->llm, all.ids, all.count, p->prompt.count, meets ? &injection : NULL);
 	}
 	buffer_free(&words);
 	tokens_free(&all);
@@ -289,14 +358,14 @@ static void test_worth(void **state)
 	    {TASK_REVIEW, "Of {item}:", "{review}", 4},
 	    {TASK_TEMPLATE, "{user}?", "{tags} and {brand}", 8},
 	};
-	for (size_t i = 0; i < 9; i++) {
+	for (size_t i = 0; i < 15; i++) {
 		Error e = {0};
-		const InjectionKind kinds[] = {INJECT_CROSS, INJECT_SOFT, INJECT_TEXT};
-		bool text = kinds[i / 3] == INJECT_TEXT;
-		Setting *s =
-		    setting_for(&tasks[i % 3], (AdapterShape){.inject = kinds[i / 3],
-		                                              .latents = text ? 0 : 2,
-		                                              .tuning = text ? TUNE_LORA : TUNE_ENC});
+		const InjectionKind kinds[] = {INJECT_CROSS, INJECT_SOFT, INJECT_TEXT, INJECT_CROSS,
+		                               INJECT_SOFT};
+		bool text = kinds[i / 3] == INJECT_TEXT, vectors = i / 3 > 2;
+		AdapterShape shape = {
+		    .inject = kinds[i / 3], .latents = text ? 0 : 2, .tuning = text ? TUNE_LORA : TUNE_ENC};
+		Setting *s = setting_with(&tasks[i % 3], shape, vectors);
 		Answerer a;
 		Query queries[6];
 		Prompt prompts[6];
@@ -685,8 +754,9 @@ static void test_save_and_load(void **state)
 		small_path(path);
 		s->llm->hash = llm->hash = 77;
 		steps(s, 2);
-		assert_true(adapter_save(s->adapter, 99, path, SMALL_PROVENANCE, &e));
-		Adapter *a = adapter_load(path, fresh, 99, llm, &e);
+		assert_true(adapter_save(s->adapter, path, SMALL_PROVENANCE, &e));
+		UserSource from = {.encoder = fresh, .encoder_hash = 99};
+		Adapter *a = adapter_load(path, &from, llm, &e);
 		assert_non_null(a);
 		assert_true(a->task.kind == TASK_NEXT_ITEM && a->task.answer == 64);
 		assert_string_equal(a->task.query, TASK_QUERY);
@@ -700,15 +770,15 @@ static void test_save_and_load(void **state)
 		assert_int_equal(small_hash(&llm->parameters), small_hash(&s->llm->parameters));
 		adapter_free(a);
 		if (fresh != NULL) {
-			assert_null(adapter_load(path, fresh, 98, llm, &e));
+			assert_null(adapter_load(path, &(UserSource){.encoder = fresh}, llm, &e));
 			assert_true(e.code == ERROR_USAGE && strstr(e.text, "another encoder") != NULL);
 			e = (Error){0};
-			assert_null(adapter_load(path, NULL, 0, llm, &e));
+			assert_null(adapter_load(path, &(UserSource){0}, llm, &e));
 			assert_true(e.code == ERROR_USAGE && strstr(e.text, "-m ENCODER") != NULL);
 		}
 		e = (Error){0};
 		llm->hash = 78;
-		assert_null(adapter_load(path, fresh, 99, llm, &e));
+		assert_null(adapter_load(path, &from, llm, &e));
 		assert_true(e.code == ERROR_USAGE && strstr(e.text, "another LLM") != NULL);
 		llm->hash = 77;
 		static const char *const wrong[][2] = {
@@ -731,7 +801,7 @@ static void test_save_and_load(void **state)
 			snprintf(kept, sizeof kept, "%s", old);
 			assert_true(document_set(d, wrong[i][0], wrong[i][1], &e) &&
 			            stream_write_one(path, d, &e));
-			assert_null(adapter_load(path, fresh, 99, llm, &e));
+			assert_null(adapter_load(path, &from, llm, &e));
 			assert_int_equal(e.code, ERROR_MALFORMED);
 			e = (Error){0};
 			assert_true(document_set(d, wrong[i][0], kept, &e) && stream_write_one(path, d, &e));
@@ -741,6 +811,169 @@ static void test_save_and_load(void **state)
 		encoder_free(fresh);
 		llm_free(llm);
 		setting_free(s);
+	}
+}
+
+/* The latents of an adapter, as if ul-embed -a had written them, with every user of the sample but the last
+ * `missing`; or with `pool` "last" other vectors. */
+static UserVectors *sample_latents(const Setting *s, const char *path, const char *pool, uint64_t hash,
+                                   size_t missing)
+{
+	Error e = {0};
+	Tape t = {0};
+	Parameters set = {0};
+	Perceiver p;
+	char file[64];
+	Embeddings what = {s->encoder->shape.dim, s->sample.users.count - missing, DTYPE_F32, pool};
+	uint64_t own;
+	assert_true(adapter_load_perceiver(path, s->encoder, 99, &p, &set, &own, &e));
+	what.latents = p.shape.latents;
+	what.adapter = hash ? hash : own;
+	Document *d = document_new(&e);
+	assert_true(document_stamp(d, "embeddings", SMALL_PROVENANCE, &e) && embeddings_set(&what, d, &e));
+	small_path(file);
+	RowWriter *w = row_writer_open(file, "ult", d, &e);
+	for (size_t user = 0; user < what.users; user++) {
+		EventBatch batch;
+		Translation translation;
+		Segment all = dataset_segment(&s->sample.data, &s->sample.users, user, PART_TEST);
+		assert_true(translation_new(&translation, s->encoder, &s->sample.data, &e) &&
+		            batch_questions(&batch, &translation, &s->sample.users, &all, 1, &t.arena, &e));
+		UserTargets target = {1, &(size_t){0}, &batch.rows, batch.positions};
+		const Tensor *x = perceiver_forward(&p, &t, encoder_forward(&t, s->encoder, &batch), &target);
+		assert_true(row_write(w, strings_at(&s->sample.users.ids, user), x->value,
+		                      strcmp(pool, "last") ? x->rows : 1, &e));
+		translation_free(&translation);
+	}
+	assert_true(row_writer_close(w, &e));
+	UserVectors *v = vectors_open(file, &e);
+	assert_non_null(v);
+	unlink(file);
+	document_free(d);
+	perceiver_free(&p);
+	parameters_free(&set);
+	tape_free(&t);
+	return v;
+}
+
+/* What the test events are worth to an adapter. */
+static void rank_sample(const Setting *s, const Adapter *a, Rankings *r, bool knows_all)
+{
+	Error e = {0};
+	Answerer answerer;
+	Ranker ranker;
+	Pool *pool = pool_new(2, &e);
+	assert_true(answerer_new(&answerer, a->llm, a, &s->sample.data, NULL, false, &e));
+	answerer.keep_seen = true;
+	assert_true(answerer_ranker(&answerer, &ranker, &e));
+	assert_true(rank_users(&ranker, &s->sample.data, &s->sample.users, PART_TEST, 7, 6, &(size_t){0},
+	                       pool, r, &e) == knows_all);
+	if (!knows_all)
+		assert_true(e.code == ERROR_USAGE && strstr(e.text, "'user5'") != NULL);
+	answerer_free(&answerer);
+	pool_free(pool);
+}
+
+/* From its own latents an adapter answers what it answers from the histories; from no others. */
+static void test_latents(void **state)
+{
+	(void)state;
+	for (size_t way = 0; way < WAYS; way++) {
+		Error e = {0};
+		char path[64];
+		if (ways[way].latents == 0)
+			continue;
+		Setting *s = setting_for(&next_item, ways[way]);
+		Rankings r = {0}, same = {0};
+		small_path(path);
+		steps(s, 2);
+		open_gates(s->adapter);
+		assert_true(adapter_save(s->adapter, path, SMALL_PROVENANCE, &e));
+		rank_sample(s, s->adapter, &r, true);
+		Llm *llm = small_llm(true, 5);
+		for (size_t missing = 0; missing < 2; missing++) {
+			UserVectors *v = sample_latents(s, path, "latents", 0, missing);
+			Adapter *a = adapter_load(path, &(UserSource){.vectors = v}, llm, &e);
+			assert_non_null(a);
+			rank_sample(s, a, &same, missing == 0);
+			for (size_t i = 0; missing == 0 && i < 6; i++) {
+				assert_int_equal(r.answers[i].count, same.answers[i].count);
+				for (size_t k = 0; k < r.answers[i].count; k++)
+					assert_true(fabsf(r.answers[i].scores[k] -
+					                  same.answers[i].scores[k]) < 1e-4f);
+			}
+			rankings_free(&same);
+			adapter_free(a);
+			vectors_free(v);
+		}
+		static const char *const told[] = {"another adapter", "own latents"};
+		for (size_t i = 0; i < 2; i++) {
+			UserVectors *v = sample_latents(s, path, i ? "last" : "latents", 5, 0);
+			assert_null(adapter_load(path, &(UserSource){.vectors = v}, llm, &e));
+			assert_true(e.code == ERROR_USAGE && strstr(e.text, told[i]) != NULL);
+			e = (Error){0};
+			vectors_free(v);
+		}
+		rankings_free(&r);
+		unlink(path);
+		llm_free(llm);
+		setting_free(s);
+	}
+}
+
+/* One that was trained on vectors from outside takes others as wide, and no encoder. */
+static void test_vectors_save_and_load(void **state)
+{
+	(void)state;
+	for (size_t latents = 0; latents < 3; latents += 2) {
+		Error e = {0};
+		char path[64];
+		Setting *s = setting_with(&next_item, (AdapterShape){.latents = latents}, true);
+		Llm *llm = small_llm(true, 5);
+		Encoder *encoder = small_encoder(&s->sample.data, 0, 4);
+		UserSource from = source_of(s);
+		small_path(path);
+		steps(s, 2);
+		assert_true(adapter_save(s->adapter, path, SMALL_PROVENANCE, &e));
+		Adapter *a = adapter_load(path, &from, llm, &e);
+		assert_non_null(a);
+		assert_true(a->perceiver.shape.heads == 1 && a->perceiver.shape.dim == VECTOR_DIM &&
+		            !a->perceived);
+		assert_int_equal(small_hash(&a->parameters), small_hash(&s->adapter->parameters));
+		adapter_free(a);
+		assert_null(
+		    adapter_load(path, &(UserSource){.encoder = encoder, .encoder_hash = 99}, llm, &e));
+		assert_true(e.code == ERROR_USAGE && strstr(e.text, "no encoder") != NULL);
+		e = (Error){0};
+		assert_null(adapter_load(path, &(UserSource){0}, llm, &e));
+		assert_true(e.code == ERROR_USAGE && strstr(e.text, "--embeddings FILE is missing") != NULL);
+		e = (Error){0};
+		assert_false(adapter_load_perceiver(path, encoder, 99, &(Perceiver){0}, &(Parameters){0},
+		                                    &(uint64_t){0}, &e));
+		assert_int_equal(e.code, ERROR_USAGE);
+		e = (Error){0};
+		s->vectors->of.dim--;
+		assert_null(adapter_load(path, &from, llm, &e));
+		assert_true(e.code == ERROR_USAGE && strstr(e.text, "6 numbers") != NULL);
+		s->vectors->of.dim++;
+		unlink(path);
+		encoder_free(encoder);
+		llm_free(llm);
+		setting_free(s);
+	}
+}
+
+/* As many heads as can be of an even width from 16 on. */
+static void test_heads(void **state)
+{
+	(void)state;
+	static const size_t cases[][2] = {{1, 1},  {7, 1},  {8, 1},  {16, 1}, {31, 1},
+	                                  {32, 2}, {34, 1}, {48, 3}, {64, 4}, {100, 5}};
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		UserVectors v = {.of.dim = cases[i][0], .most = 1};
+		UserSource from = {.vectors = &v};
+		assert_int_equal(adapter_rows(&(AdapterShape){0}, &from).heads, cases[i][1]);
+		assert_int_equal(adapter_rows(&(AdapterShape){.perceiver_heads = 7}, &from).heads, 7);
 	}
 }
 
@@ -775,7 +1008,8 @@ static void test_layers(void **state)
 		Error e = {0};
 		AdapterShape shape = cases[i].shape;
 		shape.perceiver_layers = 1;
-		Adapter *a = adapter_new(&shape, s->encoder, s->llm, &next_item, NULL, 8, &e);
+		UserSource from = source_of(s);
+		Adapter *a = adapter_new(&shape, &from, s->llm, &next_item, NULL, 8, &e);
 		if (cases[i].told != NULL) {
 			assert_null(a);
 			assert_int_equal(e.code, ERROR_USAGE);
@@ -797,7 +1031,8 @@ static void test_empty_query(void **state)
 	Setting *s = setting_new(3, TUNE_PROJ, 0);
 	AdapterShape shape = {0, 0};
 	AdapterTask empty = {TASK_NEXT_ITEM, "", "{item}", 64};
-	Adapter *a = adapter_new(&shape, s->encoder, s->llm, &empty, NULL, 8, &e);
+	UserSource from = source_of(s);
+	Adapter *a = adapter_new(&shape, &from, s->llm, &empty, NULL, 8, &e);
 	assert_non_null(a);
 	Finetuning *f = finetuning_new(a, &s->sample.data, &s->sample.users, &plan, &e);
 	assert_non_null(f); /* the BOS alone */
@@ -819,6 +1054,7 @@ int main(void)
 	    cmocka_unit_test(test_gradient_lora),
 	    cmocka_unit_test(test_gradient_soft),
 	    cmocka_unit_test(test_gradient_soft_llm),
+	    cmocka_unit_test(test_gradient_vectors),
 	    cmocka_unit_test(test_gradient_text),
 	    cmocka_unit_test(test_gate_gradient_when_closed),
 	    cmocka_unit_test(test_evaluation),
@@ -834,6 +1070,9 @@ int main(void)
 	    cmocka_unit_test(test_recompute),
 	    cmocka_unit_test(test_tuning_leaves_alone),
 	    cmocka_unit_test(test_save_and_load),
+	    cmocka_unit_test(test_latents),
+	    cmocka_unit_test(test_vectors_save_and_load),
+	    cmocka_unit_test(test_heads),
 	    cmocka_unit_test(test_layers),
 	    cmocka_unit_test(test_empty_query),
 	};
