@@ -963,6 +963,27 @@ static void test_vectors_save_and_load(void **state)
 	}
 }
 
+/* In the order of the data users are found by their place in it, of whatever chunk. */
+static void test_vectors_in_order(void **state)
+{
+	(void)state;
+	Error e = {0};
+	size_t first, count;
+	Setting *s = setting_with(&next_item, (AdapterShape){.latents = 2}, true);
+	Users chunk = s->sample.users;
+	Dataset data = s->sample.data;
+	chunk.first = 2;
+	assert_true(vectors_find(s->vectors, &chunk, 3, &first, &count, &e));
+	assert_true(first == 5 * VECTOR_ROWS && count == VECTOR_ROWS);
+	assert_false(vectors_find(s->vectors, &chunk, 4, &first, &count, &e));
+	assert_true(e.code == ERROR_USAGE && strstr(e.text, "'user4'") != NULL);
+	e = (Error){0};
+	assert_true(vectors_fit(s->vectors, &data, &e));
+	data.users++;
+	assert_false(vectors_fit(s->vectors, &data, &e));
+	setting_free(s);
+}
+
 /* As many heads as can be of an even width from 16 on. */
 static void test_heads(void **state)
 {
@@ -1072,6 +1093,7 @@ int main(void)
 	    cmocka_unit_test(test_save_and_load),
 	    cmocka_unit_test(test_latents),
 	    cmocka_unit_test(test_vectors_save_and_load),
+	    cmocka_unit_test(test_vectors_in_order),
 	    cmocka_unit_test(test_heads),
 	    cmocka_unit_test(test_layers),
 	    cmocka_unit_test(test_empty_query),

@@ -113,6 +113,7 @@ static size_t there_and_back(Sample *s)
 		if (users == NULL)
 			break;
 		same_users(&s->data, users, &s->users, first);
+		assert_int_equal(users->first, first);
 		first += users->count;
 		users_free(users);
 		memory_free(users);
@@ -130,6 +131,8 @@ static void test_small(void **state)
 	Sample s;
 	sample_new(&s, SPLIT_LEAVE_ONE_OUT, 0, lengths, 4, 9);
 	assert_int_equal(there_and_back(&s), 1);
+	for (size_t event = 0; event < 18; event++)
+		assert_int_equal(users_with(&s.users, event), event < 5 ? 0 : event < 6 ? 1 : 3);
 	sample_free(&s);
 }
 

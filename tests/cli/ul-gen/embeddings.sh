@@ -8,7 +8,7 @@ near() {
 	paste <(echo "$a") <(echo "$b") | awk -F'\t' '$1 != $2 && ($1 - $2) ^ 2 > 1e-8 { exit 1 }'
 }
 for adapter in adapter soft; do
-	for split in test val all; do
+	for split in test all; do
 		ul-embed -q -m encoder.ult -a $adapter.ult --split $split -o $adapter-$split.ult data.ult
 		answers() {
 			ul-gen -q --llm lm.gguf -a $adapter.ult --split $split --limit 9 "$@" data.ult
@@ -18,8 +18,8 @@ for adapter in adapter soft; do
 		near with without
 		[[ $(jq -c .scores without | sort -u | wc -l) -gt 5 ]]
 	done
+	split=test
 	for question in '--prompt Next --n-predict 4' '--n-predict 4'; do
-		split=test
 		# shellcheck disable=SC2086
 		answers -m encoder.ult $question >with
 		# shellcheck disable=SC2086
