@@ -216,10 +216,9 @@ int main(int argc, char **argv)
 	    .llm_lr = 0.1,
 	    .training = {
 	        .steps = -1, .epochs = 3, .lr = 3e-3, .decay = 0.01, .patience = 10, .evaluate_every = 200}};
-	enum { OWN = 29 };
-	Option table[COMMON_OPTIONS + OWN + TRAINING_OPTIONS] = {
-	    [COMMON_OPTIONS] = {"output", 'o', OPTION_STRING, &s.output, "ADAPTER",
-	                        "write the adapter to this file", .incidental = true, .written = true},
+	const Option own[] = {
+	    {"output", 'o', OPTION_STRING, &s.output, "ADAPTER", "write the adapter to this file",
+	     .incidental = true, .written = true},
 	    {"llm", 0, OPTION_STRING, &s.llm, "LLM",
 	     "the language model: a GGUF file, or a Hugging Face folder", .input = true},
 	    {"model", 'm', OPTION_STRING, &s.model, "ENCODER", "the pretrained user encoder", .input = true},
@@ -288,10 +287,13 @@ int main(int argc, char **argv)
 	     "with --tune full: the LLM learns X times as fast as the rest (default 0.1)", 0, 100},
 	    profiling_option(&s.profiling),
 	};
+	enum { OWN = sizeof own / sizeof *own };
+	Option table[COMMON_OPTIONS + OWN + TRAINING_OPTIONS] = {0};
 	Error e = {0};
 	StringList operands = {0};
 	Buffer record = {0};
 	size_t count = sizeof table / sizeof *table;
+	memcpy(table + COMMON_OPTIONS, own, sizeof own);
 	training_options(table + COMMON_OPTIONS + OWN, &s.training);
 	tool_start(&tool, table, count, &s.common, &operands, argc, argv);
 	gemm_start();

@@ -286,10 +286,9 @@ int main(int argc, char **argv)
 	              .mask_rate = -1,
 	              .vocabulary = 2048,
 	              .training = {.steps = -1, .decay = 0.01, .patience = 10}};
-	enum { OWN = 32 };
-	Option table[COMMON_OPTIONS + OWN + TRAINING_OPTIONS] = {
-	    [COMMON_OPTIONS] = {"output", 'o', OPTION_STRING, &s.output, "FILE", "write the model to FILE",
-	                        .incidental = true, .written = true},
+	const Option own[] = {
+	    {"output", 'o', OPTION_STRING, &s.output, "FILE", "write the model to FILE", .incidental = true,
+	     .written = true},
 	    {"arch", 0, OPTION_CHOICE, &s.arch, ENCODER_ARCHS "|lm",
 	     "user encoder that predicts the next event (default), the same with a tower for items, or "
 	     "masked "
@@ -358,10 +357,13 @@ int main(int argc, char **argv)
 	    {"holdout", 0, OPTION_REAL, &s.holdout, "X",
 	     "lm: share of the texts kept for validation (default 0: evaluated on training texts)", 0, 0.9},
 	};
+	enum { OWN = sizeof own / sizeof *own };
+	Option table[COMMON_OPTIONS + OWN + TRAINING_OPTIONS] = {0};
 	Error e = {0};
 	StringList operands = {0};
 	Buffer record = {0};
 	size_t count = sizeof table / sizeof *table;
+	memcpy(table + COMMON_OPTIONS, own, sizeof own);
 	training_options(table + COMMON_OPTIONS + OWN, &s.training);
 	tool_start(&tool, table, count, &s.common, &operands, argc, argv);
 	gemm_start();
