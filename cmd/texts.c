@@ -98,6 +98,19 @@ static Text words_at(const TextWriter *w, const Strings *words, size_t i)
 	return text;
 }
 
+/* Where the template writes the BOS itself, the tokenizer may have been told not to. */
+static bool add_bos_of_template(const TextWriter *w, Tokens *out, Error *e)
+{
+	const TokenizerModel *m = tokenizer_model(w->answerer->llm->tokenizer);
+	if (w->chat == NULL || m->add_bos || m->bos == TOKEN_NONE ||
+	    strstr(m->chat_template, "bos_token") == NULL)
+		return true;
+	if (!memory_grow(&out->ids, &out->capacity, out->count + 1, sizeof *out->ids, e))
+		return false;
+	out->ids[out->count++] = m->bos;
+	return true;
+}
+
 /* The words as they are, or as what a user says to the assistant, whose turn it is then. */
 static bool encode_prompt(const TextWriter *w, Text words, uint64_t number, Prompt *p, Error *e)
 {
@@ -110,8 +123,9 @@ static bool encode_prompt(const TextWriter *w, Text words, uint64_t number, Prom
 			return false;
 		words = (Text){(const char *)text.data, text.size};
 	}
-	bool done = tokenizer_encode(w->answerer->llm->tokenizer, words, TOKENIZE_BOS | TOKENIZE_SPECIAL,
-	                             &p->prompt, e);
+	const Tokenizer *tokenizer = w->answerer->llm->tokenizer;
+	bool done = add_bos_of_template(w, &p->prompt, e) &&
+	            tokenizer_encode(tokenizer, words, TOKENIZE_BOS | TOKENIZE_SPECIAL, &p->prompt, e);
 	buffer_free(&text);
 	return done && (decoder_takes(w->answerer->llm, p->prompt.count, e) ||
 	                (w->settings->prompts != NULL &&

@@ -18,6 +18,7 @@ static const LlmArchitecture architectures[] = {
      .window_period = 2,
      .attention_cap = 50,
      .logit_cap = 30,
+     .window = 4096,
      .whole_heads_layers = 46},
     {.name = "gemma3",
      .hugging = "gemma3_text",
@@ -35,6 +36,7 @@ static const LlmArchitecture architectures[] = {
      .plain = true,
      .halves = true,
      .parallel = true,
+     .untied = true,
      .config_rotary_share = 0.25},
 };
 

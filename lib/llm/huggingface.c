@@ -517,6 +517,14 @@ static bool add_divisors(const Folder *f, Error *e)
 	return divisors != NULL && gguf_append(f->g, "rope_freqs.weight", &t, e);
 }
 
+/* A table that is missing is no reason to use another one. */
+static bool check_output(const Folder *f, Error *e)
+{
+	const json_t *tied = config_at(f, "tie_word_embeddings");
+	return !json_is_false(tied) || gguf_tensor(f->g, "output.weight") != NULL ||
+	       fail(e, ERROR_MALFORMED, "lm_head or embed_out is missing, and tie_word_embeddings is false");
+}
+
 /* What the files say, in the order of their names. */
 static void hash_folder(Gguf *g)
 {
@@ -535,7 +543,8 @@ static bool open_folder(Folder *f, Error *e)
 	if ((f->g = gguf_of_keys(f->directory, f->keys, e)) == NULL)
 		return false;
 	bool single = file_exists(f, "model.safetensors", e) || !file_exists(f, INDEX, e);
-	if (!(single ? take_file(f, "model.safetensors", e) : take_shards(f, e)) || !add_divisors(f, e))
+	if (!(single ? take_file(f, "model.safetensors", e) : take_shards(f, e)) ||
+	    !(check_output(f, e) || fail_in(e, "%s", f->directory)) || !add_divisors(f, e))
 		return false;
 	hash_folder(f->g);
 	return true;

@@ -128,6 +128,7 @@ static bool read_gemma(Keys *k, LlmShape *s, Error *e)
 {
 	const LlmArchitecture *a = s->architecture;
 	double attention_cap = a->attention_cap, logit_cap = a->logit_cap;
+	s->window = a->window;
 	if (!read_real(k, "attn_logit_softcapping", 0, 1e6, &attention_cap, e) ||
 	    !read_real(k, "final_logit_softcapping", 0, 1e6, &logit_cap, e) ||
 	    !read_size(k, "attention.sliding_window", false, INT32_MAX, &s->window, e))
@@ -166,6 +167,41 @@ static bool read_sizes(Keys *k, LlmShape *s, Error *e)
 	if (embedding == NULL || embedding->rank != 2)
 		return fail(e, ERROR_MALFORMED, "no matrix token_embd.weight: a vocabulary without a model?");
 	s->V = embedding->shape[1];
+	return !s->tied || !s->architecture->untied ||
+	       fail(e, ERROR_MALFORMED, "output.weight is missing, which a %s has", s->architecture->name);
+}
+
+/* What other files of such architectures ask for, and none of these sums do: it must ask for nothing. */
+static bool check_rest(Keys *k, Error *e)
+{
+	static const struct {
+		const char *name;
+		double nothing;
+	} keys[] = {{"expert_count", 0},
+	            {"attention.clamp_kqv", 0},
+	            {"attention.max_alibi_bias", 0},
+	            {"rope.scaling.attn_factor", 1},
+	            {"logit_scale", 1},
+	            {"embedding_scale", 1},
+	            {"residual_scale", 1},
+	            {"attention.causal", 1}};
+	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+		Error ignored = {0};
+		bool flag;
+		int64_t whole;
+		double number = 0;
+		if (!gguf_has(k->g, key(k, keys[i].name)))
+			continue;
+		if (gguf_bool(k->g, k->key, &flag, &ignored))
+			number = flag;
+		else if (gguf_integer(k->g, k->key, INT32_MIN, INT32_MAX, &whole, &ignored))
+			number = (double)whole;
+		else if (!gguf_real(k->g, k->key, &number, e))
+			return false;
+		if (number != keys[i].nothing)
+			return fail(e, ERROR_MALFORMED, "key '%s' asks for %g, which is not supported",
+			            k->key, number);
+	}
 	return true;
 }
 
@@ -181,7 +217,7 @@ bool llm_shape_read(const Gguf *g, LlmShape *s, Error *e)
 		return false;
 	read_tensors(g, s);
 	return read_sizes(&k, s, e) && read_eps(&k, &s->layer, e) && read_heads(&k, &s->layer, e) &&
-	       read_rope(&k, s, e) && read_gemma(&k, s, e);
+	       read_rope(&k, s, e) && read_gemma(&k, s, e) && check_rest(&k, e);
 }
 
 static bool write_size(GgufWriter *w, Keys *k, const char *name, size_t value, Error *e)

@@ -13,7 +13,9 @@ enum { HOLES_MOST = 1 << 16 }; /* ids without a token */
 
 /* What is read into the model, and what must be known of one part to read another. */
 typedef struct {
-	const json_t *root, *config; /* config: NULL where there is none */
+	/* tokenizer.json, tokenizer_config.json, generation_config.json and config.json; but for the first
+	 * NULL where there is none */
+	const json_t *root, *config, *generation, *model_config;
 	TokenizerModel *m;
 	bool byte_level; /* a pre-tokenizer spelled bytes as letters */
 	Buffer scratch;
@@ -108,6 +110,16 @@ static bool place_pieces(const json_t *pieces, Text *by_id, size_t most, float *
 	return true;
 }
 
+/* Some folders add tokens that the model has no vector for: nobody reads or says those. */
+static bool has_no_embedding(const Reader *r, const json_t *added)
+{
+	const json_t *vocabulary = json_object_get(json_object_get(r->root, "model"), "vocab"),
+	             *V = json_object_get(r->model_config, "vocab_size");
+	return json_integer_value(V) > 0 &&
+	       json_integer_value(json_object_get(added, "id")) >= json_integer_value(V) &&
+	       json_object_get(vocabulary, json_string_value(json_object_get(added, "content"))) == NULL;
+}
+
 static bool place_added(const Reader *r, Text *by_id, size_t most, Error *e)
 {
 	const json_t *vocabulary = json_object_get(json_object_get(r->root, "model"), "vocab");
@@ -118,6 +130,8 @@ static bool place_added(const Reader *r, Text *by_id, size_t most, Error *e)
 		const json_t *id = json_object_get(token, "id"), *content = json_object_get(token, "content");
 		if (!json_is_integer(id) || json_string_length(content) == 0)
 			return fail(e, ERROR_MALFORMED, "added token %zu has no id or no content", index);
+		if (has_no_embedding(r, token))
+			continue;
 		const json_t *other = json_object_get(vocabulary, json_string_value(content));
 		if (other != NULL && json_integer_value(other) != json_integer_value(id))
 			return fail(e, ERROR_MALFORMED, "added token '%.64s' has two ids",
@@ -184,6 +198,8 @@ static void mark_added(const Reader *r)
 	json_array_foreach(json_object_get(r->root, "added_tokens"), index, token)
 	{
 		size_t id = (size_t)json_integer_value(json_object_get(token, "id"));
+		if (has_no_embedding(r, token))
+			continue;
 		bool special = flag_at(token, "special", false);
 		r->m->types[id] = special ? TOKEN_CONTROL : TOKEN_USER_DEFINED;
 		r->m->added[id] = (uint8_t)((flag_at(token, "lstrip", false) ? ADDED_LSTRIP : 0) |
@@ -562,13 +578,45 @@ static bool read_chat_template(Reader *r, Error *e)
 	return r->m->chat_template != NULL;
 }
 
+/* Another token that a text may end with. */
+static bool add_end(TokenizerModel *m, const json_t *id, Error *e)
+{
+	json_int_t number = json_integer_value(id);
+	if (!json_is_integer(id) || number < 0 || (size_t)number >= m->tokens.count)
+		return fail(e, ERROR_MALFORMED, "eos_token_id is no token");
+	if (m->eos == TOKEN_NONE)
+		m->eos = (int32_t)number;
+	if (number == m->eos || number == m->eot)
+		return true;
+	if (m->end_count == MORE_ENDS)
+		return fail(e, ERROR_MALFORMED, "eos_token_id has more than %d tokens", MORE_ENDS);
+	m->ends[m->end_count++] = (int32_t)number;
+	return true;
+}
+
+/* What generation goes by, or else the model's own configuration. */
+static bool read_ends(Reader *r, Error *e)
+{
+	const json_t *own = json_object_get(r->generation, "eos_token_id"),
+	             *ends = own ? own : json_object_get(r->model_config, "eos_token_id"), *id;
+	size_t index;
+	if (json_is_integer(ends))
+		return add_end(r->m, ends, e);
+	json_array_foreach(ends, index, id)
+	{
+		if (!add_end(r->m, id, e))
+			return false;
+	}
+	return true;
+}
+
 static bool read_config(Reader *r, Error *e)
 {
 	TokenizerModel *m = r->m;
 	m->add_bos = flag_at(r->config, "add_bos_token", m->add_bos);
 	m->add_eos = flag_at(r->config, "add_eos_token", m->add_eos);
 	return read_special(r, "bos_token", &m->bos, e) && read_special(r, "eos_token", &m->eos, e) &&
-	       read_chat_template(r, e);
+	       read_ends(r, e) && read_chat_template(r, e);
 }
 
 /* --- all of it --------------------------------------------------------------------------------- */
@@ -646,7 +694,9 @@ Tokenizer *tokenizer_json_read(const char *directory, Error *e)
 	/* model_max_length may be 10^30 there */
 	json_t *config =
 	    root ? load(directory, "tokenizer_config.json", true, JSON_DECODE_INT_AS_REAL, e) : NULL;
-	Reader r = {.root = root, .config = config, .m = &m};
+	json_t *generation = root ? load(directory, "generation_config.json", true, 0, e) : NULL;
+	json_t *model_config = root ? load(directory, "config.json", true, 0, e) : NULL;
+	Reader r = {root, config, generation, model_config, .m = &m};
 	if (root != NULL && e->code == ERROR_NONE) {
 		t = read_all(&r, e) && read_template_file(directory, &m, e) ? tokenizer_new(&m, e) : NULL;
 		if (t == NULL)
@@ -656,5 +706,7 @@ Tokenizer *tokenizer_json_read(const char *directory, Error *e)
 	buffer_free(&r.scratch);
 	json_decref(root);
 	json_decref(config);
+	json_decref(generation);
+	json_decref(model_config);
 	return t;
 }

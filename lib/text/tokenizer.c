@@ -63,6 +63,9 @@ bool token_is_textual(const Tokenizer *t, int64_t id)
 
 bool tokenizer_ends(const Tokenizer *t, int32_t id)
 {
+	for (size_t i = 0; i < t->model.end_count; i++)
+		if (id == t->model.ends[i])
+			return true;
 	return id != TOKEN_NONE && (id == t->model.eos || id == t->model.eot);
 }
 

@@ -34,6 +34,8 @@ enum {
 	ADDED_NORMALIZED = 8   /* after the normalizer, which the token of own_steps went through as well */
 };
 
+enum { MORE_ENDS = 6 };
+
 /* All that a tokenizer is.  tokenizer_new() takes over the contents; lists by id
  * have as many elements as there are tokens. */
 typedef struct {
@@ -46,6 +48,8 @@ typedef struct {
 	uint8_t *added; /* by id: ADDED_…; NULL: none */
 	int32_t bos, eos, eot, unknown; /* TOKEN_NONE: there is none.  EOT: the end of a turn in a chat, if
 	                                   need be that of the template */
+	int32_t ends[MORE_ENDS];        /* others that a text may end with */
+	size_t end_count;
 	bool add_bos, add_eos;
 	bool add_space_prefix; /* not BPE: decoding takes it away */
 	bool prefix_once;      /* … which is at the start alone, not behind a token that is spelled out */
@@ -70,7 +74,7 @@ Tokenizer *tokenizer_new(TokenizerModel *m, Error *e);
 void tokenizer_free(Tokenizer *t);
 const TokenizerModel *tokenizer_model(const Tokenizer *t);
 size_t tokenizer_size(const Tokenizer *t);           /* V */
-bool tokenizer_ends(const Tokenizer *t, int32_t id); /* whether it is the EOS or the EOT */
+bool tokenizer_ends(const Tokenizer *t, int32_t id); /* whether it is the EOS, the EOT, or another end */
 
 typedef struct {
 	int32_t *ids;

@@ -203,6 +203,8 @@ static void put_model(GgufWriter *w, const Wrong *wrong)
 	put_u32(w, wrong, "llama.rope.dimension_count", 4);
 	if (wrong->key != NULL && strstr(wrong->key, "key_length") != NULL)
 		put_u32(w, wrong, "llama.attention.key_length", 4);
+	if (wrong->key != NULL && strstr(wrong->key, "expert") != NULL)
+		put_u32(w, wrong, "llama.expert_count", 0);
 	assert_true(gguf_add_f32(w, "llama.attention.layer_norm_rms_epsilon", 1e-5f, &e));
 	assert_true(vocabulary_write(tokenizer_model(t), tokenizer_size(t), w, &e));
 	put_tensor(w, wrong, "token_embd.weight", tokenizer_size(t), 8);
@@ -277,6 +279,7 @@ static void test_refused(void **state)
 	            {"llama.attention.head_count_kv", 2, "attn_k"},
 	            {"llama.feed_forward_length", 13, "ffn_gate"},
 	            {"llama.attention.key_length", 4096, "key_length"},
+	            {"llama.expert_count", 8, "'llama.expert_count' asks for 8"},
 	            {"llama.rope.dimension_count", 3, "rotary"}};
 	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
 		assert_int_equal(refusal((Wrong){.key = keys[i].key, .value = keys[i].value}, keys[i].words),

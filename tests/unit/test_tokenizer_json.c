@@ -17,23 +17,31 @@ static void write_file(const char *folder, const char *name, const char *text)
 	assert_true(fputs(text, file) >= 0 && fclose(file) == 0);
 }
 
+enum { FILES = 5 };
+
 /* Of a folder with these files; NULL: the file is missing. */
-static Tokenizer *read_folder(const char *json, const char *config, const char *chat, Error *e)
+static Tokenizer *read_files(const char *const texts[FILES], Error *e)
 {
-	static const char *const names[] = {"tokenizer.json", "tokenizer_config.json", "chat_template.jinja"};
-	const char *texts[] = {json, config, chat};
+	static const char *const names[FILES] = {"tokenizer.json", "tokenizer_config.json",
+	                                         "chat_template.jinja", "generation_config.json",
+	                                         "config.json"};
 	char folder[] = "/tmp/test_tokenizer_json.XXXXXX", path[256];
 	assert_non_null(mkdtemp(folder));
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < FILES; i++)
 		if (texts[i] != NULL)
 			write_file(folder, names[i], texts[i]);
 	Tokenizer *t = tokenizer_json_read(folder, e);
-	for (int i = 0; i < 3; i++) {
+	for (int i = 0; i < FILES; i++) {
 		snprintf(path, sizeof path, "%s/%s", folder, names[i]);
 		assert_int_equal(unlink(path), texts[i] ? 0 : -1);
 	}
 	assert_int_equal(rmdir(folder), 0);
 	return t;
+}
+
+static Tokenizer *read_folder(const char *json, const char *config, const char *chat, Error *e)
+{
+	return read_files((const char *const[FILES]){json, config, chat}, e);
 }
 
 static Tokenizer *read_texts(const char *json, const char *config, Error *e)
@@ -115,6 +123,73 @@ static void test_template_file(void **state)
 		Tokenizer *t = read_folder(json, configs[i], "{{ z }}\n", &e);
 		assert_non_null(t);
 		assert_string_equal(tokenizer_model(t)->chat_template, "{{ z }}\n");
+		tokenizer_free(t);
+	}
+}
+
+#define SMALL_VOCABULARY                                                                                     \
+	"{\"pre_tokenizer\": {\"type\": \"ByteLevel\"}, \"added_tokens\": [" TOKEN(                          \
+	    2, "<x>", true, "") ", " TOKEN(4, "<y>", true, "") "], \"model\": {\"type\": \"BPE\", "          \
+	                                                       "\"vocab\": {\"a\": 0, \"b\": 1, \"c\": 3}, " \
+	                                                       "\"merges\": []}}"
+
+/* What a text ends with stands in one of three files; generation's own counts before the model's. */
+static void test_ends(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *config, *generation, *model;
+		bool ends[5];
+		const char *told;
+	} cases[] = {
+	    {NULL, NULL, NULL, {false}, NULL},
+	    {"{\"eos_token\": \"b\"}", NULL, NULL, {false, true}, NULL},
+	    {NULL, NULL, "{\"eos_token_id\": 2}", {false, false, true}, NULL},
+	    {NULL,
+	     "{\"eos_token_id\": [3, 2, 3]}",
+	     "{\"eos_token_id\": 1}",
+	     {false, false, true, true},
+	     NULL},
+	    {"{\"eos_token\": \"b\"}",
+	     "{\"eos_token_id\": [4]}",
+	     NULL,
+	     {false, true, false, false, true},
+	     NULL},
+	    {NULL, "{\"eos_token_id\": null}", "{\"eos_token_id\": 1}", {false}, NULL},
+	    {NULL, "{\"eos_token_id\": 5}", NULL, {false}, "eos_token_id is no token"},
+	    {NULL, "{\"eos_token_id\": [1, \"x\"]}", NULL, {false}, "eos_token_id is no token"},
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		Error e = {0};
+		Tokenizer *t = read_files((const char *const[FILES]){SMALL_VOCABULARY, cases[i].config, NULL,
+		                                                     cases[i].generation, cases[i].model},
+		                          &e);
+		assert_true((t == NULL) == (cases[i].told != NULL));
+		if (t == NULL)
+			assert_non_null(strstr(e.text, cases[i].told));
+		for (int32_t id = 0; t != NULL && id < 5; id++)
+			assert_true(tokenizer_ends(t, id) == cases[i].ends[id]);
+		tokenizer_free(t);
+	}
+}
+
+/* Added tokens behind the last vector are none; tokens of the vocabulary there are for the model to refuse.
+ */
+static void test_no_embedding(void **state)
+{
+	(void)state;
+	for (size_t V = 3; V < 6; V++) {
+		Error e = {0};
+		char config[64];
+		snprintf(config, sizeof config, "{\"vocab_size\": %zu}", V);
+		Tokenizer *t =
+		    read_files((const char *const[FILES]){SMALL_VOCABULARY, NULL, NULL, NULL, config}, &e);
+		assert_non_null(t);
+		assert_int_equal(tokenizer_size(t), V == 5 ? 5 : 4);
+		if (V == 5)
+			expect(t, "a<x>c<y>", IDS(0, 2, 3, 4));
+		else
+			expect(t, "a<x>c<y>", IDS(0, 2, 3));
 		tokenizer_free(t);
 	}
 }
@@ -270,6 +345,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_byte_level),  cmocka_unit_test(test_template_file),
+	    cmocka_unit_test(test_ends),        cmocka_unit_test(test_no_embedding),
 	    cmocka_unit_test(test_llama),       cmocka_unit_test(test_unigram),
 	    cmocka_unit_test(test_split),       cmocka_unit_test(test_refuses),
 	    cmocka_unit_test(test_expressions),
