@@ -49,7 +49,8 @@ paths() {
 	done
 }
 
-# Programs that multiply, on each path; the others on the best.  Two at a time.
+# Programs that multiply, on each path; the others on the best, and where MODELS_ON says so those that have whole
+# models, too: the kernels have programs of their own.  Two at a time.
 unit() {
 	local program path every here folder good bad number=0
 	folder=$(mktemp -d)
@@ -58,6 +59,7 @@ unit() {
 		[[ -x $program && ${program##*/} != *.* ]] || continue
 		here=best
 		! grep -q gemm_start "tests/unit/${program##*/}.c" || here=$every
+		! grep -q small_models.h "tests/unit/${program##*/}.c" || here=${MODELS_ON:-$here}
 		for path in $here; do
 			(($(jobs -rp | wc -l) < 2)) || wait -n
 			number=$((number + 1))

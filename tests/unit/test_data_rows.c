@@ -254,7 +254,7 @@ static void test_long(void **state)
 static void test_blocks(void **state)
 {
 	(void)state;
-	enum { END = 256 << 10, BLOCKS = 50, LINE = 10 };
+	enum { END = 256 << 10, BLOCKS = 24, LINE = 10 };
 	Error e = {0};
 	Buffer text = {0}, rows = {0};
 	BadRows bad = {.skip = true}, strict = {0};
