@@ -4,51 +4,44 @@
 
 static bool add_token(Writing *w, int32_t token, Error *e)
 {
-	Tokens *t = &w->tokens;
-	if (!memory_grow(&t->ids, &t->capacity, t->count + 1, sizeof *t->ids, e))
-		return false;
-	t->ids[t->count++] = token;
-	return true;
-}
-
-static bool decode(Writing *w, Error *e)
-{
-	w->text.size = 0;
-	return tokenizer_decode(w->tokenizer, w->tokens.ids, w->tokens.count, &w->text, e);
+	int32_t last = w->last;
+	w->last = token;
+	return tokenizer_decode_next(w->tokenizer, last, token, &w->text, e);
 }
 
 bool writing_start(Writing *w, const Tokenizer *tokenizer, const StringList *stops, const int32_t *prompt,
                    size_t count, Error *e)
 {
-	*w = (Writing){.tokenizer = tokenizer, .stops = stops};
+	*w = (Writing){.tokenizer = tokenizer, .stops = stops, .last = TOKEN_NONE};
 	for (size_t i = 0; i < count; i++)
 		if (prompt[i] >= 0 && !add_token(w, prompt[i], e)) /* soft tokens are no text */
 			return false;
-	if (!decode(w, e))
-		return false;
 	w->known = w->shown = w->text.size;
 	return true;
 }
 
-/* Cuts the text before the first stop text in it. */
-static void look_for_stops(Writing *w)
+/* Cuts the text before the first stop text that ends behind `old` bytes of the whole. */
+static void look_for_stops(Writing *w, size_t old)
 {
 	for (size_t i = 0; w->stops != NULL && i < w->stops->count; i++) {
 		const char *stop = w->stops->items[i];
-		Text text = writing_text(w);
-		const char *found = text.size > 0 ? memmem(text.data, text.size, stop, strlen(stop)) : NULL;
+		size_t size = strlen(stop), from = old > w->known + size ? old - size : w->known;
+		if (w->text.size <= from)
+			continue;
+		const uint8_t *found = memmem(w->text.data + from, w->text.size - from, stop, size);
 		if (found == NULL)
 			continue;
-		w->text.size = w->known + (size_t)(found - text.data);
+		w->text.size = (size_t)(found - w->text.data);
 		w->stopped = true;
 	}
 }
 
 bool writing_add(Writing *w, int32_t token, bool *stop, Error *e)
 {
-	if (w->stopped || !add_token(w, token, e) || !decode(w, e))
+	size_t old = w->text.size;
+	if (w->stopped || !add_token(w, token, e))
 		return w->stopped;
-	look_for_stops(w);
+	look_for_stops(w, old);
 	*stop = *stop || w->stopped;
 	return true;
 }
@@ -99,7 +92,6 @@ Text writing_new(Writing *w, bool last)
 
 void writing_free(Writing *w)
 {
-	tokens_free(&w->tokens);
 	buffer_free(&w->text);
 	*w = (Writing){0};
 }

@@ -8,9 +8,9 @@
 typedef struct {
 	const Tokenizer *tokenizer;
 	const StringList *stops; /* texts that end it, and do not belong to it */
-	Tokens tokens;           /* of prompt and continuation: a token's text depends on those before */
+	int32_t last;            /* token, which the text of the next depends on */
 	size_t known;            /* bytes of the prompt's text */
-	Buffer text;             /* of all of them; the continuation begins at `known` */
+	Buffer text;             /* of prompt and continuation, which begins at `known` */
 	size_t shown;            /* bytes that writing_new() has handed out */
 	bool stopped;
 } Writing;

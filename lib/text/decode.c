@@ -71,16 +71,19 @@ static bool decode_token(const Tokenizer *t, int32_t id, bool first, Buffer *out
 	return type == TOKEN_BYTE ? decode_byte(token, out, e) : decode_spaces(token, first, out, e);
 }
 
+bool tokenizer_decode_next(const Tokenizer *t, int32_t last, int32_t id, Buffer *out, Error *e)
+{
+	bool prefix = t->model.kind != TOKENIZER_BPE && t->model.add_space_prefix;
+	if (id < 0 || (size_t)id >= tokenizer_size(t))
+		return fail(e, ERROR_MALFORMED, "token %d is not among the %zu tokens", id,
+		            tokenizer_size(t));
+	return decode_token(t, id, prefix && (last == TOKEN_NONE || begins_anew(t, last)), out, e);
+}
+
 bool tokenizer_decode(const Tokenizer *t, const int32_t *ids, size_t count, Buffer *out, Error *e)
 {
-	bool prefix = t->model.kind != TOKENIZER_BPE && t->model.add_space_prefix, first = prefix;
-	for (size_t i = 0; i < count; i++) {
-		if (ids[i] < 0 || (size_t)ids[i] >= tokenizer_size(t))
-			return fail(e, ERROR_MALFORMED, "token %d is not among the %zu tokens", ids[i],
-			            tokenizer_size(t));
-		if (!decode_token(t, ids[i], first, out, e))
+	for (size_t i = 0; i < count; i++)
+		if (!tokenizer_decode_next(t, i > 0 ? ids[i - 1] : TOKEN_NONE, ids[i], out, e))
 			return false;
-		first = prefix && begins_anew(t, ids[i]);
-	}
 	return true;
 }

@@ -97,9 +97,10 @@ bool tokenizer_encode(const Tokenizer *t, Text text, unsigned flags, Tokens *out
  * changed it (in vocabularies of characters U+2581 comes back as a space).  Control
  * tokens are left out; the unknown token is U+FFFD.  The space that encoding puts in
  * front is taken away at the start and wherever a control or user defined token went
- * before: to continue a text, decode all of it and skip what is known.  An id outside
- * the vocabulary is ERROR_MALFORMED. */
+ * before.  An id outside the vocabulary is ERROR_MALFORMED. */
 bool tokenizer_decode(const Tokenizer *t, const int32_t *ids, size_t count, Buffer *out, Error *e);
+/* Goes on with a token behind another; TOKEN_NONE: at the start. */
+bool tokenizer_decode_next(const Tokenizer *t, int32_t last, int32_t id, Buffer *out, Error *e);
 void tokens_free(Tokens *tokens);
 
 /* Learns a byte-level BPE vocabulary of `size` tokens from the texts (Sennrich et
