@@ -59,7 +59,7 @@ systems() {
 
 # The options of the first system, or of the first with the LLM.
 first_options() {
-	systems | awk -F '\t' -v llm="$1" '!/^= / && (index($2, "llm:") == 1) == llm && !found++ { sub("^llm:", "", $2); print $2 }'
+	systems | awk -F '\t' -v llm="$1" '!/^= / && $2 != "llm:" && (index($2, "llm:") == 1) == llm && !found++ { sub("^llm:", "", $2); print $2 }'
 }
 
 if [ ! -s "$ROOM/data.ult" ] || [ "$set_name.data" -nt "$ROOM/data.ult" ]; then

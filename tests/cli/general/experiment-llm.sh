@@ -1,0 +1,51 @@
+# An experiment with a language model: adapters that need an encoder of a line before, one that needs none, answers
+# in words, and what tuning left of the language.
+for needed in jq /usr/bin/time; do
+	command -v $needed >/dev/null || { echo "there is no $needed" >&2; exit 77; }
+done
+need ul-prep ul-pretrain ul-finetune ul-gen ul-eval
+mkdir build
+ln -s "$BUILD/bin" build/bin
+cat >toy.data <<'END'
+head -n 1001 "$DATA/events.csv" | ul-prep -q --feature rating=rating --items "$DATA/items.csv" --text title=title
+END
+cat >toy.llm <<'END'
+echo '["The old woman smiled.", "A dog ran."]' >"$ROOM/held-out.json"
+ul-pretrain -q --arch lm --dim 16 --layers 1 --heads 2 --vocab 300 --steps 2 -o "$ROOM/llm.gguf" "$ROOM/data.ult"
+END
+cat >toy.runs <<'END'
+#: # A toy with a language model
+#seeds: 1
+#limit: 5
+ar	--dim 8 --layers 1 --heads 1 --steps 2
+alone	llm:
+cross	llm: -m {ar} --latents 2 --steps 2 --batch 8
+all of it	llm:+ --tune full
+none	llm: --inject none --tune lora --steps 2 --batch 8
+stars	llm: -m {ar} --query Stars: --target {rating} --steps 2 --batch 8	--n-predict 3
+END
+experiment() {
+	DATA=$TESTDATA MODELS=. BUILD=build "$ROOT/experiments/run.sh" ./toy
+}
+experiment >told
+grep '^|' toy.md >rows
+[[ $(wc -l <rows) == 8 ]]
+head -n 1 rows | grep -q '| HR@1 | HR@10 | NDCG@10 | exact | ROUGE-1 | .* | perplexity | perplexity of its language | weights |'
+number='[0-9]*\.[0-9][0-9]*'
+row() {
+	grep -qx "| $1 |" rows || { echo "no row $1" >&2; cat toy.md >&2; exit 1; }
+}
+none='– | – | – | – | –'
+row "ar | .--dim 8 .* | $number | $number | $number | $none | – | $number | $number | [0-9]* | 1"
+row "alone | the LLM as it is | $number | $number | $number | $none | $number | – | – | – | –"
+row "cross | LLM, .-m {ar} --latents 2 .* | $number | $number | $number | $none | $number | $number | $number | [0-9]* | 1"
+row "stars | LLM, .* | – | – | – | $number | $number | $number | $number | $number | $number | $number | $number | [0-9]* | 1"
+grep -q 'Test part, the first 5 users' toy.md
+# Where the LLM's own weights do not train its language is what it was; else it is another.
+language() {
+	sed -n "s/^| $1 | .* | \($number\) | [^|]* | [^|]* | [^|]* | [^|]* |\$/\1/p" rows
+}
+[[ $(language alone) == "$(language cross)" && $(language alone) != "$(language 'all of it')" ]]
+touch before
+experiment >told
+[[ $(find build/experiments/toy -newer before -name '*.result' | wc -l) == 0 ]]
