@@ -48,13 +48,18 @@ static size_t value_count(const Column *c)
 	return c->lists.offsets ? (size_t)c->lists.offsets[c->rows] : c->rows;
 }
 
-/* One id a row so far: from now on they are lists. */
+/* One id a row so far: from now on they are lists, of none where a row had no value. */
 static bool become_multiple(Column *c, Error *e)
 {
+	size_t count = 0;
 	if (!memory_grow(&c->lists.offsets, &c->offsets_capacity, c->rows + 1, sizeof *c->lists.offsets, e))
 		return false;
-	for (size_t i = 0; i <= c->rows; i++)
-		c->lists.offsets[i] = (int64_t)i;
+	c->lists.offsets[0] = 0;
+	for (size_t i = 0; i < c->rows; i++) {
+		if (c->lists.values[i] != ID_UNKNOWN)
+			c->lists.values[count++] = c->lists.values[i];
+		c->lists.offsets[i + 1] = (int64_t)count;
+	}
 	c->multiple = true;
 	return true;
 }

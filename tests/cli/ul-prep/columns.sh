@@ -15,3 +15,9 @@ columns "user=user item=item time=$none" rows.jsonl
 columns "user=1 item=2 time=$none" bare.tsv --no-header --user 1 --item 2
 ul-prep -q -o out.ult dated.csv 2>err
 [[ ! -s err ]]
+# A feature whose first list comes late: rows without a value have an empty list, not one of what is unknown.
+printf '{"user": "a", "item": "%s", "tag": %s}\n' x null y '"p"' z '["q", "p"]' |
+	ul-prep -q --format jsonl --feature tag=tag -o tags.ult
+ul-cat --list tags.ult >list
+grep -q 'event.tag.offsets *\[4\]' list
+grep -q 'event.tag.values *\[3\]' list
