@@ -9,9 +9,11 @@
 #     OPTIONS           of ul-pretrain: an encoder
 #     + OPTIONS         those of the first system, and these: the table then tells the differences to that one
 #     baseline:NAME     nothing is trained, ul-gen --baseline NAME answers
-#     llm: OPTIONS      of ul-finetune: an adapter; {NAME} in them is the model of the system NAME, before, and that seed
+#     llm: OPTIONS      of ul-finetune: an adapter; '-m {NAME}' is the model of a system before, of the same seed
 #     llm:+ OPTIONS     those of the first line of this kind, and these, which win
-#     llm: alone        the LLM as it is
+#     llm:              nothing is trained, the LLM answers as it is
+#     ask:NAME          nor here: the system NAME, of a line before, is asked something else
+# and the third what is asked, as options of ul-gen: '--rank 10' where it is missing.
 # A name that begins with '= ' is a figure from elsewhere, to compare with: HR@1, HR@10 and NDCG@10 ('-' where it is
 # not known), and in a third column where it comes from.  Who is told when the target happens is in a league of its own:
 # those with 'query-time' or 'query time' in their line.  '#:' begins a line that heads the table, '#seeds:' has the
@@ -85,6 +87,15 @@ whole() {
 	esac
 }
 
+# All that a system is made of, what it names among it.
+made_of() {
+	local name
+	whole "$1"
+	for name in $(grep -oE '\{[^}]*\}|^ask:.*' <<<"$(whole "$1")" | sed 's/^ask://; s/[{}]//g'); do
+		made_of "$(systems | awk -F '\t' -v name="$name" '$1 == name { print $2; exit }')"
+	done
+}
+
 file_of() {
 	echo "$ROOM/${1//[^[:alnum:]._-]/-}.$2"
 }
@@ -92,8 +103,8 @@ file_of() {
 # What a result depends on, in a name that is a file's.
 result_of() {
 	local name=$1 seed=$2 options=$3 asked=$4 of=$stamp
-	[[ $options != llm:* ]] || of+=$llm_stamp
-	echo "$(file_of "$name" "$seed").$(echo "$(whole "$options") $asked $limit $of" | sha256sum | cut -c1-12).result"
+	[[ $options != llm:* && $options != ask:* ]] || of+=$llm_stamp
+	echo "$(file_of "$name" "$seed").$(echo "$(made_of "$options") $asked $limit $of" | sha256sum | cut -c1-12).result"
 }
 
 # Those that a system is run with: nothing is random of what is not trained.
@@ -117,7 +128,7 @@ timed() {
 		'. + {weights: ($weights | tonumber? // null)}' "$file.spent" >"$file"
 }
 
-# Trains a system; who then answers goes to the array `who`.
+# Trains a system; who then answers goes to the array `who`, and for those that ask later to a file, a word a line.
 train() {
 	local name=$1 seed=$2 options=$3 model words i
 	model=$(file_of "$name" "$seed")
@@ -125,6 +136,7 @@ train() {
 	echo '{}' >"$model.time"
 	case $options in
 	baseline:*) who=(--baseline "${options#baseline:}") ;;
+	ask:*) readarray -t who <"$(file_of "${options#ask:}" "$seed").who" ;;
 	llm:) who=(--llm "$ROOM/llm.gguf") ;;
 	llm:*)
 		who=(--llm "$ROOM/llm.gguf" -a "$model.ult")
@@ -142,6 +154,7 @@ train() {
 		timed "$model.time" ul-pretrain --seed "$seed" "${words[@]}" --log "$model.log" -o "$model.ult" "$ROOM/data.ult"
 		;;
 	esac
+	printf '%s\n' "${who[@]}" >"$model.who"
 }
 
 # What tuning left the LLM of its language: the perplexity of texts that it never saw, as an object of JSON.
@@ -153,16 +166,25 @@ language() {
 	ul-gen -q "${who[@]}" --perplexity "$ROOM/held-out.json" | ul-eval -q --format json | jq -c '{language: .[0].perplexity}'
 }
 
+# What it takes to know a user, until the LLM begins to answer: the encoder, the adapter and the prompt.
+reading() {
+	jq -c --arg users "$2" '[.phases | .encoder, .adapter, .prompt] | {
+		reading: (map(.flops) | add / ($users | tonumber) / 1e6),
+		waiting: (map(.seconds) | add / ($users | tonumber) * 1e3)}' "$1"
+}
+
 # Metrics, seconds and peak memory of one system and seed, as an object of JSON.
 run() {
 	local name=$1 seed=$2 options=$3 asked=$4 model who=()
 	model=$(file_of "$name" "$seed")
 	train "$name" "$seed" "$options"
 	# shellcheck disable=SC2086 # what is asked is words
-	ul-gen -q "${who[@]}" ${asked:---rank 10} ${limit:+--limit "$limit"} "$ROOM/data.ult" | gzip >"$model.jsonl.gz"
+	ul-gen -q "${who[@]}" ${asked:---rank 10} ${limit:+--limit "$limit"} --profile "$model.cost" "$ROOM/data.ult" |
+		gzip >"$model.jsonl.gz"
 	zcat "$model.jsonl.gz" | ul-eval -q --k 1,5,10 --format json >"$model.metrics"
 	language "$options" >"$model.language"
-	jq -cs '.[0][0] + .[1] + .[2]' "$model.metrics" "$model.time" "$model.language" >"$model.new"
+	reading "$model.cost" "$(zcat "$model.jsonl.gz" | wc -l)" >"$model.reading"
+	jq -cs '.[0][0] + .[1] + .[2] + .[3]' "$model".{metrics,time,language,reading} >"$model.new"
 	mv "$model.new" "$(result_of "$name" "$seed" "$options" "$asked")"
 }
 

@@ -17,7 +17,8 @@ def mean: if length == 0 or any(. == null) then null else add / length end;
 def metrics: [
 	["hr@1", "HR@1", 4], ["hr@10", "HR@10", 4], ["ndcg@10", "NDCG@10", 4],
 	["exact", "exact", 4], ["rouge1", "ROUGE-1", 4], ["rouge2", "ROUGE-2", 4], ["rougeL", "ROUGE-L", 4],
-	["perplexity", "perplexity", 2], ["language", "perplexity of its language", 2]
+	["perplexity", "perplexity", 2], ["language", "perplexity of its language", 2],
+	["reading", "MFLOP a user", 1], ["waiting", "ms a user", 2]
 ];
 
 def numbers: .results as $results | {
@@ -34,6 +35,7 @@ def way:
 	if .elsewhere then .options
 	elif .options | startswith("baseline:") then "`ul-gen --baseline \(.options[9:])`"
 	elif .options == "llm:" then "the LLM as it is"
+	elif .options | startswith("ask:") then "\(.options[4:]), asked in another way"
 	elif .options | startswith("llm:") then "LLM, `\(.options[4:] | ltrimstr(" "))`"
 	else "`\(.options)`" end;
 
@@ -43,12 +45,12 @@ map(select(.results | length > 0)) as $lines
 | any(.[]; .options | startswith("+ ")) as $differences
 | any(.[]; .options | startswith("llm:")) as $llm
 | any(.[]; .options | test("query.time")) as $leagues
-| (metrics | map(select(.[0] as $name | $lines | any(.[].results[]; .[$name] != null)))) as $columns
+| (metrics | map(select($llm or (.[0] != "reading" and .[0] != "waiting")) | select(.[0] as $name | $lines | any(.[].results[]; .[$name] != null)))) as $columns
 | (.[0] | numbers) as $base
 | "Test part, \(if $limit == "" then "" else "the first \($limit) users, " end)the full catalogue ranked, items that a user has had left out; means over seeds (HR@10: lowest–highest).",
 (if $leagues then "League: whether a system is told when the target happens (with query time); nothing else of it is known to any." else empty end),
 (if $llm then "Options are of `ul-pretrain`, and of `ul-finetune` where it says LLM; `+` adds to those of the first line of its kind.",
-	"Weights are those that were trained, in millions." else empty end),
+	"Weights are those that were trained, in millions.  MFLOP and milliseconds a user: until the LLM begins to answer." else empty end),
 "Minutes are those of training, by the clock, on a machine that had other work at times; MiB the peak of its memory.",
 "",
 (["system", "options" + if $llm then "" else " of ul-pretrain" end] + (if $leagues then ["league"] else [] end)

@@ -22,6 +22,7 @@ alone	llm:
 cross	llm: -m {ar} --latents 2 --steps 2 --batch 8
 all of it	llm:+ --tune full
 none	llm: --inject none --tune lora --steps 2 --batch 8
+again	ask:cross	--rank 10 --keep-seen
 stars	llm: -m {ar} --query Stars: --target {rating} --steps 2 --batch 8	--n-predict 3
 END
 experiment() {
@@ -29,21 +30,22 @@ experiment() {
 }
 experiment >told
 grep '^|' toy.md >rows
-[[ $(wc -l <rows) == 8 ]]
-head -n 1 rows | grep -q '| HR@1 | HR@10 | NDCG@10 | exact | ROUGE-1 | .* | perplexity | perplexity of its language | weights |'
+[[ $(wc -l <rows) == 9 ]]
+head -n 1 rows | grep -q '| HR@1 | HR@10 | NDCG@10 | exact | ROUGE-1 | .* | perplexity | perplexity of its language | MFLOP a user | ms a user | weights |'
 number='[0-9]*\.[0-9][0-9]*'
 row() {
 	grep -qx "| $1 |" rows || { echo "no row $1" >&2; cat toy.md >&2; exit 1; }
 }
 none='– | – | – | – | –'
-row "ar | .--dim 8 .* | $number | $number | $number | $none | – | $number | $number | [0-9]* | 1"
-row "alone | the LLM as it is | $number | $number | $number | $none | $number | – | – | – | –"
-row "cross | LLM, .-m {ar} --latents 2 .* | $number | $number | $number | $none | $number | $number | $number | [0-9]* | 1"
-row "stars | LLM, .* | – | – | – | $number | $number | $number | $number | $number | $number | $number | $number | [0-9]* | 1"
+row "ar | .--dim 8 .* | $number | $number | $number | $none | – | $number | $number | $number | $number | [0-9]* | 1"
+row "alone | the LLM as it is | $number | $number | $number | $none | $number | $number | $number | – | – | – | –"
+row "again | cross, asked in another way | $number | $number | $number | $none | – | $number | $number | – | – | – | –"
+row "cross | LLM, .-m {ar} --latents 2 .* | $number | $number | $number | $none | $number | $number | $number | $number | $number | [0-9]* | 1"
+row "stars | LLM, .* | – | – | –$(printf " | %s" $(yes "$number" | head -n 10)) | [0-9]* | 1"
 grep -q 'Test part, the first 5 users' toy.md
 # Where the LLM's own weights do not train its language is what it was; else it is another.
 language() {
-	sed -n "s/^| $1 | .* | \($number\) | [^|]* | [^|]* | [^|]* | [^|]* |\$/\1/p" rows
+	sed -n "s/^| $1 | .* | \($number\) | [^|]* | [^|]* | [^|]* | [^|]* | [^|]* | [^|]* |\$/\1/p" rows
 }
 [[ $(language alone) == "$(language cross)" && $(language alone) != "$(language 'all of it')" ]]
 touch before
