@@ -67,11 +67,18 @@ static bool check(const Settings *s, const Option *table, size_t count, Error *e
 	AdapterShape shape = shape_of(s);
 	if (s->llm == NULL)
 		return fail(e, ERROR_USAGE, "--llm LLM is missing");
-	if (s->target != NULL && !options_refuse(table, count, "task", "the tasks that have no --target", e))
+	if (s->target != NULL &&
+	    !options_refuse(table, count, "task", "its own target, not with a --target", e))
 		return false;
 	if (task_of(s) != TASK_FAVORITE && task_of(s) != TASK_REVIEW &&
 	    !options_refuse(table, count, "field", "--task favorite and review", e))
 		return false;
+	if ((task_of(s) == TASK_FAVORITE || task_of(s) == TASK_NEXT_ITEM) &&
+	    !options_refuse(table, count, "answer-tokens", "answers in words that are none of a list", e))
+		return false;
+	if ((s->query != NULL && !text_is_utf8(text_of(s->query))) ||
+	    (s->target != NULL && !text_is_utf8(text_of(s->target))))
+		return fail(e, ERROR_USAGE, "--query and --target are texts in UTF-8");
 	if (task_of(s) == TASK_TEMPLATE && (s->query == NULL || s->target == NULL))
 		return fail(e, ERROR_USAGE, "a task of one's own is a --query and a --target");
 	if (shape.inject != INJECT_TEXT &&
@@ -90,7 +97,7 @@ static bool check(const Settings *s, const Option *table, size_t count, Error *e
 		return false;
 	if (s->model != NULL && s->embeddings != NULL)
 		return fail(e, ERROR_USAGE, "users come from an encoder (-m) or from --embeddings, not both");
-	if (s->model == NULL && !options_refuse(table, count, "reset-encoder", "-m ENCODER", e))
+	if (s->model == NULL && !options_refuse(table, count, "reset-encoder teach", "-m ENCODER", e))
 		return false;
 	if (s->embeddings != NULL && shape.tuning == TUNE_ENC)
 		return fail(e, ERROR_USAGE,

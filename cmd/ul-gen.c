@@ -100,7 +100,7 @@ static bool check_given(const Settings *s, const Option *table, size_t count, co
 	    !options_refuse(
 	        table, count,
 	        "n-predict temperature top-k top-p min-p repeat-penalty beams stop batch chat system",
-	        "--prompt or --prompts", e))
+	        "texts: --prompt, --prompts, or what an adapter answers in words", e))
 		return false;
 	if ((s->rank == 0 && (!texts || s->model != NULL || s->embeddings != NULL)) &&
 	    !options_refuse(table, count, "format", "--rank, or --prompt without users", e))
@@ -122,7 +122,7 @@ static bool check_given(const Settings *s, const Option *table, size_t count, co
 		            s->logits ? "--logits are of --ids alone"
 		                      : "a --prompt knows users through an adapter alone (-a)");
 	return options_refuse(table, count, "split limit",
-	                      "users: with --prompt these come through an adapter (-a)", e);
+	                      "users, whom --rank asks about, or with an adapter (-a) --prompt does", e);
 }
 
 static bool check(const Settings *s, Error *e)

@@ -46,6 +46,7 @@ const Preset *preset_find(const char *name)
 	     .user = "user_id",
 	     .item = "gmap_id",
 	     .time = "time:ms",
+	     .syntax = SYNTAX_EITHER,
 	     .features = {"rating=events.rating", "category=items.category" LISTS},
 	     .texts = {"review=events.text", "title=items.name"}},
 	};

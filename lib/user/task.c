@@ -131,6 +131,14 @@ bool dataset_texts(const Dataset *data, const Users *users, const char *query, S
 	return done && add_event_texts(data, users, texts, e);
 }
 
+static bool is_event_text(const Dataset *data, const char *name)
+{
+	for (size_t i = 0; i < data->text_count; i++)
+		if (!data->texts[i].of_item && strcmp(data->texts[i].name, name) == 0)
+			return true;
+	return false;
+}
+
 /* The first text of events, or feature of items: by name where there is one. */
 static const char *field_of(TaskKind kind, const Dataset *data, const char *name)
 {
@@ -160,6 +168,8 @@ bool task_templates(TaskKind kind, const Dataset *data, const char *field, char 
 	const char *name = field_of(kind, data, field);
 	if (name == NULL && kind == TASK_FAVORITE)
 		return fail(e, ERROR_USAGE, "no item of the data has a feature that could be a favorite");
+	if (kind == TASK_REVIEW && name != NULL && !is_event_text(data, name))
+		return fail(e, ERROR_USAGE, "'%s' is no text of events, which a review would be", name);
 	if (name == NULL && kind == TASK_REVIEW)
 		return fail(e, ERROR_USAGE, "no event of the data has a text that could be a review");
 	bool done = false;

@@ -170,7 +170,7 @@ static void test_templates_of_tasks(void **state)
 	    {TASK_FAVORITE, NULL, "Favorite genre:", "{favorite.genre}"},
 	    {TASK_FAVORITE, "brand", "Favorite brand:", "{favorite.brand}"},
 	    {TASK_REVIEW, NULL, "Review of {item}, rating {rating}:", "{review}"},
-	    {TASK_REVIEW, "title", "Review of {item}, rating {rating}:", "{title}"},
+	    {TASK_REVIEW, "review", "Review of {item}, rating {rating}:", "{review}"},
 	};
 	for (size_t i = 0; i < sizeof tasks / sizeof *tasks; i++) {
 		Error e = {0};
@@ -184,6 +184,9 @@ static void test_templates_of_tasks(void **state)
 	Dataset bare = {0};
 	Error e = {0};
 	char *query = NULL, *target = NULL;
+	assert_false(task_templates(TASK_REVIEW, &sample.data, "title", &query, &target, &e));
+	assert_true(e.code == ERROR_USAGE && strstr(e.text, "'title' is no text of events") != NULL);
+	e = (Error){0};
 	assert_false(task_templates(TASK_FAVORITE, &bare, NULL, &query, &target, &e));
 	assert_true(e.code == ERROR_USAGE && strstr(e.text, "favorite") != NULL);
 	e = (Error){0};
