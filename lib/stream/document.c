@@ -528,7 +528,7 @@ bool document_header(const uint8_t prefix[DOCUMENT_PREFIX], size_t *header, Erro
 		return fail(e, ERROR_MALFORMED, "this is GGUF, a language model: give it to --llm");
 	if (looks_like_text(prefix, DOCUMENT_PREFIX))
 		return fail(e, ERROR_MALFORMED,
-		            "this looks like text, and is no stream: make a dataset of it with ul-prep");
+		            "this looks like text, and is no stream (ul-prep makes datasets of texts)");
 	if (length < 2 || length > DOCUMENT_MAX_HEADER)
 		return fail(
 		    e, ERROR_MALFORMED,

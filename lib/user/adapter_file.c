@@ -124,10 +124,9 @@ static bool check_latents(const UserVectors *v, const AdapterShape *shape, uint6
 	if (shape->latents == 0)
 		return fail(e, ERROR_USAGE, "has no Perceiver, and so no latents: give it -m ENCODER");
 	if (!vectors_are_latents(v))
-		return fail(
-		    e, ERROR_USAGE,
-		    "was trained with an encoder: of embeddings it takes its own latents alone, which "
-		    "ul-embed -a writes");
+		return fail(e, ERROR_USAGE,
+		            "was trained with an encoder: of embeddings it takes its own latents alone, as "
+		            "ul-embed -a writes them (a .npy does not say whose they are)");
 	if (v->of.adapter != hash)
 		return fail(e, ERROR_USAGE,
 		            "the latents in %s are of another adapter (hash %016" PRIx64
