@@ -122,6 +122,10 @@ static bool open_users(const Settings *s, Parts *p, Error *e)
 		return false;
 	p->from.encoder = p->encoder;
 	p->from.vectors = p->vectors;
+	const char *split = p->vectors ? p->vectors->split : NULL;
+	if (split != NULL && (strcmp(split, "test") == 0 || strcmp(split, "all") == 0) && !s->common.quiet)
+		tool_say(&tool, "%s: embeddings of --split %s know what validation asks for", s->embeddings,
+		         split);
 	if (s->reset && !encoder_reset(p->encoder, (uint64_t)s->common.seed, e))
 		return false;
 	if (p->encoder != NULL && p->shape.tuning == TUNE_PROJ)

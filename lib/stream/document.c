@@ -525,7 +525,7 @@ bool document_header(const uint8_t prefix[DOCUMENT_PREFIX], size_t *header, Erro
 	for (size_t i = 0; i < DOCUMENT_PREFIX; i++)
 		length |= (uint64_t)prefix[i] << (8 * i);
 	if (memcmp(prefix, "GGUF", 4) == 0)
-		return fail(e, ERROR_MALFORMED, "this is GGUF, a language model: give it to --llm");
+		return fail(e, ERROR_MALFORMED, "this is GGUF, a language model, for --llm");
 	if (looks_like_text(prefix, DOCUMENT_PREFIX))
 		return fail(e, ERROR_MALFORMED,
 		            "this looks like text, and is no stream (ul-prep makes datasets of texts)");

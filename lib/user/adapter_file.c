@@ -304,9 +304,22 @@ bool adapter_load_perceiver(const char *path, Encoder *encoder, uint64_t encoder
 	return done;
 }
 
+/* What knows users by rows is no language model alone. */
+static bool check_alone(const char *path, Error *e)
+{
+	size_t inject;
+	Document *d = stream_read_one(path, "adapter", NULL, e);
+	bool done = d != NULL && read_word(d, "ul.inject", INJECTIONS, &inject, e);
+	if (done && injects_rows((InjectionKind)inject))
+		done = fail(e, ERROR_USAGE,
+		            "%s: knows users by an encoder or vectors, which GGUF has no place for", path);
+	document_free(d);
+	return done;
+}
+
 bool adapter_convert(const char *adapter, const char *llm, const char *path, Error *e)
 {
-	Llm *m = llm_load(llm, LLM_EXPANDED, e);
+	Llm *m = check_alone(adapter, e) ? llm_load(llm, LLM_EXPANDED, e) : NULL;
 	Adapter *a = m ? adapter_load(adapter, &(UserSource){0}, m, e) : NULL;
 	if (a != NULL && a->shape.tuning == TUNE_LORA)
 		lora_merge(m);

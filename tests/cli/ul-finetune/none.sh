@@ -34,6 +34,6 @@ words='another LLM' usage ul-cat --to gguf --llm tuned.gguf -o out none.ult
 words='knows no users' usage ul-gen --llm lm.gguf -a none.ult --prompt Next data.ult
 words='knows no users' usage ul-gen --llm lm.gguf -a none.ult --prompt Next --limit 3
 tune --tune full --llm lm.gguf -m encoder.ult -o full.ult data.ult
-words='-m ENCODER is missing' usage ul-cat --to gguf --llm lm.gguf -o out full.ult
+words='no place for' usage ul-cat --to gguf --llm lm.gguf -o out full.ult
 words='--to gguf' usage ul-cat --to npy --llm lm.gguf -o out none.ult
 [[ ! -e out ]]
