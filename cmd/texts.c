@@ -212,9 +212,12 @@ static bool add_truth(const TextWriter *w, json_t *line, const Query *q, double 
 static bool write_user(TextWriter *w, const Prompt *p, double nll, size_t tokens, Error *e)
 {
 	const Query *q = p->user;
-	Text task = asks_task(w) ? word_at(TASKS, w->answerer->adapter->task.kind) : text_of("prompt");
-	json_t *line = json_pack("{s:o, s:o}", "user", json_of_text(strings_at(&q->users->ids, q->user)),
-	                         "task", json_of_text(task));
+	const Adapter *a = w->answerer->adapter;
+	char task[64] = "prompt";
+	if (asks_task(w))
+		task_league(a->task.kind, users_know_time(&a->users), task);
+	json_t *line =
+	    json_pack("{s:o, s:s}", "user", json_of_text(strings_at(&q->users->ids, q->user)), "task", task);
 	if (line != NULL && asks_task(w) && !add_truth(w, line, q, nll, tokens, e)) {
 		json_decref(line);
 		return false;

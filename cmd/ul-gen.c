@@ -314,11 +314,8 @@ static json_t *ranking_json(const Parts *p, const Dataset *catalogue, const Quer
 		json_array_append_new(titles, json_of_text(strings_at(&p->names, (size_t)r->items[i])));
 		json_array_append_new(scores, json_real((double)r->scores[i]));
 	}
-	Text kind = word_at(TASKS, p->adapter ? p->adapter->task.kind : TASK_NEXT_ITEM);
 	char task[64];
-	/* ul-eval keeps tasks apart. */
-	snprintf(task, sizeof task, "%.*s%s", (int)kind.size, kind.data,
-	         knows_time(p) ? " (query time)" : "");
+	task_league(p->adapter ? p->adapter->task.kind : TASK_NEXT_ITEM, knows_time(p), task);
 	return json_pack("{s:o, s:s, s:o, s:o, s:o, s:o, s:o}", "user",
 	                 json_of_text(strings_at(&q->users->ids, q->user)), "task", task, "target",
 	                 truth.size > 0 ? json_of_text(truth) : json_null(), "rank",

@@ -225,8 +225,12 @@ bool predictions_read(Predictions *p, FILE *file, const char *name, uint64_t k, 
 	bool done = true;
 	*p = (Predictions){0};
 	while (done && (size = getline(&text, &capacity, file)) > 0) {
-		p->lines++;
-		done = read_line(p, text, (size_t)size, k, e) || fail_in(e, "%s: line %zu", name, p->lines);
+		/* A mark of UTF-8 that some editors put there, and lines that are blank, say nothing. */
+		size_t skipped = p->lines++ == 0 && size >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
+		if (strspn(text + skipped, " \t\r\n") == (size_t)size - skipped)
+			continue;
+		done = read_line(p, text + skipped, (size_t)size - skipped, k, e) ||
+		       fail_in(e, "%s: line %zu", name, p->lines);
 	}
 	if (done && !feof(file))
 		done = fail_errno(e, "%s", name);

@@ -86,8 +86,10 @@ static bool measure_answers(const Finetuning *f, size_t *most, Error *e)
 static bool try_question(const Finetuning *f, Error *e)
 {
 	const int64_t *offsets = f->users->offsets;
+	bool any = false;
 	for (size_t user = 0; user < f->users->count; user++)
 		for (int64_t event = offsets[user] + 1; event < offsets[user + 1]; event++) {
+			any = true;
 			Segment history = {(size_t)offsets[user], (size_t)event, true};
 			Query q = {f->users, user, history, f->users->items[event]};
 			Tokens prompt = {0};
@@ -97,6 +99,8 @@ static bool try_question(const Finetuning *f, Error *e)
 			tokens_free(&prompt);
 			return done;
 		}
+	if (!any)
+		return fail(e, ERROR_MALFORMED, "nothing to train on: no user has two events");
 	return fail(e, ERROR_MALFORMED,
 	            "nothing to train on: '%s' is empty for every event that has one before it",
 	            f->task.target.text);

@@ -1,6 +1,13 @@
 #include "user/task.h"
 
+#include <stdio.h>
 #include <string.h>
+
+void task_league(TaskKind kind, bool knows_time, char name[static 64])
+{
+	Text word = word_at(TASKS, kind);
+	snprintf(name, 64, "%.*s%s", (int)word.size, word.data, knows_time ? " (query time)" : "");
+}
 
 static const TextField *title_field(const Dataset *data)
 {

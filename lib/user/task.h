@@ -11,6 +11,10 @@
 #define TASKS "next-item|favorite|review|template"
 typedef enum { TASK_NEXT_ITEM, TASK_FAVORITE, TASK_REVIEW, TASK_TEMPLATE } TaskKind;
 
+/* What answers are told apart by: the task, and whether they knew when the target happens, which is a league
+ * of its own. */
+void task_league(TaskKind kind, bool knows_time, char name[static 64]);
+
 /* By item id, what an item is called: its text `title`, else its first text, else its id in the
  * input.  Items that share a name are told apart by their id: "Hamlet (2000) [3598]".  ids below ID_FIRST
  * have empty names. */

@@ -213,7 +213,6 @@ static void broken_lines_are_refused(void **state)
 	(void)state;
 #define TEXT(rest) "{\"user\": \"a\", \"task\": \"t\", \"target\": \"x\", " rest "}"
 	static const char *const bad[] = {
-	    "\n",
 	    "{\"user\": \"a\"",
 	    "[1]\n",
 	    "{\"user\": \"a\", \"task\": \"t\", \"rank\": null}",

@@ -10,3 +10,10 @@ printf '{"task": "text", "tokens": 4}\n' | expect 3 ul-eval 2>err
 grep -q 'line 1: no "user", nor a "nll"' err
 printf '{"nll": 3, "tokens": 4}\n' | expect 3 ul-eval 2>err
 grep -q 'line 1: no "task"' err
+# A mark of UTF-8, blank lines and CR are no matter.
+{
+	printf '\xef\xbb\xbf'
+	sed 's/$/\r/' before
+	printf '\n  \n'
+} >odd
+ul-eval -q --format json odd | jq -e '.[0].perplexity - (2 | exp) | fabs < 1e-3'

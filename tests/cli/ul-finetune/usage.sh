@@ -20,3 +20,6 @@ words='--teach goes with -m' usage ul-finetune --llm lm.gguf --embeddings x.npy 
 words='--answer-tokens goes with' usage tune --llm lm.gguf -m encoder.ult --answer-tokens 4 -o out data.ult
 words='UTF-8' usage tune --llm lm.gguf -m encoder.ult --query $'x\xff' -o out data.ult
 [[ ! -e out ]]
+printf 'user,item\n1,a\n' | ul-prep -q -o one.ult
+expect 3 ul-finetune -q --llm lm.gguf --inject none --tune full -o out one.ult 2>err
+grep -q 'no user has two events' err
