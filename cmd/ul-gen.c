@@ -348,7 +348,7 @@ static bool print_name(Buffer *b, const char *before, Text name, Error *e)
 /* The last events of a history, for people. */
 static bool print_history(const Settings *s, const Query *q, const Strings *names, Buffer *b, Error *e)
 {
-	size_t first = (size_t)q->users->offsets[q->user], end = q->history.end, most = (size_t)s->history;
+	size_t first = q->history.first, end = q->history.end, most = (size_t)s->history;
 	size_t shown = end - first > most ? end - most : first;
 	if (!print_name(b, "user ", strings_at(&q->users->ids, q->user), e) || !buffer_print(b, e, " had:"))
 		return false;
