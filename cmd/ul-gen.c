@@ -20,7 +20,8 @@ static const Tool tool = {
 };
 
 typedef struct {
-	const char *model, *llm, *adapter, *embeddings, *baseline, *query, *split, *ids, *precision, *output;
+	const char *model, *llm, *adapter, *embeddings, *baseline, *query, *catalogue, *split, *ids,
+	    *precision, *output;
 	int64_t at, history, rank, beam, limit;
 	bool keep_seen, exact, tokenize, logits, perplexity, names_users;
 	TextSettings text;
@@ -34,8 +35,9 @@ typedef struct {
 	UserVectors *vectors; /* in its place */
 	Llm *llm;
 	Adapter *adapter;
-	DatasetReader *reader;
-	Users *all; /* read at once where the baseline had to count them */
+	DatasetReader *reader, *catalogue; /* the latter: what is ranked, where that is another dataset's */
+	size_t short_lists;                /* users who were given fewer than were asked for */
+	Users *all;                        /* read at once where the baseline had to count them */
 	Translation translation;
 	EncoderRanker by_encoder;
 	BaselineRanker by_baseline;
@@ -91,7 +93,8 @@ static bool check_given(const Settings *s, const Option *table, size_t count, co
 	    !options_refuse(table, count, "top-k top-p min-p",
 	                    "--temperature, without which nothing is drawn", e))
 		return false;
-	if (s->rank == 0 && !options_refuse(table, count, "keep-seen beam rank-exact history", "--rank", e))
+	if (s->rank == 0 &&
+	    !options_refuse(table, count, "keep-seen catalogue beam rank-exact history", "--rank", e))
 		return false;
 	if (s->rank == 0 && !asks_task(s) &&
 	    !options_refuse(table, count, "query", "--rank or an adapter", e))
@@ -110,7 +113,8 @@ static bool check_given(const Settings *s, const Option *table, size_t count, co
 		return false;
 	if (s->exact && !options_refuse(table, count, "beam", "a search, not with --rank-exact", e))
 		return false;
-	if (s->llm == NULL && !options_refuse(table, count, "query beam rank-exact precision", "--llm", e))
+	if (s->llm == NULL &&
+	    !options_refuse(table, count, "query catalogue beam rank-exact precision", "--llm", e))
 		return false;
 	if ((s->tokenize || s->logits || s->perplexity) &&
 	    !options_refuse(table, count, "profile", "answers", e))
@@ -176,7 +180,8 @@ static bool open_llm(const Settings *s, Parts *p, Error *e)
 {
 	const Dataset *data = p->reader ? dataset_of(p->reader) : NULL;
 	const char *words = s->text.prompt ? s->text.prompt : s->query;
-	if (!answerer_new(&p->answerer, p->llm, p->adapter, data, words, s->text.prompt != NULL, e))
+	if (!answerer_new(&p->answerer, p->llm, p->adapter, data,
+	                  p->catalogue ? dataset_of(p->catalogue) : NULL, words, s->text.prompt != NULL, e))
 		return false;
 	if (p->encoder != NULL &&
 	    !tool_check_data(&tool, &p->answerer.meeting.translation, s->common.quiet, e))
@@ -260,6 +265,7 @@ static bool open_parts(const Settings *s, const char *path, Parts *p, Error *e)
 	bool knows = p->adapter != NULL && p->adapter->shape.inject != INJECT_NONE;
 	bool users = s->rank > 0 || knows || asks_task(s);
 	return check_users(s, knows, e) && (!users || (p->reader = dataset_open(path, e)) != NULL) &&
+	       (s->catalogue == NULL || (p->catalogue = dataset_open(s->catalogue, e)) != NULL) &&
 	       (s->llm == NULL || open_llm(s, p, e)) &&
 	       (p->pool = pool_new((size_t)s->common.threads, e)) != NULL && pack(p, e) &&
 	       (!users || output_differs(s->output, path, e)) && output_open(&p->output, s->output, false, e);
@@ -280,6 +286,7 @@ static void close_parts(Parts *p)
 		users_free(p->all);
 	memory_free(p->all);
 	dataset_close(p->reader);
+	dataset_close(p->catalogue);
 	adapter_free(p->adapter);
 	vectors_free(p->vectors);
 	llm_free(p->llm);
@@ -400,6 +407,7 @@ static bool write_some(const Settings *s, Parts *p, const Ranker *ranker, const 
 	for (size_t i = 0; done && i < answers.count; i++) {
 		const Query *q = &answers.queries[i];
 		const Ranking *r = &answers.answers[i];
+		p->short_lists += r->count < (size_t)s->rank;
 		done = text ? write_paragraph(s, p, q, r, e) : write_line(p, ranker->catalogue, q, r, e);
 	}
 	*written += answers.count;
@@ -463,6 +471,12 @@ static bool answer_all(const Settings *s, Parts *p, Error *e)
 	}
 	if (!s->common.quiet)
 		tool_say(&tool, "answered for %zu user%s", written, written == 1 ? "" : "s");
+	if (!s->common.quiet && p->short_lists > 0)
+		tool_say(
+		    &tool,
+		    "%zu were given fewer than %zu: what a user has had is left out without --keep-seen, and "
+		    "the catalogue has %zu items",
+		    p->short_lists, (size_t)s->rank, ranker.catalogue->items.strings.count - ID_FIRST);
 	if (!s->common.quiet && s->limit == 0 && written < users_read)
 		tool_say(&tool, "%zu users have too few events for --split %s", users_read - written,
 		         s->split);
@@ -549,6 +563,9 @@ int main(int argc, char **argv)
 	     1e15},
 	    {"keep-seen", 0, OPTION_FLAG, &s.keep_seen, NULL, "also rank items that the user has had"},
 	    {"limit", 0, OPTION_INTEGER, &s.limit, "N", "answer for the first N users only", 1, 1e12},
+	    {"catalogue", 0, OPTION_STRING, &s.catalogue, "DATA",
+	     "with an LLM: rank the items of this dataset instead, or what else they could be answers to",
+	     .input = true},
 	    {"beam", 0, OPTION_INTEGER, &s.beam, "N",
 	     "name beginnings that go on at each depth of the trie (default 64)", 1, 1e6},
 	    {"rank-exact", 0, OPTION_FLAG, &s.exact, NULL,

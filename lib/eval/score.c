@@ -74,8 +74,15 @@ static bool score_metric(MetricScore *s, const TaskAnswers *task, const TaskAnsw
 
 static bool pair_lines(const TaskAnswers *task, const TaskAnswers *baseline, size_t **lines, Error *e)
 {
-	if (baseline == NULL || task->kind == ANSWER_LIKELIHOOD)
+	if (baseline == NULL)
 		return true;
+	if (task->kind == ANSWER_LIKELIHOOD)
+		return (line_count(task) == line_count(baseline) &&
+		        task->texts.tokens == baseline->texts.tokens) ||
+		       fail(e, ERROR_MALFORMED,
+		            "task '%s': %zu texts of %.0f tokens are no baseline for %zu of %.0f", task->name,
+		            line_count(baseline), baseline->texts.tokens, line_count(task),
+		            task->texts.tokens);
 	*lines = memory_new(line_count(task), sizeof **lines, e);
 	return *lines != NULL && predictions_pair(task, baseline, *lines, e);
 }

@@ -23,22 +23,44 @@ static bool open_task(Answerer *a, const Dataset *data, const char *query, bool 
 	return template_literal(&a->task.query, words, e);
 }
 
-static bool open_catalogue(Answerer *a, Error *e)
+/* Where the data's items are in another catalogue. */
+static bool find_places(Answerer *a, const Dataset *catalogue, Error *e)
 {
-	if (a->task.data == NULL || !task_ranks(&a->task))
-		return true;
-	if (!task_choices(&a->task, &a->choices, &a->classes, e))
-		return false;
-	a->catalogue = a->classes.items.strings.count > 0 ? &a->classes : a->task.data;
-	return answer_trie(a->llm->tokenizer, &a->choices, &a->trie, e);
+	const Strings *items = &a->task.data->items.strings;
+	a->places = memory_new(items->count, sizeof *a->places, e);
+	for (size_t id = ID_FIRST; a->places != NULL && id < items->count; id++) {
+		int64_t place = vocabulary_find(&catalogue->items, strings_at(items, id));
+		a->places[id] = place >= ID_FIRST ? (int32_t)place : ID_PADDING;
+	}
+	return a->places != NULL;
 }
 
-bool answerer_new(Answerer *a, const Llm *llm, const Adapter *adapter, const Dataset *data, const char *query,
-                  bool literal, Error *e)
+static bool open_catalogue(Answerer *a, const Dataset *other, Error *e)
+{
+	Task task = a->task, asked_of_other = {0};
+	if (a->task.data == NULL || !task_ranks(&a->task))
+		return true;
+	if (other != NULL) {
+		if (!find_places(a, other, e))
+			return false;
+		if (!task_new(&asked_of_other, other, "", task.target.text, e)) {
+			task_free(&asked_of_other);
+			return fail_in(e, "the catalogue");
+		}
+		task = asked_of_other;
+	}
+	bool done = task_choices(&task, &a->choices, &a->classes, e);
+	a->catalogue = a->classes.items.strings.count > 0 ? &a->classes : task.data;
+	task_free(&asked_of_other);
+	return done && answer_trie(a->llm->tokenizer, &a->choices, &a->trie, e);
+}
+
+bool answerer_new(Answerer *a, const Llm *llm, const Adapter *adapter, const Dataset *data,
+                  const Dataset *catalogue, const char *query, bool literal, Error *e)
 {
 	*a = (Answerer){.llm = llm, .adapter = adapter};
 	if ((meets(a) && !meeting_new(&a->meeting, adapter, data, e)) ||
-	    !open_task(a, data, query, literal, e) || !open_catalogue(a, e))
+	    !open_task(a, data, query, literal, e) || !open_catalogue(a, catalogue, e))
 		return false;
 	/* Words of the person's own are continued as far as there is room. */
 	bool bound = adapter && (!literal || adapter->shape.inject == INJECT_TEXT);
@@ -75,6 +97,7 @@ void answerer_free(Answerer *a)
 	meeting_free(&a->meeting);
 	task_free(&a->task);
 	dataset_free(&a->classes);
+	memory_free(a->places);
 	strings_free(&a->choices);
 	trie_free(&a->trie);
 	prompter_free(&a->prompter);
@@ -112,7 +135,7 @@ static bool place(void *context, const size_t *start, size_t count, Arena *arena
 static bool find_target(const Answerer *a, const Query *q, int32_t *target, Error *e)
 {
 	Buffer words = {0};
-	*target = q->target;
+	*target = a->places && q->target >= ID_FIRST ? a->places[q->target] : q->target;
 	if (a->catalogue != &a->classes)
 		return true;
 	bool done = answerer_target(a, q, &words, e);
@@ -129,12 +152,12 @@ static uint8_t *leave_out(const Answerer *a, const Query *q, Arena *arena, Error
 {
 	size_t count = a->catalogue->items.strings.count;
 	uint8_t *left_out = arena_new(arena, count, 1, e);
-	bool items = a->catalogue == a->task.data && !a->keep_seen;
+	bool items = a->catalogue != &a->classes && !a->keep_seen;
 	if (left_out != NULL)
 		memset(left_out, 0, count);
 	for (size_t event = (size_t)q->users->offsets[q->user]; left_out && items && event < q->history.end;
 	     event++)
-		left_out[q->users->items[event]] = 1;
+		left_out[a->places ? a->places[q->users->items[event]] : q->users->items[event]] = 1;
 	return left_out;
 }
 

@@ -19,6 +19,7 @@ typedef struct {
 	/* With data, where the task ranks: */
 	Dataset classes;          /* the catalogue, where it is not of items */
 	const Dataset *catalogue; /* what is ranked; NULL: nothing is */
+	int32_t *places;          /* in the catalogue, by the data's item; NULL: they are the same */
 	Strings choices;          /* by the catalogue's ids */
 	Trie trie;
 	Prompter prompter;
@@ -29,9 +30,9 @@ typedef struct {
 } Answerer;
 
 /* Asks `query`, a template, or with `literal` words (NULL: the adapter's, or TASK_QUERY).  data NULL: no
- * users, free text alone. */
-bool answerer_new(Answerer *a, const Llm *llm, const Adapter *adapter, const Dataset *data, const char *query,
-                  bool literal, Error *e);
+ * users, free text alone.  What is ranked is the catalogue's, or where that is NULL the data's. */
+bool answerer_new(Answerer *a, const Llm *llm, const Adapter *adapter, const Dataset *data,
+                  const Dataset *catalogue, const char *query, bool literal, Error *e);
 void answerer_free(Answerer *a);
 /* Whether answers differ between users. */
 bool answerer_knows_users(const Answerer *a);

@@ -373,7 +373,7 @@ static void test_worth(void **state)
 		size_t counts[6], answered = 0;
 		char words[256], expected[32];
 		open_gates(s->adapter);
-		assert_true(answerer_new(&a, s->llm, s->adapter, &s->sample.data, NULL, false, &e));
+		assert_true(answerer_new(&a, s->llm, s->adapter, &s->sample.data, NULL, NULL, false, &e));
 		for (size_t user = 0; user < 6; user++)
 			prompts[user] = user_prompt(s, &a, user, user, &queries[user]);
 		Pool *pool = pool_new(2, &e);
@@ -408,7 +408,7 @@ static void test_ranking_of_classes(void **state)
 	Ranker ranker;
 	Rankings r = {0};
 	open_gates(s->adapter);
-	assert_true(answerer_new(&a, s->llm, s->adapter, &s->sample.data, NULL, false, &e));
+	assert_true(answerer_new(&a, s->llm, s->adapter, &s->sample.data, NULL, NULL, false, &e));
 	assert_true(answerer_ranker(&a, &ranker, &e));
 	Pool *pool = pool_new(2, &e);
 	assert_true(rank_users(&ranker, &s->sample.data, &s->sample.users, PART_VALIDATION, 4, 6,
@@ -503,7 +503,8 @@ static void test_ranking_with_user(void **state)
 		AdapterMemory memory = {0};
 		Answerer answerer;
 		open_gates(s->adapter);
-		assert_true(answerer_new(&answerer, s->llm, s->adapter, &s->sample.data, NULL, false, &e));
+		assert_true(
+		    answerer_new(&answerer, s->llm, s->adapter, &s->sample.data, NULL, NULL, false, &e));
 		answerer.keep_seen = true;
 		Ranker ranker;
 		assert_true(answerer_ranker(&answerer, &ranker, &e));
@@ -863,7 +864,7 @@ static void rank_sample(const Setting *s, const Adapter *a, Rankings *r, bool kn
 	Answerer answerer;
 	Ranker ranker;
 	Pool *pool = pool_new(2, &e);
-	assert_true(answerer_new(&answerer, a->llm, a, &s->sample.data, NULL, false, &e));
+	assert_true(answerer_new(&answerer, a->llm, a, &s->sample.data, NULL, NULL, false, &e));
 	answerer.keep_seen = true;
 	assert_true(answerer_ranker(&answerer, &ranker, &e));
 	assert_true(rank_users(&ranker, &s->sample.data, &s->sample.users, PART_TEST, 7, 6, &(size_t){0},

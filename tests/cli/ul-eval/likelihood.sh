@@ -4,7 +4,10 @@ printf '{"task": "text", "nll": %s, "tokens": %s}\n' 14 6 >after
 ul-eval -q --format json before after >said
 jq -e '.[0].perplexity - (2 | exp) | fabs < 1e-3' said
 jq -e '.[1].n == 1 and (.[1].perplexity - (14 / 6 | exp) | fabs < 1e-3) and (.[1] | has("hr@1") or has("exact") | not)' said
-ul-eval -q --baseline before --require 'perplexity<=10.4' after
+ul-eval -q --require 'perplexity<=10.4' after
+ul-eval -q --format json --baseline before before | jq -e '.[0].baseline.difference.perplexity == 0'
+expect 3 ul-eval -q --baseline before after 2>err
+grep -q 'are no baseline' err
 expect 4 ul-eval -q --require 'perplexity<=10.2' after
 printf '{"task": "text", "tokens": 4}\n' | expect 3 ul-eval 2>err
 grep -q 'line 1: no "user", nor a "nll"' err
