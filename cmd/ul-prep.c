@@ -208,8 +208,25 @@ static void say_table(const Arguments *a, const PrepareReport *r)
 		         r->unknown_items);
 }
 
-static void say_report(const Arguments *a, const Dataset *d, const PrepareReport *r, double seconds)
+/* A user's last event is the latest. */
+static void say_times(const Dataset *d, const Users *u)
 {
+	const int64_t year_5138 = 100000000000;
+	size_t late = 0;
+	for (size_t user = 0; d->has_time && user < u->count; user++)
+		late += u->offsets[user + 1] > u->offsets[user] &&
+		        u->times[u->offsets[user + 1] - 1] >= year_5138;
+	if (late > 0)
+		tool_say(
+		    &tool,
+		    "%zu users have events after the year 5138: are times in milliseconds (--time COL:ms)?",
+		    late);
+}
+
+static void say_report(const Arguments *a, const Dataset *d, const Users *u, const PrepareReport *r,
+                       double seconds)
+{
+	say_times(d, u);
 	tool_say(&tool, "read %zu events of %zu users and %zu items", r->rows, r->users, r->items);
 	tool_say(&tool, "columns: %s", r->columns);
 	say_dropped(a, d, r);
@@ -276,7 +293,7 @@ static bool run(Arguments *a, const Option *table, const StringList *operands, E
 		       write_dataset(a, table, operands, &d, &u, hashes, pool, e);
 	}
 	if (done && !a->common.quiet)
-		say_report(a, &d, &report, now() - start);
+		say_report(a, &d, &u, &report, now() - start);
 	schema_free(&schema);
 	users_free(&u);
 	dataset_free(&d);

@@ -21,3 +21,9 @@ printf '{"user": "a", "item": "%s", "tag": %s}\n' x null y '"p"' z '["q", "p"]' 
 ul-cat --list tags.ult >list
 grep -q 'event.tag.offsets *\[4\]' list
 grep -q 'event.tag.values *\[3\]' list
+# Milliseconds that are taken for seconds are told.
+printf 'user,item,time\na,x,1600000000123\na,y,1600000000456\n' >ms.csv
+ul-prep -o ms.ult ms.csv 2>err
+grep -q '1 users have events after the year 5138: .*COL:ms' err
+ul-prep --time time:ms -o ms.ult ms.csv 2>err
+expect 1 grep -q 5138 err
