@@ -65,6 +65,7 @@ static bool add_field(Schema *s, const char *option, bool text, bool table, bool
 		return false;
 	FieldSpec *added = &s->fields[s->field_count - 1];
 	added->optional = optional;
+	added->preset = true;
 	s->field_count -= added->of_item && !table;
 	return true;
 }

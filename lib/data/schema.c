@@ -36,7 +36,10 @@ bool schema_add(Schema *s, const char *option, bool text, Error *e)
 	if (!parse_field(option, text, &field, e))
 		return false;
 	for (size_t i = 0; i < s->field_count; i++)
-		if (text_equal(s->fields[i].name, field.name))
+		if (text_equal(s->fields[i].name, field.name) && s->fields[i].preset) {
+			s->fields[i] = field;
+			return true;
+		} else if (text_equal(s->fields[i].name, field.name))
 			return fail(e, ERROR_USAGE, "there are two features or texts with the name '%.*s'",
 			            (int)field.name.size, field.name.data);
 	if (!memory_grow(&s->fields, &s->field_capacity, s->field_count + 1, sizeof *s->fields, e))

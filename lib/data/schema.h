@@ -10,6 +10,7 @@ typedef struct {
 	bool of_item;          /* "items.COLUMN": looked for in the item table alone */
 	bool of_event;         /* "events.COLUMN": in the interactions alone */
 	bool optional;         /* left out where the item table has no such column */
+	bool preset;           /* one of the same name takes its place */
 	const char *separator; /* NULL: one value a field */
 	bool text;
 } FieldSpec;

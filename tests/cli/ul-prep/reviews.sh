@@ -84,3 +84,7 @@ ul-prep --preset google-local --split window -o windows.ult reviews.json 2>err
 said 'dropped 2 users with fewer than 52 events: 101 events'
 said 'wrote 2 users, 53 items, 105 events'
 ul-cat --list windows.ult | grep -q 'ul.window *50$'
+# One's own options come before what the preset says.
+printf '{"reviewerID": "u", "asin": "a", "overall": 4, "verified": true, "reviewText": "x", "summary": "y", "unixReviewTime": 5}\n' |
+	ul-prep -q --preset amazon --text summary=reviewText -o own.ult
+[[ $(ul-cat --list own.ult | grep -o '"name":"summary"' | wc -l) == 1 ]]
