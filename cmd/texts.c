@@ -35,6 +35,15 @@ bool write_json_line(Output *o, json_t *object, Error *e)
 	return done;
 }
 
+/* Formats that write the EOS were made with one of that spelling. */
+static bool check_end(const ChatFormat *chat, const TokenizerModel *m, Error *e)
+{
+	Text eos = m->eos != TOKEN_NONE ? strings_at(&m->tokens, (size_t)m->eos) : text_of("");
+	return strcmp(chat_end(chat), "</s>") != 0 || text_equal(eos, text_of("</s>")) ||
+	       fail(e, ERROR_MALFORMED, "turns of %s end with </s>, and this LLM's texts with '%.*s'",
+	            chat_name(chat), (int)eos.size, eos.data);
+}
+
 bool text_writer_new(TextWriter *w, const TextSettings *s, const Answerer *a, Output *o, Pool *pool, Error *e)
 {
 	const TokenizerModel *m = a->llm ? tokenizer_model(a->llm->tokenizer) : NULL;
@@ -45,7 +54,7 @@ bool text_writer_new(TextWriter *w, const TextSettings *s, const Answerer *a, Ou
 	if (s->chat && m->chat_template == NULL)
 		return fail(e, ERROR_USAGE,
 		            "--chat: the LLM has no chat template, and so was not trained to chat");
-	if (s->chat && (w->chat = chat_format_of(m->chat_template, e)) == NULL)
+	if (s->chat && ((w->chat = chat_format_of(m->chat_template, e)) == NULL || !check_end(w->chat, m, e)))
 		return fail_in(e, "--chat");
 	for (size_t i = 0; i < s->stops.count; i++)
 		if (s->stops.items[i][0] == '\0')
