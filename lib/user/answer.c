@@ -207,22 +207,37 @@ static bool give(const Answerer *a, const Query *q, const TrieQuestion *question
 	return true;
 }
 
+/* A decoder, and the users that it knows. */
+typedef struct {
+	Decoder decoder;
+	AdapterMemory memory;
+	Injection injection;
+	Placing placing;
+} Acquainted;
+
+/* The memory is on the tape; to be freed is the decoder. */
+static bool acquaint(Acquainted *k, const Answerer *a, Tape *t, const Query *users, size_t count, Error *e)
+{
+	*k = (Acquainted){.placing = {&k->memory, place}};
+	if (!decoder_new(&k->decoder, a->llm, t->pool, e) ||
+	    (meets(a) && !remember(a, t, users, count, &k->memory, e)))
+		return false;
+	k->injection = adapter_injection(&k->memory);
+	k->decoder.injection = meets(a) ? &k->injection : NULL;
+	k->decoder.placing = meets(a) ? &k->placing : NULL;
+	k->decoder.tape.exact = a->exact;
+	k->decoder.tape.profile = t->profile;
+	return true;
+}
+
 static bool search(const Answerer *a, Tape *t, const Query *queries, size_t count, size_t K,
                    TrieQuestion *questions, Error *e)
 {
-	Decoder decoder;
-	AdapterMemory memory = {0};
+	Acquainted k;
 	TrieSearch how = {&a->trie, a->beam, K};
-	bool done = decoder_new(&decoder, a->llm, NULL, e) &&
-	            (!meets(a) || remember(a, t, queries, count, &memory, e));
-	Injection injection = adapter_injection(&memory);
-	Placing placing = {&memory, place};
-	decoder.injection = meets(a) ? &injection : NULL;
-	decoder.placing = meets(a) ? &placing : NULL;
-	decoder.tape.exact = a->exact;
-	decoder.tape.profile = t->profile;
-	done = done && decoder_rank(&decoder, &how, questions, count, e);
-	decoder_free(&decoder);
+	bool done =
+	    acquaint(&k, a, t, queries, count, e) && decoder_rank(&k.decoder, &how, questions, count, e);
+	decoder_free(&k.decoder);
 	return done;
 }
 
@@ -264,14 +279,12 @@ static bool take_token(void *context, size_t prompt, int32_t token, bool *stop, 
 	       (a->onlooker == NULL || a->onlooker->look(a->onlooker->context, prompt, e));
 }
 
-/* The adapter's memory of the prompts' users, which the decoder then injects. */
-static bool remember_users(const Answerer *a, Tape *t, const Prompt *prompts, size_t count,
-                           AdapterMemory *memory, Error *e)
+static Query *users_of(const Prompt *prompts, size_t count, Arena *arena, Error *e)
 {
-	Query *users = arena_new(&t->arena, count, sizeof *users, e);
+	Query *users = arena_new(arena, count, sizeof *users, e);
 	for (size_t i = 0; users != NULL && i < count; i++)
 		users[i] = *prompts[i].user;
-	return users != NULL && remember(a, t, users, count, memory, e);
+	return users;
 }
 
 /* All but the adapter's memory. */
@@ -301,20 +314,13 @@ static bool continue_all(const Answerer *a, Decoder *d, const Generation *g, con
 bool answerer_continue(const Answerer *a, const Generation *g, const StringList *stops, Prompt *prompts,
                        size_t count, const Onlooker *onlooker, Pool *pool, Error *e)
 {
-	Decoder decoder;
+	Acquainted k = {0};
 	Tape tape = {.pool = pool, .profile = a->profile};
-	AdapterMemory memory = {0};
-	bool done = decoder_new(&decoder, a->llm, pool, e) &&
-	            (!meets(a) || remember_users(a, &tape, prompts, count, &memory, e));
-	Injection injection = adapter_injection(&memory);
-	Placing placing = {&memory, place};
-	decoder.injection = meets(a) ? &injection : NULL;
-	decoder.placing = meets(a) ? &placing : NULL;
-	decoder.tape.exact = a->exact;
-	decoder.tape.profile = a->profile;
-	done = done && continue_all(a, &decoder, g, stops, prompts, count, onlooker, e);
+	const Query *users = meets(a) ? users_of(prompts, count, &tape.arena, e) : NULL;
+	bool done = (users != NULL || !meets(a)) && acquaint(&k, a, &tape, users, count, e) &&
+	            continue_all(a, &k.decoder, g, stops, prompts, count, onlooker, e);
 	profile_enter(a->profile, PHASE_NONE, 0);
-	decoder_free(&decoder);
+	decoder_free(&k.decoder);
 	tape_free(&tape);
 	return done;
 }
@@ -407,8 +413,9 @@ bool answerer_worth(const Answerer *a, const Prompt *prompts, size_t count, Pool
 	Truths truths = {0};
 	bool knows = meets(a);
 	profile_enter(a->profile, PHASE_EVALUATION, 0);
+	const Query *users = knows ? users_of(prompts, count, &t.arena, e) : NULL;
 	bool done = list_truths(a, prompts, count, &t.arena, &truths, e) &&
-	            (!knows || (remember_users(a, &t, prompts, count, &memory, e) &&
+	            (!knows || (users != NULL && remember(a, &t, users, count, &memory, e) &&
 	                        adapter_tokens(&memory, truths.start, &t.arena, e)));
 	Injection injection = adapter_injection(&memory);
 	Sequence s = {.positions = truths.positions, .segments = truths.segments, .segment_count = count};
