@@ -62,25 +62,32 @@ static TaskKind task_of(const Settings *s)
 	return s->target ? TASK_TEMPLATE : (TaskKind)word_number(TASKS, s->task);
 }
 
-static bool check(const Settings *s, const Option *table, size_t count, Error *e)
+static bool check_task(const Settings *s, const Option *table, size_t count, Error *e)
 {
-	AdapterShape shape = shape_of(s);
-	if (s->llm == NULL)
-		return fail(e, ERROR_USAGE, "--llm LLM is missing");
+	TaskKind task = task_of(s);
 	if (s->target != NULL &&
 	    !options_refuse(table, count, "task", "its own target, not with a --target", e))
 		return false;
-	if (task_of(s) != TASK_FAVORITE && task_of(s) != TASK_REVIEW &&
+	if (task != TASK_FAVORITE && task != TASK_REVIEW &&
 	    !options_refuse(table, count, "field", "--task favorite and review", e))
 		return false;
-	if ((task_of(s) == TASK_FAVORITE || task_of(s) == TASK_NEXT_ITEM) &&
+	if ((task == TASK_FAVORITE || task == TASK_NEXT_ITEM) &&
 	    !options_refuse(table, count, "answer-tokens", "answers in words that are none of a list", e))
 		return false;
 	if ((s->query != NULL && !text_is_utf8(text_of(s->query))) ||
 	    (s->target != NULL && !text_is_utf8(text_of(s->target))))
 		return fail(e, ERROR_USAGE, "--query and --target are texts in UTF-8");
-	if (task_of(s) == TASK_TEMPLATE && (s->query == NULL || s->target == NULL))
-		return fail(e, ERROR_USAGE, "a task of one's own is a --query and a --target");
+	return task != TASK_TEMPLATE || (s->query != NULL && s->target != NULL) ||
+	       fail(e, ERROR_USAGE, "a task of one's own is a --query and a --target");
+}
+
+static bool check(const Settings *s, const Option *table, size_t count, Error *e)
+{
+	AdapterShape shape = shape_of(s);
+	if (s->llm == NULL)
+		return fail(e, ERROR_USAGE, "--llm LLM is missing");
+	if (!check_task(s, table, count, e))
+		return false;
 	if (shape.inject != INJECT_TEXT &&
 	    !options_refuse(table, count, "history history-features", "--inject text", e))
 		return false;

@@ -2,9 +2,6 @@
 
 #include "user/histories.h"
 #include "user/meeting.h"
-#include "user/prompt.h"
-#include "user/task.h"
-#include "user/teacher.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -15,12 +12,6 @@ enum {
 	EVALUATED_USERS = 1000, /* at most, a time */
 	EVALUATED_TOGETHER = 16
 };
-
-/* What follows the first `known` events of a history? */
-typedef struct {
-	Segment history;
-	size_t known[MOST_QUESTIONS], count;
-} Questions;
 
 struct Finetuning {
 	Adapter *adapter;
@@ -50,12 +41,6 @@ static bool train_set(Finetuning *f, Parameters *from, bool trains, Error *e)
 		f->trained.items[f->trained.count++] = from->items[i];
 	}
 	return true;
-}
-
-/* A question about the event behind some of a user's. */
-static Query question_of(const Finetuning *f, size_t first, size_t event)
-{
-	return (Query){f->users, users_with(f->users, event), {first, event, true}, f->users->items[event]};
 }
 
 static bool is_answerable(const Finetuning *f, const Query *q)
@@ -90,8 +75,7 @@ static bool try_question(const Finetuning *f, Error *e)
 	for (size_t user = 0; user < f->users->count; user++)
 		for (int64_t event = offsets[user] + 1; event < offsets[user + 1]; event++) {
 			any = true;
-			Segment history = {(size_t)offsets[user], (size_t)event, true};
-			Query q = {f->users, user, history, f->users->items[event]};
+			Query q = question_about(f->users, (size_t)offsets[user], (size_t)event);
 			Tokens prompt = {0};
 			if (!is_answerable(f, &q))
 				continue;
@@ -215,7 +199,7 @@ static bool start_epoch(void *context, size_t epoch, size_t *steps, Error *e)
 static bool find_question(const Finetuning *f, size_t first, size_t length, size_t *known)
 {
 	for (size_t tried = 0; tried < length; tried++) {
-		Query q = question_of(f, first, first + *known);
+		Query q = question_about(f->users, first, first + *known);
 		if (is_answerable(f, &q))
 			return true;
 		*known = *known % length + 1;
@@ -245,154 +229,9 @@ static size_t start_step(void *context, size_t step)
 	return (f->history_count + f->a_shard - 1) / f->a_shard;
 }
 
-/* All the questions of some histories as tokens, end to end. */
-typedef struct {
-	size_t count, N;    /* questions, tokens */
-	size_t *of, *known; /* by question: its history, and events of that */
-	size_t *asked;      /* by question: tokens of its prompt */
-	Tokens words;       /* prompts and answers as they follow; to be freed */
-	size_t *end;        /* by question, in words */
-	size_t *start;      /* by question: its first token; and the end */
-	int32_t *tokens, *positions;
-	AttentionSegment *segments;
-	size_t answers;   /* tokens of all answers */
-	int32_t *rows;    /* by answer token: the row that predicts it */
-	int64_t *offsets; /* … and what may be right there, in targets: to be freed */
-	SoftTargets targets;
-	const float *mass; /* by question, of the teacher; NULL: only the truth is right */
-} Conversation;
-
-/* Prompt and answer of a question, at the end of those before. */
-static bool add_question(Conversation *c, const Finetuning *f, const Query *q, Buffer *text, Error *e)
-{
-	size_t before = c->words.count, i = c->count;
-	if (!prompter_add(&f->prompter, q, i, &c->words, e))
-		return false;
-	c->asked[i] = c->words.count - before;
-	text->size = 0;
-	if (!template_fill(&f->task.target, f->data, &f->task.names, q, text, e) ||
-	    !answer_tokens(f->adapter->llm->tokenizer, (Text){(const char *)text->data, text->size},
-	                   f->prompter.answer, &c->words, e))
-		return false;
-	c->end[i] = c->words.count;
-	c->answers += c->end[i] - before - c->asked[i];
-	c->count++;
-	return true;
-}
-
-static bool list_questions(Conversation *c, const Finetuning *f, const Questions *questions, size_t count,
-                           Arena *arena, Error *e)
-{
-	size_t most = count * f->plan.questions;
-	Buffer text = {0};
-	*c = (Conversation){0};
-	c->of = arena_new(arena, most, sizeof *c->of, e);
-	c->known = arena_new(arena, most, sizeof *c->known, e);
-	c->asked = arena_new(arena, most, sizeof *c->asked, e);
-	c->end = arena_new(arena, most, sizeof *c->end, e);
-	bool done = c->of != NULL && c->known != NULL && c->asked != NULL && c->end != NULL;
-	for (size_t i = 0; done && i < count; i++) {
-		const Questions *q = &questions[i];
-		for (size_t k = 0; done && k < q->count; k++) {
-			Query question = question_of(f, q->history.first, q->history.first + q->known[k]);
-			c->of[c->count] = i;
-			c->known[c->count] = q->known[k];
-			done = add_question(c, f, &question, &text, e);
-		}
-	}
-	buffer_free(&text);
-	return done;
-}
-
-static bool make_room(Conversation *c, Arena *arena, Error *e)
-{
-	c->N = c->words.count - c->count;
-	c->start = arena_new(arena, c->count + 1, sizeof *c->start, e);
-	c->tokens = arena_new(arena, c->N, sizeof *c->tokens, e);
-	c->positions = arena_new(arena, c->N, sizeof *c->positions, e);
-	c->segments = arena_new(arena, c->count, sizeof *c->segments, e);
-	c->rows = arena_new(arena, c->answers, sizeof *c->rows, e);
-	c->offsets = arena_new(arena, c->answers + 1, sizeof *c->offsets, e);
-	return c->start && c->tokens && c->positions && c->segments && c->rows && c->offsets;
-}
-
-/* What is right at an answer's token behind *node of the teacher's trie. */
-static bool add_target(Conversation *c, const Finetuning *f, size_t question, int32_t token, int32_t *node,
-                       Error *e)
-{
-	const Teacher *t = &f->teacher;
-	return c->mass ? teacher_targets(t, c->mass + question * t->trie.count, token, (float)f->plan.taught,
-	                                 node, &c->targets, e)
-	               : soft_targets_add(&c->targets, token, 1, e);
-}
-
-/* What is read, and what is to be predicted: the last token of each answer is never read. */
-static bool write_tokens(Conversation *c, const Finetuning *f, Arena *arena, Error *e)
-{
-	size_t row = 0, answer = 0;
-	if (!make_room(c, arena, e))
-		return false;
-	for (size_t i = 0; i < c->count; i++) {
-		size_t from = i > 0 ? c->end[i - 1] : 0, length = c->end[i] - from - 1;
-		int32_t node = 0;
-		c->start[i] = row;
-		c->segments[i] = (AttentionSegment){row, length, row, length, true};
-		for (size_t k = 0; k < length; k++, row++) {
-			c->tokens[row] = c->words.ids[from + k];
-			c->positions[row] = (int32_t)k;
-			if (k + 1 < c->asked[i])
-				continue;
-			c->rows[answer] = (int32_t)row;
-			c->offsets[answer++] = (int64_t)c->targets.count;
-			if (!add_target(c, f, i, c->words.ids[from + k + 1], &node, e))
-				return false;
-		}
-	}
-	c->start[c->count] = row;
-	c->offsets[answer] = (int64_t)c->targets.count;
-	return true;
-}
-
-static Segment *histories_of(const Questions *questions, size_t count, Arena *arena, Error *e)
-{
-	Segment *histories = arena_new(arena, count, sizeof *histories, e);
-	for (size_t i = 0; histories != NULL && i < count; i++)
-		histories[i] = questions[i].history;
-	return histories;
-}
-
-/* In training, what the teacher knows of the users as of the questions. */
-static bool ask_teacher(const Finetuning *f, Tape *t, const Questions *questions, size_t count,
-                        Conversation *c)
-{
-	if (f->plan.teacher == NULL || !t->training || c->count == 0)
-		return true;
-	const Segment *histories = histories_of(questions, count, &t->arena, &t->error);
-	size_t *last = arena_new(&t->arena, c->count, sizeof *last, &t->error), row = 0, i = 0;
-	if (histories == NULL || last == NULL)
-		return false;
-	for (size_t h = 0; h < count; row += histories[h].end - histories[h].first, h++)
-		for (; i < c->count && c->of[i] == h; i++)
-			last[i] = row + c->known[i] - 1;
-	c->mass = teacher_ask(&f->teacher, t, f->users, histories, count, last, c->count);
-	return c->mass != NULL;
-}
-
-/* What the adapter makes of the users that the questions are about. */
-static bool remember(const Finetuning *f, Tape *t, const Questions *questions, size_t count,
-                     const Conversation *c, AdapterMemory *memory)
-{
-	const Segment *histories = histories_of(questions, count, &t->arena, &t->error);
-	Occasions asked = {c->count, c->of, c->known};
-	if (histories == NULL)
-		return false;
-	return meet_users(&f->meeting, t, f->users, histories, count, &asked, memory) &&
-	       adapter_tokens(memory, c->start, &t->arena, &t->error);
-}
-
 /* The loss of all answers, and gradients of weight · that. */
-static bool answers_loss(const Finetuning *f, Tape *t, const Questions *questions, size_t count,
-                         double weight, double *loss, const Conversation *c)
+static bool answers_loss(const Finetuning *f, Tape *t, const Conversation *c, size_t histories, double weight,
+                         double *loss)
 {
 	/* On the way back it may be asked once more. */
 	AdapterMemory *memory = arena_new(&t->arena, 1, sizeof *memory, &t->error);
@@ -402,7 +241,9 @@ static bool answers_loss(const Finetuning *f, Tape *t, const Questions *question
 	if (memory == NULL)
 		return false;
 	*memory = (AdapterMemory){0};
-	if (meets && !remember(f, t, questions, count, c, memory))
+	Occasions asked = {c->count, c->of, c->known};
+	if (meets && (!meet_users(&f->meeting, t, f->users, c->histories, histories, &asked, memory) ||
+	              !adapter_tokens(memory, c->start, &t->arena, &t->error)))
 		return false;
 	Injection injection = adapter_injection(memory);
 	Sequence s = {.positions = c->positions, .segments = c->segments, .segment_count = c->count};
@@ -418,11 +259,11 @@ static bool answers_loss(const Finetuning *f, Tape *t, const Questions *question
 static bool questions_loss(const Finetuning *f, Tape *t, const Questions *questions, size_t count,
                            double weight, double *loss, Conversation *c)
 {
-	bool done = list_questions(c, f, questions, count, &t->arena, &t->error) &&
-	            ask_teacher(f, t, questions, count, c) && write_tokens(c, f, &t->arena, &t->error) &&
-	            (c->count == 0 || answers_loss(f, t, questions, count, weight, loss, c));
-	tokens_free(&c->words);
-	soft_targets_free(&c->targets);
+	const Asking asking = {&f->prompter, f->users, f->plan.teacher ? &f->teacher : NULL,
+	                       (float)f->plan.taught};
+	bool done = conversation_new(c, &asking, t, questions, count) &&
+	            (c->count == 0 || answers_loss(f, t, c, count, weight, loss));
+	conversation_free(c);
 	return done;
 }
 
@@ -457,8 +298,10 @@ static bool validation_question(const Finetuning *f, size_t user, Questions *q)
 	Segment s = dataset_segment(f->data, f->users, user, PART_VALIDATION);
 	s.first = s.end - s.first > most ? s.end - most : s.first;
 	*q = (Questions){.history = s, .known = {s.end - s.first}, .count = 1};
-	Query question = {f->users, user, s, s.has_target ? f->users->items[s.end] : ID_PADDING};
-	return s.has_target && is_answerable(f, &question);
+	if (!s.has_target)
+		return false;
+	Query question = question_about(f->users, s.first, s.end);
+	return is_answerable(f, &question);
 }
 
 /* Every LANES-th user of those asked, some at a time, so that the LLM's weights are read once for them all.

@@ -4,7 +4,7 @@
 #define USER_FINETUNE_H
 
 #include "nn/trainer.h"
-#include "user/adapter.h"
+#include "user/conversation.h"
 
 typedef struct Finetuning Finetuning;
 
@@ -21,8 +21,6 @@ typedef struct {
 	double llm_lr; /* the learning rate of the LLM's own weights, times the others' */
 	uint64_t seed;
 } FinetuningPlan;
-
-enum { MOST_QUESTIONS = 64 };
 
 /* Sets what trains and what does not.  Borrows all but the plan. */
 Finetuning *finetuning_new(Adapter *a, const Dataset *data, const Users *users, const FinetuningPlan *plan,

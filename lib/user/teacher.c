@@ -1,6 +1,5 @@
 #include "user/teacher.h"
 
-#include "math/vector.h"
 #include "user/task.h"
 
 #include <math.h>
