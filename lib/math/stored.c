@@ -158,15 +158,27 @@ static void exact_product(const StoredMatrix *w, const StoredRows *x, size_t fir
 	}
 }
 
-/* All rows of x, some at a time, for one panel or two, of which `count` columns are there. */
-static void panel_product(StoredKernel *kernel, const StoredMatrix *w, const StoredRows *x, size_t n,
-                          size_t count, float *y, size_t ldy)
+/* How much one call of a kernel takes.  Two panels by some rows use twice what they load; numbers of 16 bits,
+ * that are expanded as they are loaded, serve more rows of one panel. */
+typedef struct {
+	size_t rows, panels;
+} Tile;
+
+static Tile tile_of(const StoredMatrix *w, size_t m)
+{
+	bool halves = w->type->unpack == NULL && w->type->bytes == 2;
+	return halves && m > STORED_PAIRED ? (Tile){STORED_MOST, 1} : (Tile){STORED_PAIRED, 2};
+}
+
+/* All rows of x, some at a time, for the panels of a tile, of which `count` columns are there. */
+static void panel_product(StoredKernel *kernel, const StoredMatrix *w, const StoredRows *x, size_t most,
+                          size_t n, size_t count, float *y, size_t ldy)
 {
 	float out[STORED_MOST * 2 * PANEL_ROWS];
 	size_t chunks = x->k / CHUNK, bytes = panel_bytes(w), panels = count > PANEL_ROWS ? 2 : 1;
 	bool whole = count == panels * PANEL_ROWS;
 	/* Even pieces: a short last one would read the panel for little. */
-	size_t pieces = (x->m + STORED_MOST - 1) / STORED_MOST;
+	size_t pieces = (x->m + most - 1) / most;
 	for (size_t r = 0, m; r < x->m; r += m, pieces--) {
 		m = (x->m - r + pieces - 1) / pieces;
 		kernel(&(StoredPart){.panel = w->panels + n / PANEL_ROWS * bytes,
@@ -188,15 +200,16 @@ static void panel_product(StoredKernel *kernel, const StoredMatrix *w, const Sto
 void stored_product(const StoredMatrix *w, const StoredRows *x, bool exact, size_t first, size_t count,
                     float *y, size_t ldy)
 {
-	enum { COLUMNS = 2 * PANEL_ROWS };
 	bool integers = w->type->unpack != NULL;
 	if (w->panels == NULL || (integers && (exact || x->q == NULL))) {
 		exact_product(w, x, first, count, y, ldy);
 		return;
 	}
 	StoredKernel *kernel = kernel_for(w->type);
-	for (size_t n = first; n < first + count; n += COLUMNS) {
+	Tile tile = tile_of(w, x->m);
+	size_t columns = tile.panels * PANEL_ROWS;
+	for (size_t n = first; n < first + count; n += columns) {
 		size_t left = first + count - n;
-		panel_product(kernel, w, x, n, left < COLUMNS ? left : COLUMNS, y, ldy);
+		panel_product(kernel, w, x, tile.rows, n, left < columns ? left : columns, y, ldy);
 	}
 }

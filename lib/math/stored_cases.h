@@ -4,26 +4,37 @@
 
 #if defined STORED_ANY_ROWS
 #define CASES(body) body(p->m, p->panels)
+#define MORE_CASES  CASES
 #else
-#define CASE(count, body)                                                                                    \
+#define ONE(count, body)                                                                                     \
 	case 2 * count:                                                                                      \
 		body(count, 1);                                                                              \
-		break;                                                                                       \
+		break;
+#define EITHER(count, body)                                                                                  \
+	ONE(count, body)                                                                                     \
 	case 2 * count + 1:                                                                                  \
 		body(count, 2);                                                                              \
 		break;
+#define UP_TO_FIVE(body)                                                                                     \
+	EITHER(1, body)                                                                                      \
+	EITHER(2, body)                                                                                      \
+	EITHER(3, body)                                                                                      \
+	EITHER(4, body)                                                                                      \
+	EITHER(5, body)
 #define CASES(body)                                                                                          \
 	switch (2 * p->m + (p->panels > 1)) {                                                                \
-		CASE(1, body)                                                                                \
-		CASE(2, body)                                                                                \
-		CASE(3, body)                                                                                \
-		CASE(4, body)                                                                                \
-		CASE(5, body)                                                                                \
-	case 12:                                                                                             \
-		body(6, 1);                                                                                  \
-		break;                                                                                       \
+		UP_TO_FIVE(body)                                                                             \
+		ONE(6, body)                                                                                 \
 	default:                                                                                             \
 		body(6, 2);                                                                                  \
+	}
+#define MORE_CASES(body)                                                                                     \
+	switch (2 * p->m + (p->panels > 1)) {                                                                \
+		UP_TO_FIVE(body)                                                                             \
+		EITHER(6, body)                                                                              \
+		ONE(7, body)                                                                                 \
+	default:                                                                                             \
+		body(8, 1);                                                                                  \
 	}
 #endif
 
@@ -46,7 +57,7 @@ QUANT_INTEGERS(KERNEL)
 	static void kernel_##name(const StoredPart *p)                                                       \
 	{                                                                                                    \
 		const FloatKind kind = FLOAT_##name;                                                         \
-		CASES(FLOATS);                                                                               \
+		MORE_CASES(FLOATS);                                                                          \
 	}
 FLOAT_KERNEL(F32)
 FLOAT_KERNEL(F16)
