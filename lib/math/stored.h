@@ -34,9 +34,9 @@ typedef struct {
 	const float *x;
 	size_t m, k;
 	/* Where k is a multiple of 32, x = scale · q, in groups of 32 columns: */
-	int8_t *q;    /* [m, k] */
-	float *scale; /* [m, k / 32] */
-	float *sums;  /* [m, k / 32, 3]: Σ q of 32 columns, of the first 16, and of the others */
+	int8_t *q;     /* [m, k] */
+	float *scale;  /* [m, k / 32] */
+	int32_t *sums; /* [m, k / 32, 3]: Σ q of 32 columns, of the first 16, and of the others */
 } StoredRows;
 
 /* x is borrowed; `rounded`: for quick products, too, once stored_round() has been called for all rows, some

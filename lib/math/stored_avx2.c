@@ -95,8 +95,8 @@ static inline __attribute__((always_inline)) void add_group(const StoredPart *p,
 #pragma GCC unroll 2
 	for (size_t r = 0; r < m; r++) {
 		size_t at = (first_row + r) * chunks + chunk;
-		const float *sums = p->sums + at * CHUNK_SUMS;
-		__m256 sum = _mm256_set1_ps(count == 8 ? sums[0] : sums[1 + first / 4]);
+		const int32_t *sums = p->sums + at * CHUNK_SUMS;
+		__m256 sum = _mm256_set1_ps((float)(count == 8 ? sums[0] : sums[1 + first / 4]));
 		__m256 part = _mm256_cvtepi32_ps(acc[r]);
 		if (s.zero > 0)
 			part = _mm256_fnmadd_ps(_mm256_set1_ps((float)s.zero), sum, part);
@@ -208,7 +208,7 @@ static inline __attribute__((always_inline)) void rows_floats(const StoredPart *
 	ALL_ROWS(some_floats, kind, m, panels)
 }
 
-void stored_round_avx2(const float *x, size_t groups, int8_t *q, float *scale, float *sums)
+void stored_round_avx2(const float *x, size_t groups, int8_t *q, float *scale, int32_t *sums)
 {
 	const __m256 no_sign = _mm256_castsi256_ps(_mm256_set1_epi32(0x7fffffff));
 	for (; groups > 0; groups--, x += CHUNK, q += CHUNK, scale++, sums += CHUNK_SUMS) {
@@ -237,8 +237,8 @@ void stored_round_avx2(const float *x, size_t groups, int8_t *q, float *scale, f
 			}
 		}
 		*scale = broken ? NAN : most / 127;
-		sums[1] = (float)sum[0];
-		sums[2] = (float)sum[1];
+		sums[1] = sum[0];
+		sums[2] = sum[1];
 		sums[0] = sums[1] + sums[2];
 	}
 }

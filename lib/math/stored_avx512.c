@@ -104,6 +104,13 @@ static inline __attribute__((always_inline)) __m512 minimum_of(const Block *b, S
 	return _mm512_sub_ps(_mm512_setzero_ps(), b->least);
 }
 
+/* Σ q of columns 4 first … of chunk `at`. */
+static inline __attribute__((always_inline)) int32_t sums_of(const StoredPart *p, size_t at, int first,
+                                                             int count)
+{
+	return p->sums[at * CHUNK_SUMS + (count == 8 ? 0 : 1 + (size_t)first / 4)];
+}
+
 /* A group of a chunk: columns 4 first … of all rows, added to y. */
 static inline __attribute__((always_inline)) void add_group(const StoredPart *p, StoredShape s, size_t m,
                                                             size_t panels, const Block *blocks, size_t group,
@@ -113,8 +120,9 @@ static inline __attribute__((always_inline)) void add_group(const StoredPart *p,
 	size_t chunks = p->k / CHUNK;
 	__m512i acc[STORED_MOST][MOST_PANELS];
 #pragma GCC unroll 8
-	for (size_t r = 0; r < m; r++)
-		acc[r][0] = acc[r][1] = _mm512_setzero_si512();
+	for (size_t r = 0; r < m; r++) /* Σ (w - zero) q begins with -zero Σ q */
+		acc[r][0] = acc[r][1] =
+		    _mm512_set1_epi32(-s.zero * sums_of(p, r * chunks + chunk, first, count));
 	const int8_t *q = p->q + chunk * CHUNK;
 #pragma GCC unroll 8
 	for (int j = first; j < first + count; j++) {
@@ -132,19 +140,15 @@ static inline __attribute__((always_inline)) void add_group(const StoredPart *p,
 	}
 #pragma GCC unroll 2
 	for (size_t i = 0; i < panels; i++) {
-		__m512 scale = scale_of(&blocks[i], s, group), zero = _mm512_set1_ps((float)s.zero);
-		__m512 minimum = s.minima ? minimum_of(&blocks[i], s, group) : zero;
+		__m512 scale = scale_of(&blocks[i], s, group);
+		__m512 minimum = s.minima ? minimum_of(&blocks[i], s, group) : scale;
 #pragma GCC unroll 8
 		for (size_t r = 0; r < m; r++) {
 			size_t at = r * chunks + chunk;
-			const float *sums = p->sums + at * CHUNK_SUMS;
-			__m512 sum = _mm512_set1_ps(count == 8 ? sums[0] : sums[1 + first / 4]);
-			__m512 part = _mm512_cvtepi32_ps(acc[r][i]);
-			if (s.zero > 0)
-				part = _mm512_fnmadd_ps(zero, sum, part);
-			part = _mm512_mul_ps(part, scale);
+			__m512 part = _mm512_mul_ps(_mm512_cvtepi32_ps(acc[r][i]), scale);
 			if (s.minima)
-				part = _mm512_fnmadd_ps(minimum, sum, part);
+				part = _mm512_fnmadd_ps(
+				    minimum, _mm512_set1_ps((float)sums_of(p, at, first, count)), part);
 			y[r][i] = _mm512_fmadd_ps(part, _mm512_set1_ps(p->scale[at]), y[r][i]);
 		}
 	}
@@ -242,7 +246,7 @@ static inline __attribute__((always_inline)) void rows_floats(const StoredPart *
 
 enum { NOT_FINITE = 0x99 }; /* quiet and signalling NaN, both infinities */
 
-void stored_round_avx512(const float *x, size_t groups, int8_t *q, float *scale, float *sums)
+void stored_round_avx512(const float *x, size_t groups, int8_t *q, float *scale, int32_t *sums)
 {
 	for (; groups > 0; groups--, x += CHUNK, q += CHUNK, scale++, sums += CHUNK_SUMS) {
 		__m512 a = _mm512_loadu_ps(x), b = _mm512_loadu_ps(x + 16);
@@ -255,8 +259,8 @@ void stored_round_avx512(const float *x, size_t groups, int8_t *q, float *scale,
 		_mm_storeu_si128((void *)q, _mm512_cvtepi32_epi8(first));
 		_mm_storeu_si128((void *)(q + 16), _mm512_cvtepi32_epi8(second));
 		*scale = broken ? NAN : most / 127;
-		sums[1] = (float)_mm512_reduce_add_epi32(first);
-		sums[2] = (float)_mm512_reduce_add_epi32(second);
+		sums[1] = _mm512_reduce_add_epi32(first);
+		sums[2] = _mm512_reduce_add_epi32(second);
 		sums[0] = sums[1] + sums[2];
 	}
 }

@@ -40,8 +40,8 @@ static inline void add_group(const StoredPart *p, StoredShape s, size_t m, const
 {
 	size_t chunks = p->k / CHUNK;
 	for (size_t r = 0; r < m; r++) {
-		const float *sums = p->sums + (r * chunks + chunk) * CHUNK_SUMS;
-		float sum = count == 8 ? sums[0] : sums[1 + first / 4],
+		const int32_t *sums = p->sums + (r * chunks + chunk) * CHUNK_SUMS;
+		float sum = (float)(count == 8 ? sums[0] : sums[1 + first / 4]),
 		      rounding = p->scale[r * chunks + chunk];
 		int32_t acc[PANEL_ROWS] = {0};
 		float *y = p->y + r * p->ldy + column;
@@ -129,7 +129,7 @@ static inline void rows_floats(const StoredPart *p, FloatKind kind, size_t m, si
 #define STORED_ANY_ROWS
 #include "math/stored_cases.h"
 
-void stored_round_generic(const float *x, size_t groups, int8_t *q, float *scale, float *sums)
+void stored_round_generic(const float *x, size_t groups, int8_t *q, float *scale, int32_t *sums)
 {
 	for (; groups > 0; groups--, x += CHUNK, q += CHUNK, scale++, sums += CHUNK_SUMS) {
 		float most = 0, nothing = 0; /* 0 times all, unless one is not finite */
@@ -144,8 +144,8 @@ void stored_round_generic(const float *x, size_t groups, int8_t *q, float *scale
 			sum[i / QUANT_GROUP] += q[i];
 		}
 		*scale = nothing == 0 ? most / 127 : NAN;
-		sums[1] = (float)sum[0];
-		sums[2] = (float)sum[1];
+		sums[1] = sum[0];
+		sums[2] = sum[1];
 		sums[0] = sums[1] + sums[2];
 	}
 }

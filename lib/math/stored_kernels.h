@@ -24,7 +24,8 @@ typedef struct {
 	size_t k, m;
 	const float *x; /* stride k */
 	const int8_t *q;
-	const float *scale, *sums;
+	const float *scale;
+	const int32_t *sums;
 	float *y;
 	size_t ldy;
 } StoredPart;
@@ -47,7 +48,7 @@ static inline size_t panel_block_bytes(size_t elements, size_t group, unsigned b
  * no number, or infinite, has a scale that is none: whoever multiplies with it sees it.  A group of
  * numbers up to STORED_TINY is 0: 127 over them would be infinite. */
 #define STORED_TINY 1e-36f
-typedef void StoredRound(const float *x, size_t groups, int8_t *q, float *scale, float *sums);
+typedef void StoredRound(const float *x, size_t groups, int8_t *q, float *scale, int32_t *sums);
 StoredRound stored_round_avx512, stored_round_avx2, stored_round_generic;
 
 /* The kernel of a type; NULL: it has none. */
