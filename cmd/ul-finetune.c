@@ -230,10 +230,10 @@ int main(int argc, char **argv)
 	    .rank = 8,
 	    .matrices = "q,k,v,o,gate,up,down",
 	    .batch = 64,
-	    .questions = 4,
+	    .questions = 1,
 	    .llm_lr = 0.1,
 	    .training = {
-	        .steps = -1, .epochs = 3, .lr = 3e-3, .decay = 0.01, .patience = 10, .evaluate_every = 200}};
+	        .steps = -1, .epochs = 12, .lr = 3e-3, .decay = 0.01, .patience = 10, .evaluate_every = 200}};
 	const Option own[] = {
 	    {"output", 'o', OPTION_STRING, &s.output, "ADAPTER", "write the adapter to this file",
 	     .incidental = true, .written = true},
@@ -290,7 +290,7 @@ int main(int argc, char **argv)
 	     0.99},
 	    {"batch", 0, OPTION_INTEGER, &s.batch, "N", "questions a step (default 64)", 1, 1e6},
 	    {"questions", 0, OPTION_INTEGER, &s.questions, "N",
-	     "of which so many are about each history (default 4)", 1, MOST_QUESTIONS},
+	     "of which so many are about each history (default 1)", 1, MOST_QUESTIONS},
 	    {"micro-batch", 0, OPTION_INTEGER, &s.micro_batch, "N",
 	     "questions that a thread has in memory at a time; gradients add up (default: an eighth of the "
 	     "batch, 8 to 64)",
