@@ -74,8 +74,8 @@ void training_options(Option *table, TrainingOptions *o)
 {
 	const Option options[TRAINING_OPTIONS] = {
 	    {"epochs", 0, OPTION_REAL, &o->epochs, "X",
-	     "budget in passes over the training data (default: encoders 60, language models 40, adapters "
-	     "12)",
+	     "budget in passes over the training data (default: encoders 60, language models 40, "
+	     "adapters 12)",
 	     1e-6, 1e6},
 	    {"steps", 0, OPTION_INTEGER, &o->steps, "N", "budget in steps, instead; 0: untrained", 0, 1e12},
 	    {"minutes", 0, OPTION_REAL, &o->minutes, "X",

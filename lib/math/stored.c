@@ -158,16 +158,23 @@ static void exact_product(const StoredMatrix *w, const StoredRows *x, size_t fir
 	}
 }
 
-/* How much one call of a kernel takes.  Two panels by some rows use twice what they load; numbers of 16 bits,
- * that are expanded as they are loaded, serve more rows of one panel. */
+/* How much one call of a kernel takes.  Two panels by some rows use twice what they load.  Numbers of 16
+ * bits, which are expanded as they are loaded, rather serve more rows of one panel, where that saves a call.
+ */
 typedef struct {
 	size_t rows, panels;
 } Tile;
 
+static size_t calls(size_t m, size_t most)
+{
+	return (m + most - 1) / most;
+}
+
 static Tile tile_of(const StoredMatrix *w, size_t m)
 {
 	bool halves = w->type->unpack == NULL && w->type->bytes == 2;
-	return halves && m > STORED_PAIRED ? (Tile){STORED_MOST, 1} : (Tile){STORED_PAIRED, 2};
+	bool fewer = calls(m, STORED_MOST) < calls(m, STORED_PAIRED);
+	return halves && fewer ? (Tile){STORED_MOST, 1} : (Tile){STORED_PAIRED, 2};
 }
 
 /* All rows of x, some at a time, for the panels of a tile, of which `count` columns are there. */
@@ -178,7 +185,7 @@ static void panel_product(StoredKernel *kernel, const StoredMatrix *w, const Sto
 	size_t chunks = x->k / CHUNK, bytes = panel_bytes(w), panels = count > PANEL_ROWS ? 2 : 1;
 	bool whole = count == panels * PANEL_ROWS;
 	/* Even pieces: a short last one would read the panel for little. */
-	size_t pieces = (x->m + most - 1) / most;
+	size_t pieces = calls(x->m, most);
 	for (size_t r = 0, m; r < x->m; r += m, pieces--) {
 		m = (x->m - r + pieces - 1) / pieces;
 		kernel(&(StoredPart){.panel = w->panels + n / PANEL_ROWS * bytes,

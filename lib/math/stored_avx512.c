@@ -13,15 +13,19 @@ static inline __attribute__((always_inline)) __m512i load(const uint8_t *p)
 	return _mm512_loadu_si512(p);
 }
 
-/* Asks for the same place of the panels that come next: the prefetchers of a CPU lose the way where one of
- * two panels ends.  One row of x has nothing else to do but to wait for memory. */
+/* Asks for the same place of the panels that come next, since the prefetchers of a CPU lose their way where
+ * one of two panels ends.  One row of x has nothing to do but wait for memory; behind the last panel there is
+ * nothing, and asking for it does no harm. */
 static inline __attribute__((always_inline)) void prefetch(const StoredPart *p, size_t m, size_t panels,
                                                            size_t at, size_t bytes)
 {
-	for (size_t i = 0; m == 1 && i < panels; i++)
+	if (m > 1)
+		return;
+	for (size_t i = 0; i < panels; i++) {
+		uintptr_t next = (uintptr_t)p->panel + (panels + i) * p->panel_bytes + at;
 		for (size_t line = 0; line < bytes; line += 64)
-			_mm_prefetch((const char *)p->panel + (panels + i) * p->panel_bytes + at + line,
-			             _MM_HINT_T1);
+			_mm_prefetch((const char *)(next + line), _MM_HINT_T1);
+	}
 }
 
 /* The table of codes, moved up by 128. */
@@ -104,9 +108,9 @@ static inline __attribute__((always_inline)) __m512 minimum_of(const Block *b, S
 	return _mm512_sub_ps(_mm512_setzero_ps(), b->least);
 }
 
-/* Σ q of columns 4 first … of chunk `at`. */
-static inline __attribute__((always_inline)) int32_t sums_of(const StoredPart *p, size_t at, int first,
-                                                             int count)
+/* Σ q of columns 4 first … of a row's chunk, the `at`th of all. */
+static inline __attribute__((always_inline)) int32_t sum_of(const StoredPart *p, size_t at, int first,
+                                                            int count)
 {
 	return p->sums[at * CHUNK_SUMS + (count == 8 ? 0 : 1 + (size_t)first / 4)];
 }
@@ -122,7 +126,7 @@ static inline __attribute__((always_inline)) void add_group(const StoredPart *p,
 #pragma GCC unroll 8
 	for (size_t r = 0; r < m; r++) /* Σ (w - zero) q begins with -zero Σ q */
 		acc[r][0] = acc[r][1] =
-		    _mm512_set1_epi32(-s.zero * sums_of(p, r * chunks + chunk, first, count));
+		    _mm512_set1_epi32(-s.zero * sum_of(p, r * chunks + chunk, first, count));
 	const int8_t *q = p->q + chunk * CHUNK;
 #pragma GCC unroll 8
 	for (int j = first; j < first + count; j++) {
@@ -141,14 +145,14 @@ static inline __attribute__((always_inline)) void add_group(const StoredPart *p,
 #pragma GCC unroll 2
 	for (size_t i = 0; i < panels; i++) {
 		__m512 scale = scale_of(&blocks[i], s, group);
-		__m512 minimum = s.minima ? minimum_of(&blocks[i], s, group) : scale;
+		__m512 minimum = s.minima ? minimum_of(&blocks[i], s, group) : _mm512_setzero_ps();
 #pragma GCC unroll 8
 		for (size_t r = 0; r < m; r++) {
 			size_t at = r * chunks + chunk;
 			__m512 part = _mm512_mul_ps(_mm512_cvtepi32_ps(acc[r][i]), scale);
 			if (s.minima)
 				part = _mm512_fnmadd_ps(
-				    minimum, _mm512_set1_ps((float)sums_of(p, at, first, count)), part);
+				    minimum, _mm512_set1_ps((float)sum_of(p, at, first, count)), part);
 			y[r][i] = _mm512_fmadd_ps(part, _mm512_set1_ps(p->scale[at]), y[r][i]);
 		}
 	}
@@ -211,11 +215,10 @@ static inline __attribute__((always_inline)) void rows_floats(const StoredPart *
 	for (size_t r = 0; r < m; r++)
 		even[r][0] = even[r][1] = odd[r][0] = odd[r][1] = _mm512_setzero_ps();
 	const uint8_t *w = p->panel, *v = p->panel + (panels > 1 ? p->panel_bytes : 0);
-	size_t i = 0;
+	size_t i = 0, line = PANEL_ROWS * (kind == FLOAT_F32 ? 4 : 2); /* bytes of 16 rows' numbers */
 	for (; i + 2 <= p->k; i += 2) {
+		prefetch(p, m, panels, i * line, 2 * line);
 		__m512 w0 = numbers(w, kind, i), w1 = numbers(w, kind, i + 1);
-		prefetch(p, m, panels, i * PANEL_ROWS * (kind == FLOAT_F32 ? 4 : 2),
-		         kind == FLOAT_F32 ? 128 : 64);
 		__m512 v0 = numbers(v, kind, i), v1 = numbers(v, kind, i + 1);
 #pragma GCC unroll 8
 		for (size_t r = 0; r < m; r++) {

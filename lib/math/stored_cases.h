@@ -1,10 +1,10 @@
 /* Included by each kind of kernels behind its rows_integers() and rows_floats(): a function for each type,
  * with the numbers of rows and panels constants in it (but with STORED_ANY_ROWS), and the choice between
- * them. */
+ * them.  stored.c sees to it that no more are asked for than the last case has. */
 
 #if defined STORED_ANY_ROWS
-#define CASES(body) body(p->m, p->panels)
-#define MORE_CASES  CASES
+#define CASES(body)  body(p->m, p->panels)
+#define HALVES_CASES CASES
 #else
 #define ONE(count, body)                                                                                     \
 	case 2 * count:                                                                                      \
@@ -28,7 +28,7 @@
 	default:                                                                                             \
 		body(6, 2);                                                                                  \
 	}
-#define MORE_CASES(body)                                                                                     \
+#define HALVES_CASES(body)                                                                                   \
 	switch (2 * p->m + (p->panels > 1)) {                                                                \
 		UP_TO_FIVE(body)                                                                             \
 		EITHER(6, body)                                                                              \
@@ -53,15 +53,15 @@
 QUANT_INTEGERS(KERNEL)
 
 #define FLOATS(m, panels) rows_floats(p, kind, m, panels)
-#define FLOAT_KERNEL(name)                                                                                   \
+#define FLOAT_KERNEL(name, cases)                                                                            \
 	static void kernel_##name(const StoredPart *p)                                                       \
 	{                                                                                                    \
 		const FloatKind kind = FLOAT_##name;                                                         \
-		MORE_CASES(FLOATS);                                                                          \
+		cases(FLOATS);                                                                               \
 	}
-FLOAT_KERNEL(F32)
-FLOAT_KERNEL(F16)
-FLOAT_KERNEL(BF16)
+FLOAT_KERNEL(F32, CASES)
+FLOAT_KERNEL(F16, HALVES_CASES)
+FLOAT_KERNEL(BF16, HALVES_CASES)
 
 #define CHOOSE(number, name, ...)                                                                            \
 	case number:                                                                                         \

@@ -14,10 +14,13 @@
 #include "base/half.h"
 #include "math/stored.h"
 
-enum { PANEL_ROWS = STORED_UNIT, CHUNK = 32, CHUNK_SUMS = 3, STORED_PAIRED = 6, STORED_MOST = 8 };
+enum { PANEL_ROWS = STORED_UNIT, CHUNK = 32, CHUNK_SUMS = 3 };
 
-/* Rows of x [m ≤ STORED_PAIRED] times one panel, or two; of types without integers also [m ≤ STORED_MOST]
- * times one: y [m, 16 · panels], rows ldy numbers apart. */
+/* Rows of x that a kernel takes: with two panels, and with one of numbers of 16 bits. */
+enum { STORED_PAIRED = 6, STORED_MOST = 8 };
+
+/* Rows of x [m ≤ STORED_PAIRED] times one panel, or two; of numbers of 16 bits also [m ≤ STORED_MOST] times
+ * one: y [m, 16 · panels], rows ldy numbers apart. */
 typedef struct {
 	const uint8_t *panel;
 	size_t panel_bytes, panels;

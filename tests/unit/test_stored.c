@@ -49,7 +49,7 @@ static void test_types(void **state)
 }
 
 static const uint32_t types[] = {0, 1, 30, 2, 3, 6, 7, 8, 10, 11, 12, 13, 14, 20};
-enum { TYPES = sizeof types / sizeof *types, N = 85, K = 512, M = 14, COLUMNS = 96 };
+enum { TYPES = sizeof types / sizeof *types, N = 85, K = 512, M = 33, COLUMNS = 96 };
 
 static float x[M * K];
 
@@ -158,35 +158,66 @@ static void test_products(void **state)
 	}
 }
 
-/* Rows one by one, columns in parts: the same bytes. */
-static void test_parts(void **state)
+/* Each row by itself, columns in parts of which one is no whole tile. */
+static void one_by_one(const StoredMatrix *w, const StoredRows *rows, float *y)
+{
+	for (size_t r = 0; r < rows->m; r++) {
+		StoredRows one = *rows;
+		one.m = 1;
+		one.x += r * K;
+		one.q += r * K;
+		one.scale += r * (K / 32);
+		one.sums += r * (K / 32) * 3;
+		stored_product(w, &one, false, 0, 48, y + r * COLUMNS, COLUMNS);
+		stored_product(w, &one, false, 48, N - 48, y + r * COLUMNS, COLUMNS);
+	}
+}
+
+/* As many rows as kernels take, some more, and as many as it takes several calls for: the same bytes as each
+ * row by itself, and the same in parts of columns. */
+static void test_rows(void **state)
+{
+	(void)state;
+	static const size_t counts[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 14, 18, 24, M};
+	for (size_t t = 0; t < TYPES; t++) {
+		Arena arena = {0};
+		StoredMatrix w;
+		StoredRows rows;
+		float alone[M * COLUMNS] = {0};
+		make(&w, types[t], N, K, t);
+		lay_out(&w, &arena);
+		ready(&rows, M, K, &arena);
+		one_by_one(&w, &rows, alone);
+		for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+			float whole[M * COLUMNS] = {0}, parts[M * COLUMNS] = {0};
+			rows.m = counts[i];
+			stored_product(&w, &rows, false, 0, N, whole, COLUMNS);
+			stored_product(&w, &rows, false, 0, 48, parts, COLUMNS);
+			stored_product(&w, &rows, false, 48, N - 48, parts, COLUMNS);
+			assert_memory_equal(whole, alone, rows.m * COLUMNS * sizeof(float));
+			assert_memory_equal(parts, alone, rows.m * COLUMNS * sizeof(float));
+		}
+		free((void *)(uintptr_t)w.data);
+		arena_free(&arena);
+	}
+}
+
+/* Exact ones, too, do not depend on how columns are cut. */
+static void test_exact_parts(void **state)
 {
 	(void)state;
 	for (size_t t = 0; t < TYPES; t++) {
 		Arena arena = {0};
 		StoredMatrix w;
+		StoredRows rows;
 		float whole[M * COLUMNS] = {0}, parts[M * COLUMNS] = {0};
 		make(&w, types[t], N, K, t);
-		lay_out(&w, &arena);
-		for (int exact = 0; exact < 2; exact++) {
-			StoredRows rows;
-			ready(&rows, M, K, &arena);
-			stored_product(&w, &rows, exact, 0, N, whole, COLUMNS);
-			for (size_t r = 0; r < M && !exact; r++) {
-				StoredRows one = rows;
-				one.m = 1;
-				one.x += r * K;
-				one.q += r * K;
-				one.scale += r * (K / 32);
-				one.sums += r * (K / 32) * 3;
-				stored_product(&w, &one, exact, 0, 48, parts + r * COLUMNS, COLUMNS);
-				stored_product(&w, &one, exact, 48, N - 48, parts + r * COLUMNS, COLUMNS);
-			}
-			for (size_t first = 0; first < N && exact; first += 32)
-				stored_product(&w, &rows, exact, first, N - first < 32 ? N - first : 32,
-				               parts, COLUMNS);
-			assert_memory_equal(whole, parts, sizeof whole);
-		}
+		ready(&rows, M, K, &arena);
+		stored_product(&w, &rows, true, 0, N, whole, COLUMNS);
+		for (size_t first = 0; first < N; first += 32)
+			stored_product(&w, &rows, true, first, N - first < 32 ? N - first : 32, parts,
+			               COLUMNS);
+		assert_memory_equal(whole, parts, sizeof whole);
 		free((void *)(uintptr_t)w.data);
 		arena_free(&arena);
 	}
@@ -245,12 +276,12 @@ static void test_odd_width(void **state)
 			Arena arena = {0};
 			StoredMatrix w;
 			StoredRows rows;
-			float y[3 * COLUMNS];
+			float y[8 * COLUMNS];
 			make(&w, types[t], 17, k, t);
 			lay_out(&w, &arena);
-			ready(&rows, 3, k, &arena);
+			ready(&rows, 8, k, &arena);
 			stored_product(&w, &rows, false, 0, 17, y, COLUMNS);
-			for (size_t r = 0; r < 3; r++)
+			for (size_t r = 0; r < 8; r++)
 				for (size_t n = 0; n < 17; n++) {
 					double size, expected = naive(&w, n, x + r * k, &size);
 					assert_true(fabs((double)y[r * COLUMNS + n] - expected) <=
@@ -265,9 +296,10 @@ int main(void)
 {
 	gemm_start();
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_types),     cmocka_unit_test(test_products),
-	    cmocka_unit_test(test_parts),     cmocka_unit_test(test_broken_rows),
-	    cmocka_unit_test(test_tiny_rows), cmocka_unit_test(test_odd_width),
+	    cmocka_unit_test(test_types),       cmocka_unit_test(test_products),
+	    cmocka_unit_test(test_rows),        cmocka_unit_test(test_exact_parts),
+	    cmocka_unit_test(test_broken_rows), cmocka_unit_test(test_tiny_rows),
+	    cmocka_unit_test(test_odd_width),
 	};
 	return cmocka_run_group_tests(tests, fill, NULL);
 }

@@ -1,6 +1,6 @@
 # Interrupted and resumed: the same bytes as in one go, whatever trains; with other inputs, refused.
 small data.ult encoder.ult lm.gguf
-for options in '--tune enc --ema 0.8' '--tune proj --latents 0'; do
+for options in '--tune enc --ema 0.8' '--tune proj --latents 0 --questions 4'; do
 	rm -f ./*.checkpoint
 	# shellcheck disable=SC2086
 	tune --llm lm.gguf -m encoder.ult $options --steps 12 --evaluate-every 5 -T1 -o whole data.ult
