@@ -95,8 +95,7 @@ static inline __attribute__((always_inline)) void add_group(const StoredPart *p,
 #pragma GCC unroll 2
 	for (size_t r = 0; r < m; r++) {
 		size_t at = (first_row + r) * chunks + chunk;
-		const int32_t *sums = p->sums + at * CHUNK_SUMS;
-		__m256 sum = _mm256_set1_ps((float)(count == 8 ? sums[0] : sums[1 + first / 4]));
+		__m256 sum = _mm256_set1_ps((float)sum_of(p, at, first, count));
 		__m256 part = _mm256_cvtepi32_ps(acc[r]);
 		if (s.zero > 0)
 			part = _mm256_fnmadd_ps(_mm256_set1_ps((float)s.zero), sum, part);

@@ -108,13 +108,6 @@ static inline __attribute__((always_inline)) __m512 minimum_of(const Block *b, S
 	return _mm512_sub_ps(_mm512_setzero_ps(), b->least);
 }
 
-/* Σ q of columns 4 first … of a row's chunk, the `at`th of all. */
-static inline __attribute__((always_inline)) int32_t sum_of(const StoredPart *p, size_t at, int first,
-                                                            int count)
-{
-	return p->sums[at * CHUNK_SUMS + (count == 8 ? 0 : 1 + (size_t)first / 4)];
-}
-
 /* A group of a chunk: columns 4 first … of all rows, added to y. */
 static inline __attribute__((always_inline)) void add_group(const StoredPart *p, StoredShape s, size_t m,
                                                             size_t panels, const Block *blocks, size_t group,

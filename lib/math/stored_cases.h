@@ -1,6 +1,6 @@
 /* Included by each kind of kernels behind its rows_integers() and rows_floats(): a function for each type,
  * with the numbers of rows and panels constants in it (but with STORED_ANY_ROWS), and the choice between
- * them.  stored.c sees to it that no more are asked for than the last case has. */
+ * them.  stored.c asks for no more than there are cases. */
 
 #if defined STORED_ANY_ROWS
 #define CASES(body)  body(p->m, p->panels)
@@ -15,26 +15,22 @@
 	case 2 * count + 1:                                                                                  \
 		body(count, 2);                                                                              \
 		break;
-#define UP_TO_FIVE(body)                                                                                     \
+#define UP_TO_SIX(body)                                                                                      \
 	EITHER(1, body)                                                                                      \
 	EITHER(2, body)                                                                                      \
 	EITHER(3, body)                                                                                      \
 	EITHER(4, body)                                                                                      \
-	EITHER(5, body)
+	EITHER(5, body)                                                                                      \
+	EITHER(6, body)
 #define CASES(body)                                                                                          \
 	switch (2 * p->m + (p->panels > 1)) {                                                                \
-		UP_TO_FIVE(body)                                                                             \
-		ONE(6, body)                                                                                 \
-	default:                                                                                             \
-		body(6, 2);                                                                                  \
+		UP_TO_SIX(body)                                                                              \
 	}
 #define HALVES_CASES(body)                                                                                   \
 	switch (2 * p->m + (p->panels > 1)) {                                                                \
-		UP_TO_FIVE(body)                                                                             \
-		EITHER(6, body)                                                                              \
+		UP_TO_SIX(body)                                                                              \
 		ONE(7, body)                                                                                 \
-	default:                                                                                             \
-		body(8, 1);                                                                                  \
+		ONE(8, body)                                                                                 \
 	}
 #endif
 

@@ -40,9 +40,8 @@ static inline void add_group(const StoredPart *p, StoredShape s, size_t m, const
 {
 	size_t chunks = p->k / CHUNK;
 	for (size_t r = 0; r < m; r++) {
-		const int32_t *sums = p->sums + (r * chunks + chunk) * CHUNK_SUMS;
-		float sum = (float)(count == 8 ? sums[0] : sums[1 + first / 4]),
-		      rounding = p->scale[r * chunks + chunk];
+		size_t at = r * chunks + chunk;
+		float sum = (float)sum_of(p, at, first, count), rounding = p->scale[at];
 		int32_t acc[PANEL_ROWS] = {0};
 		float *y = p->y + r * p->ldy + column;
 		add_fours(w + 64 * first, p->q + r * p->k + chunk * CHUNK + 4 * first, count, acc);

@@ -33,6 +33,12 @@ typedef struct {
 	size_t ldy;
 } StoredPart;
 
+/* Σ q of columns 4 first … 4 (first + count) of a row's chunk, the `at`th of all: a whole one or a half. */
+static inline int32_t sum_of(const StoredPart *p, size_t at, int first, int count)
+{
+	return p->sums[at * CHUNK_SUMS + (count == 8 ? 0 : 1 + (size_t)first / 4)];
+}
+
 typedef void StoredKernel(const StoredPart *p);
 
 static inline size_t planes_bytes(unsigned bits)
