@@ -176,10 +176,13 @@ PackedPart packed_whole(const PackedOperand *b)
 void gemm_packed(GemmPrecision precision, size_t m, Operand a, PackedPart b, bool add, float *c, size_t ldc)
 {
 	Operand plain = b.b->source;
-	plain.data = at(plain, b.k0, b.n0);
 	precision = precision_of(precision);
-	bool laid_out = b.b->laid_out && b.b->precision == precision;
-	multiply(&(Product){precision, m, b.n, b.k, a, plain, laid_out ? b : (PackedPart){0}, add, c, ldc});
+	if (b.b->laid_out && b.b->precision == precision) {
+		multiply(&(Product){precision, m, b.n, b.k, a, plain, b, add, c, ldc});
+		return;
+	}
+	plain.data = at(plain, b.k0, b.n0);
+	multiply(&(Product){precision, m, b.n, b.k, a, plain, {0}, add, c, ldc});
 }
 
 bool packed_begin(PackedOperand *p, GemmPrecision precision, Arena *arena, size_t *tasks, Error *e)
@@ -201,15 +204,22 @@ bool packed_begin(PackedOperand *p, GemmPrecision precision, Arena *arena, size_
 	return p->laid_out;
 }
 
-void packed_fill(PackedOperand *p, size_t task)
+void packed_fill_from(PackedOperand *p, size_t task, size_t k0, size_t k, Operand copy)
 {
 #if defined __x86_64__
-	size_t n0 = task * PANEL, bytes = round_up(p->k, DEPTH_UNIT) * PANEL * element(p->precision);
-	pack_panel(p->precision, p->source, 0, p->k, n0, least(p->n - n0, PANEL),
-	           (uint8_t *)p->panels + task * bytes);
+	size_t row = PANEL * element(p->precision), at_row = task * round_up(p->k, DEPTH_UNIT) + k0;
+	pack_panel(p->precision, copy, 0, k, 0, least(p->n - task * PANEL, PANEL),
+	           (uint8_t *)p->panels + at_row * row);
 #else
-	(void)p, (void)task;
+	(void)p, (void)task, (void)k0, (void)k, (void)copy;
 #endif
+}
+
+void packed_fill(PackedOperand *p, size_t task)
+{
+	Operand columns = p->source;
+	columns.data = at(columns, 0, task * PANEL);
+	packed_fill_from(p, task, 0, p->k, columns);
 }
 
 void packed_drop(PackedOperand *p)

@@ -30,7 +30,7 @@ void gemm(GemmPrecision precision, size_t m, size_t n, size_t k, Operand a, Oper
 /* B, k×n, which may be laid out once for many products. */
 typedef struct {
 	size_t k, n;
-	Operand source; /* B as it is; must outlive this */
+	Operand source; /* B as it is; must outlive this, unless packed_fill_from() has all that there is */
 	bool laid_out;  /* else products read the source */
 	GemmPrecision precision;
 	void *panels; /* in the arena that packed_begin() was given */
@@ -42,6 +42,9 @@ typedef struct {
  * changes the source calls this again; what was taken from the arena serves again. */
 bool packed_begin(PackedOperand *p, GemmPrecision precision, Arena *arena, size_t *tasks, Error *e);
 void packed_fill(PackedOperand *p, size_t task);
+/* Of the task rows [k0, k0 + k) of B alone, k0 a multiple of PACKED_UNIT, from a copy of these [k, columns];
+ * the task's columns are min(PACKED_UNIT, n - PACKED_UNIT · task). */
+void packed_fill_from(PackedOperand *p, size_t task, size_t k0, size_t k, Operand copy);
 void packed_drop(PackedOperand *p);
 /* The two in one, on the calling thread. */
 bool packed_lay_out(PackedOperand *p, GemmPrecision precision, Arena *arena, Error *e);

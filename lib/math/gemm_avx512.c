@@ -47,6 +47,29 @@ static inline __attribute__((always_inline)) void store_rows(const PanelProduct 
 	}
 }
 
+/* What a group of rows fetches of the next panel: its share, or more, some lines for each FETCH_STEP bytes
+ * that it reads of its own. */
+enum { LINE = 64, FETCH_STEP = 512 };
+typedef struct {
+	const char *next;
+	size_t lines;
+} Fetch;
+
+static inline Fetch fetch_of(const PanelProduct *p, size_t first, size_t row_bytes)
+{
+	size_t groups = (p->m + ROWS - 1) / ROWS, lines = (FETCH_STEP / LINE + groups - 1) / groups;
+	size_t steps = (p->k * row_bytes + FETCH_STEP - 1) / FETCH_STEP;
+	if (p->next == NULL)
+		return (Fetch){p->b, 0};
+	return (Fetch){p->next + first / ROWS * steps * lines * LINE, lines};
+}
+
+static inline __attribute__((always_inline)) void fetch(Fetch *f)
+{
+	for (size_t i = 0; i < f->lines; i++, f->next += LINE)
+		_mm_prefetch(f->next, _MM_HINT_T1);
+}
+
 /* `rows` is a constant where it is called, so that the sums stay in registers. */
 static inline __attribute__((always_inline)) void rows_f32(const PanelProduct *p, size_t first, size_t rows)
 {
@@ -59,7 +82,10 @@ static inline __attribute__((always_inline)) void rows_f32(const PanelProduct *p
 #pragma GCC unroll 12
 	for (size_t r = 0; r < rows; r++)
 		sum[r][0] = sum[r][1] = _mm512_setzero_ps();
-	for (size_t k = p->k; k > 0; k--, b += p->b_row) {
+	Fetch next = fetch_of(p, first, PANEL * sizeof(float));
+	for (size_t k = 0; k < p->k; k++, b += p->b_row) {
+		if (k % (FETCH_STEP / (PANEL * sizeof(float))) == 0)
+			fetch(&next);
 		__m512 b0 = _mm512_maskz_loadu_ps(left, b), b1 = _mm512_maskz_loadu_ps(right, b + 16);
 #pragma GCC unroll 12
 		for (size_t r = 0; r < rows; r++) {
@@ -84,11 +110,10 @@ static inline __attribute__((always_inline)) void rows_bf16(const PanelProduct *
 #pragma GCC unroll 12
 	for (size_t r = 0; r < rows; r++)
 		sum[r][0] = sum[r][1] = _mm512_setzero_ps();
-	/* Each group of rows fetches its share of the next panel, or more: 8 bytes for each of k. */
-	const char *next = p->next ? p->next + p->k * PANEL * sizeof(Bf16) * first / p->m : p->b;
+	Fetch next = fetch_of(p, first, PANEL * sizeof(Bf16));
 	for (size_t k = 0; k < p->k; k += 2, b += p->b_row) {
-		if (k % 8 == 0)
-			_mm_prefetch(next + 8 * k, _MM_HINT_T1);
+		if (k % (FETCH_STEP / (PANEL * sizeof(Bf16))) == 0)
+			fetch(&next);
 		__m512bh b0 = (__m512bh)_mm512_loadu_si512(b), b1 = (__m512bh)_mm512_loadu_si512(b + 32);
 #pragma GCC unroll 12
 		for (size_t r = 0; r < rows; r++) {

@@ -1,7 +1,6 @@
 #include "math/stored.h"
 
 #include "base/cpu.h"
-#include "math/gemm.h"
 #include "math/stored_kernels.h"
 
 #include <math.h>
@@ -15,6 +14,30 @@ static size_t row_bytes(const StoredMatrix *w)
 void stored_row(const StoredMatrix *w, size_t row, float *out)
 {
 	quant_expand(w->type, w->data + row * row_bytes(w), w->k / w->type->elements, out);
+}
+
+/* Some rows of W, and some of their columns, as F32. */
+enum { SOME_ROWS = PACKED_UNIT, SOME_COLUMNS = 2048 };
+typedef struct {
+	size_t first, count; /* rows */
+	size_t k0, k;        /* columns: whole blocks */
+	float numbers[SOME_ROWS * SOME_COLUMNS];
+} Expanded;
+
+/* Wᵀ of these columns and rows. */
+static Operand expand(const StoredMatrix *w, Expanded *x)
+{
+	const QuantType *t = w->type;
+	const uint8_t *block = w->data + x->k0 / t->elements * t->bytes;
+	for (size_t r = 0; r < x->count; r++)
+		quant_expand(t, block + (x->first + r) * row_bytes(w), x->k / t->elements,
+		             x->numbers + r * x->k);
+	return (Operand){x->numbers, x->k, true};
+}
+
+static size_t least(size_t a, size_t b)
+{
+	return a < b ? a : b;
 }
 
 /* --- panels --------------------------------------------------------------- */
@@ -38,12 +61,22 @@ static StoredKernel *kernel_for(const QuantType *type)
 	return stored_kernel_generic(type->number);
 }
 
+/* Whether products are those of math/gemm.h: not where its panels would have more bits than the file. */
+static bool packs(const QuantType *type)
+{
+	return type->unpack == NULL && (type->bytes == 2 ? cpu_has_bf16() : cpu_path() >= CPU_AVX512);
+}
+
 bool stored_begin(StoredMatrix *w, Arena *arena, size_t *tasks, Error *e)
 {
 	size_t panels = (w->n + PANEL_ROWS - 1) / PANEL_ROWS;
 	*tasks = 0;
-	if (w->panels != NULL)
+	if (w->panels != NULL || w->packed.laid_out)
 		return true;
+	if (packs(w->type)) {
+		w->packed = (PackedOperand){.k = w->k, .n = w->n};
+		return packed_begin(&w->packed, w->type->bytes == 2 ? GEMM_BF16 : GEMM_F32, arena, tasks, e);
+	}
 	w->panels = arena_new(arena, panels, panel_bytes(w), e);
 	*tasks = w->panels ? panels : 0;
 	return w->panels != NULL;
@@ -91,7 +124,18 @@ static void fill_integers(const StoredMatrix *w, const uint8_t *row, size_t r, u
 	}
 }
 
-void stored_fill(StoredMatrix *w, size_t task)
+static void fill_packed(StoredMatrix *w, size_t task)
+{
+	Expanded x;
+	x.first = task * PACKED_UNIT;
+	x.count = least(w->n - x.first, PACKED_UNIT);
+	for (x.k0 = 0; x.k0 < w->k; x.k0 += x.k) {
+		x.k = least(w->k - x.k0, SOME_COLUMNS);
+		packed_fill_from(&w->packed, task, x.k0, x.k, expand(w, &x));
+	}
+}
+
+static void fill_panel(StoredMatrix *w, size_t task)
 {
 	size_t first = task * PANEL_ROWS, rows = w->n - first < PANEL_ROWS ? w->n - first : PANEL_ROWS;
 	size_t bytes = w->type->bytes;
@@ -105,6 +149,14 @@ void stored_fill(StoredMatrix *w, size_t task)
 			for (size_t i = 0; i < w->k; i++)
 				memcpy(panel + bytes * (PANEL_ROWS * i + r), row + bytes * i, bytes);
 	}
+}
+
+void stored_fill(StoredMatrix *w, size_t task)
+{
+	if (w->packed.laid_out)
+		fill_packed(w, task);
+	else
+		fill_panel(w, task);
 }
 
 /* --- rows ----------------------------------------------------------------- */
@@ -137,60 +189,44 @@ void stored_round(StoredRows *r, size_t first, size_t count)
 
 /* --- products ------------------------------------------------------------- */
 
-enum { EXACT_ROWS = 32, EXACT_COLUMNS = 2048 };
-
-/* Some rows of W at a time, and some of their columns. */
 static void exact_product(const StoredMatrix *w, const StoredRows *x, size_t first, size_t count, float *y,
                           size_t ldy)
 {
-	float rows[EXACT_ROWS * EXACT_COLUMNS];
-	const QuantType *t = w->type;
-	for (size_t n = first; n < first + count; n += EXACT_ROWS) {
-		size_t left = first + count - n, some = left < EXACT_ROWS ? left : EXACT_ROWS;
-		for (size_t k = 0; k < w->k || k == 0; k += EXACT_COLUMNS) {
-			size_t columns = w->k - k < EXACT_COLUMNS ? w->k - k : EXACT_COLUMNS;
-			for (size_t r = 0; r < some; r++)
-				quant_expand(t, w->data + (n + r) * row_bytes(w) + k / t->elements * t->bytes,
-				             columns / t->elements, rows + r * columns);
-			gemm(GEMM_F32, x->m, some, columns, (Operand){x->x + k, x->k, false},
-			     (Operand){rows, columns, true}, k > 0, y + n, ldy);
+	Expanded some;
+	for (size_t n = first; n < first + count; n += some.count) {
+		some.first = n;
+		some.count = least(first + count - n, SOME_ROWS);
+		for (some.k0 = 0; some.k0 < w->k || some.k0 == 0; some.k0 += SOME_COLUMNS) {
+			some.k = least(w->k - some.k0, SOME_COLUMNS);
+			gemm(GEMM_F32, x->m, some.count, some.k, (Operand){x->x + some.k0, x->k, false},
+			     expand(w, &some), some.k0 > 0, y + n, ldy);
 		}
 	}
 }
 
-/* How much one call of a kernel takes.  Two panels by some rows use twice what they load.  Numbers of 16
- * bits, which are expanded as they are loaded, rather serve more rows of one panel, where that saves a call.
- */
-typedef struct {
-	size_t rows, panels;
-} Tile;
-
-static size_t calls(size_t m, size_t most)
+static void packed_product(const StoredMatrix *w, const StoredRows *x, size_t first, size_t count, float *y,
+                           size_t ldy)
 {
-	return (m + most - 1) / most;
+	PackedPart part = {&w->packed, 0, first, w->k, count};
+	gemm_packed(w->packed.precision, x->m, (Operand){x->x, x->k, false}, part, false, y + first, ldy);
 }
 
-static Tile tile_of(const StoredMatrix *w, size_t m)
+/* All rows of x, some at a time, for one panel or two, of which `count` columns are there: two by some rows
+ * use twice what they load. */
+static void panel_product(StoredKernel *kernel, const StoredMatrix *w, const StoredRows *x, size_t n,
+                          size_t count, float *y, size_t ldy)
 {
-	bool halves = w->type->unpack == NULL && w->type->bytes == 2;
-	bool fewer = calls(m, STORED_MOST) < calls(m, STORED_PAIRED);
-	return halves && fewer ? (Tile){STORED_MOST, 1} : (Tile){STORED_PAIRED, 2};
-}
-
-/* All rows of x, some at a time, for the panels of a tile, of which `count` columns are there. */
-static void panel_product(StoredKernel *kernel, const StoredMatrix *w, const StoredRows *x, size_t most,
-                          size_t n, size_t count, float *y, size_t ldy)
-{
-	float out[STORED_MOST * 2 * PANEL_ROWS];
+	float out[STORED_ROWS * STORED_PANELS * PANEL_ROWS];
 	size_t chunks = x->k / CHUNK, bytes = panel_bytes(w), panels = count > PANEL_ROWS ? 2 : 1;
 	bool whole = count == panels * PANEL_ROWS;
 	/* Even pieces: a short last one would read the panel for little. */
-	size_t pieces = calls(x->m, most);
+	size_t pieces = (x->m + STORED_ROWS - 1) / STORED_ROWS;
 	for (size_t r = 0, m; r < x->m; r += m, pieces--) {
 		m = (x->m - r + pieces - 1) / pieces;
 		kernel(&(StoredPart){.panel = w->panels + n / PANEL_ROWS * bytes,
 		                     .panel_bytes = bytes,
 		                     .panels = panels,
+		                     .fetches = r == 0,
 		                     .k = x->k,
 		                     .m = m,
 		                     .x = x->x + r * x->k,
@@ -208,15 +244,16 @@ void stored_product(const StoredMatrix *w, const StoredRows *x, bool exact, size
                     float *y, size_t ldy)
 {
 	bool integers = w->type->unpack != NULL;
+	if (w->packed.laid_out && (!exact || w->packed.precision == GEMM_F32)) {
+		packed_product(w, x, first, count, y, ldy);
+		return;
+	}
 	if (w->panels == NULL || (integers && (exact || x->q == NULL))) {
 		exact_product(w, x, first, count, y, ldy);
 		return;
 	}
 	StoredKernel *kernel = kernel_for(w->type);
-	Tile tile = tile_of(w, x->m);
-	size_t columns = tile.panels * PANEL_ROWS;
-	for (size_t n = first; n < first + count; n += columns) {
-		size_t left = first + count - n;
-		panel_product(kernel, w, x, tile.rows, n, left < columns ? left : columns, y, ldy);
-	}
+	enum { COLUMNS = STORED_PANELS * PANEL_ROWS };
+	for (size_t n = first; n < first + count; n += COLUMNS)
+		panel_product(kernel, w, x, n, least(first + count - n, COLUMNS), y, ldy);
 }

@@ -3,15 +3,17 @@
  * Exact products expand W to F32, some rows at a time.  Quick ones use its integers: x is rounded to 8 bits,
  * in groups of 32 numbers that share a scale, and multiplied with panels of 16 rows of W.  A panel has the
  * numbers of the file, neither more nor fewer bits of the scales, in an order in which one vector holds four
- * columns of 16 rows, so that nothing is added across a vector.  Where W is F32, F16 or BF16, x stays F32,
- * and quick products are exact.
+ * columns of 16 rows, so that nothing is added across a vector.
+ *
+ * Where W is floats, quick products are those of math/gemm.h: of F16 and BF16 in bf16, of F32 in F32.  CPU
+ * paths without these have kernels of their own here, which are exact.
  *
  * A sum is added up in an order that depends on its length alone: a result does not depend on how many rows
  * x has, nor on how columns of y are cut into parts. */
 #ifndef MATH_STORED_H
 #define MATH_STORED_H
 
-#include "base/memory.h"
+#include "math/gemm.h"
 #include "math/quant.h"
 
 /* W [n, k], row by row in blocks of its type. */
@@ -19,7 +21,9 @@ typedef struct {
 	size_t n, k;
 	const QuantType *type;
 	const uint8_t *data; /* borrowed */
-	uint8_t *panels;     /* in the arena of stored_begin(); NULL: not laid out, and products are exact */
+	/* In the arena of stored_begin(), one or the other; neither: not laid out, and products are exact. */
+	uint8_t *panels;
+	PackedOperand packed;
 } StoredMatrix;
 
 /* Row `row` as F32 [k]. */
@@ -46,7 +50,7 @@ void stored_round(StoredRows *r, size_t first, size_t count);
 
 /* Columns [first, first + count) of y [m, ldy]: of parts, all but the last are multiples of STORED_UNIT.
  * Exact where `exact`, or the rows are not rounded, or there are no panels. */
-enum { STORED_UNIT = 16 };
+enum { STORED_UNIT = PACKED_UNIT };
 void stored_product(const StoredMatrix *w, const StoredRows *x, bool exact, size_t first, size_t count,
                     float *y, size_t ldy);
 

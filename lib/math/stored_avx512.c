@@ -6,20 +6,17 @@
 #include <math.h>
 #include <string.h>
 
-enum { MOST_PANELS = 2 };
-
 static inline __attribute__((always_inline)) __m512i load(const uint8_t *p)
 {
 	return _mm512_loadu_si512(p);
 }
 
 /* Asks for the same place of the panels that come next, since the prefetchers of a CPU lose their way where
- * one of two panels ends.  One row of x has nothing to do but wait for memory; behind the last panel there is
- * nothing, and asking for it does no harm. */
-static inline __attribute__((always_inline)) void prefetch(const StoredPart *p, size_t m, size_t panels,
-                                                           size_t at, size_t bytes)
+ * one of two panels ends.  Behind the last panel there is nothing, and asking for it does no harm. */
+static inline __attribute__((always_inline)) void prefetch(const StoredPart *p, size_t panels, size_t at,
+                                                           size_t bytes)
 {
-	if (m > 1)
+	if (!p->fetches)
 		return;
 	for (size_t i = 0; i < panels; i++) {
 		uintptr_t next = (uintptr_t)p->panel + (panels + i) * p->panel_bytes + at;
@@ -109,14 +106,13 @@ static inline __attribute__((always_inline)) __m512 minimum_of(const Block *b, S
 }
 
 /* A group of a chunk: columns 4 first … of all rows, added to y. */
-static inline __attribute__((always_inline)) void add_group(const StoredPart *p, StoredShape s, size_t m,
-                                                            size_t panels, const Block *blocks, size_t group,
-                                                            const uint8_t *const *planes, int first,
-                                                            int count, size_t chunk, __m512 (*y)[MOST_PANELS])
+static inline __attribute__((always_inline)) void
+add_group(const StoredPart *p, StoredShape s, size_t m, size_t panels, const Block *blocks, size_t group,
+          const uint8_t *const *planes, int first, int count, size_t chunk, __m512 (*y)[STORED_PANELS])
 {
 	size_t chunks = p->k / CHUNK;
-	__m512i acc[STORED_MOST][MOST_PANELS];
-#pragma GCC unroll 8
+	__m512i acc[STORED_ROWS][STORED_PANELS];
+#pragma GCC unroll 6
 	for (size_t r = 0; r < m; r++) /* Σ (w - zero) q begins with -zero Σ q */
 		acc[r][0] = acc[r][1] =
 		    _mm512_set1_epi32(-s.zero * sum_of(p, r * chunks + chunk, first, count));
@@ -125,7 +121,7 @@ static inline __attribute__((always_inline)) void add_group(const StoredPart *p,
 	for (int j = first; j < first + count; j++) {
 		__m512i w0 = vector_of(planes[0], s, j),
 		        w1 = panels > 1 ? vector_of(planes[1], s, j) : _mm512_setzero_si512();
-#pragma GCC unroll 8
+#pragma GCC unroll 6
 		for (size_t r = 0; r < m; r++) {
 			int32_t four;
 			memcpy(&four, q + r * p->k + 4 * j, sizeof four);
@@ -139,7 +135,7 @@ static inline __attribute__((always_inline)) void add_group(const StoredPart *p,
 	for (size_t i = 0; i < panels; i++) {
 		__m512 scale = scale_of(&blocks[i], s, group);
 		__m512 minimum = s.minima ? minimum_of(&blocks[i], s, group) : _mm512_setzero_ps();
-#pragma GCC unroll 8
+#pragma GCC unroll 6
 		for (size_t r = 0; r < m; r++) {
 			size_t at = r * chunks + chunk;
 			__m512 part = _mm512_mul_ps(_mm512_cvtepi32_ps(acc[r][i]), scale);
@@ -152,9 +148,9 @@ static inline __attribute__((always_inline)) void add_group(const StoredPart *p,
 }
 
 static inline __attribute__((always_inline)) void store(const StoredPart *p, size_t m, size_t panels,
-                                                        __m512 (*y)[MOST_PANELS])
+                                                        __m512 (*y)[STORED_PANELS])
 {
-#pragma GCC unroll 8
+#pragma GCC unroll 6
 	for (size_t r = 0; r < m; r++)
 #pragma GCC unroll 2
 		for (size_t i = 0; i < panels; i++)
@@ -164,15 +160,15 @@ static inline __attribute__((always_inline)) void store(const StoredPart *p, siz
 static inline __attribute__((always_inline)) void rows_integers(const StoredPart *p, StoredShape s, size_t m,
                                                                 size_t panels)
 {
-	__m512 y[STORED_MOST][MOST_PANELS];
+	__m512 y[STORED_ROWS][STORED_PANELS];
 	int count = s.group == 16 ? 4 : 8;
 	size_t step = panel_block_bytes(s.elements, s.group, s.bits, s.minima);
-#pragma GCC unroll 8
+#pragma GCC unroll 6
 	for (size_t r = 0; r < m; r++)
 		y[r][0] = y[r][1] = _mm512_setzero_ps();
 	for (size_t chunk = 0, at = 0; chunk < p->k / CHUNK; at += step) {
-		prefetch(p, m, panels, at, step);
-		Block blocks[MOST_PANELS];
+		prefetch(p, panels, at, step);
+		Block blocks[STORED_PANELS];
 		blocks[0] = block_at(p->panel + at, s);
 		if (panels > 1)
 			blocks[1] = block_at(p->panel + p->panel_bytes + at, s);
@@ -187,57 +183,6 @@ static inline __attribute__((always_inline)) void rows_integers(const StoredPart
 		}
 	}
 	store(p, m, panels, y);
-}
-
-/* Numbers [i] of 16 rows. */
-static inline __attribute__((always_inline)) __m512 numbers(const uint8_t *panel, FloatKind kind, size_t i)
-{
-	if (kind == FLOAT_F32)
-		return _mm512_loadu_ps(panel + 64 * i);
-	__m256i raw = _mm256_loadu_si256((const void *)(panel + 32 * i));
-	return kind == FLOAT_BF16 ? _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(raw), 16))
-	                          : _mm512_cvtph_ps(raw);
-}
-
-/* Sums of even and of odd columns, so that additions need not wait for one another. */
-static inline __attribute__((always_inline)) void rows_floats(const StoredPart *p, FloatKind kind, size_t m,
-                                                              size_t panels)
-{
-	__m512 even[STORED_MOST][MOST_PANELS], odd[STORED_MOST][MOST_PANELS];
-#pragma GCC unroll 8
-	for (size_t r = 0; r < m; r++)
-		even[r][0] = even[r][1] = odd[r][0] = odd[r][1] = _mm512_setzero_ps();
-	const uint8_t *w = p->panel, *v = p->panel + (panels > 1 ? p->panel_bytes : 0);
-	size_t i = 0, line = PANEL_ROWS * (kind == FLOAT_F32 ? 4 : 2); /* bytes of 16 rows' numbers */
-	for (; i + 2 <= p->k; i += 2) {
-		prefetch(p, m, panels, i * line, 2 * line);
-		__m512 w0 = numbers(w, kind, i), w1 = numbers(w, kind, i + 1);
-		__m512 v0 = numbers(v, kind, i), v1 = numbers(v, kind, i + 1);
-#pragma GCC unroll 8
-		for (size_t r = 0; r < m; r++) {
-			__m512 x0 = _mm512_set1_ps(p->x[r * p->k + i]),
-			       x1 = _mm512_set1_ps(p->x[r * p->k + i + 1]);
-			even[r][0] = _mm512_fmadd_ps(w0, x0, even[r][0]);
-			odd[r][0] = _mm512_fmadd_ps(w1, x1, odd[r][0]);
-			if (panels > 1) {
-				even[r][1] = _mm512_fmadd_ps(v0, x0, even[r][1]);
-				odd[r][1] = _mm512_fmadd_ps(v1, x1, odd[r][1]);
-			}
-		}
-	}
-	for (; i < p->k; i++)
-#pragma GCC unroll 8
-		for (size_t r = 0; r < m; r++) {
-			__m512 x = _mm512_set1_ps(p->x[r * p->k + i]);
-			even[r][0] = _mm512_fmadd_ps(numbers(w, kind, i), x, even[r][0]);
-			even[r][1] = _mm512_fmadd_ps(numbers(v, kind, i), x, even[r][1]);
-		}
-#pragma GCC unroll 8
-	for (size_t r = 0; r < m; r++)
-#pragma GCC unroll 2
-		for (size_t k = 0; k < panels; k++)
-			even[r][k] = _mm512_add_ps(even[r][k], odd[r][k]);
-	store(p, m, panels, even);
 }
 
 enum { NOT_FINITE = 0x99 }; /* quiet and signalling NaN, both infinities */

@@ -97,17 +97,17 @@ static inline void rows_integers(const StoredPart *p, StoredShape s, size_t m, s
 	}
 }
 
-/* Numbers [i] of 16 rows. */
-static inline void numbers(const uint8_t *panel, FloatKind kind, size_t i, float w[PANEL_ROWS])
+static inline float number_at(const uint8_t *panel, FloatKind kind, size_t i)
 {
-	uint16_t halves[PANEL_ROWS];
-	if (kind == FLOAT_F32) {
-		memcpy(w, panel + 64 * i, 64);
-		return;
+	float number;
+	uint16_t half;
+	if (kind == FLOAT_F32)
+		memcpy(&number, panel + 4 * i, sizeof number);
+	else {
+		memcpy(&half, panel + 2 * i, sizeof half);
+		number = kind == FLOAT_BF16 ? f32_from_bf16(half) : f32_from_f16(half);
 	}
-	memcpy(halves, panel + 32 * i, sizeof halves);
-	for (size_t k = 0; k < PANEL_ROWS; k++)
-		w[k] = kind == FLOAT_BF16 ? f32_from_bf16(halves[k]) : f32_from_f16(halves[k]);
+	return number;
 }
 
 static inline void rows_floats(const StoredPart *p, FloatKind kind, size_t m, size_t panels)
@@ -117,7 +117,8 @@ static inline void rows_floats(const StoredPart *p, FloatKind kind, size_t m, si
 		const uint8_t *panel = p->panel + column / PANEL_ROWS * p->panel_bytes;
 		for (size_t i = 0; i < p->k; i++) {
 			float w[PANEL_ROWS];
-			numbers(panel, kind, i, w);
+			for (size_t k = 0; k < PANEL_ROWS; k++)
+				w[k] = number_at(panel, kind, i * PANEL_ROWS + k);
 			for (size_t r = 0; r < m; r++)
 				for (size_t k = 0; k < PANEL_ROWS; k++)
 					p->y[r * p->ldy + column + k] += w[k] * p->x[r * p->k + i];
@@ -126,6 +127,7 @@ static inline void rows_floats(const StoredPart *p, FloatKind kind, size_t m, si
 }
 
 #define STORED_ANY_ROWS
+#define STORED_FLOATS
 #include "math/stored_cases.h"
 
 void stored_round_generic(const float *x, size_t groups, int8_t *q, float *scale, int32_t *sums)

@@ -7,23 +7,23 @@
  * Others have their lower four bits, vector i + 4 above vector i; and of 5 or 6 bits behind that two vectors
  * of the upper two bits, of which vector p has bits 2 i of vector 4 p + i.
  *
- * Of F32, F16 and BF16 a panel is [k][16] numbers.  Rows beyond n are zeros. */
+ * Of floats, where math/gemm.h does not multiply them, a panel is [k][16] numbers.  Rows beyond n are zeros.
+ */
 #ifndef MATH_STORED_KERNELS_H
 #define MATH_STORED_KERNELS_H
 
 #include "base/half.h"
 #include "math/stored.h"
 
-enum { PANEL_ROWS = STORED_UNIT, CHUNK = 32, CHUNK_SUMS = 3 };
+enum { PANEL_ROWS = 16, CHUNK = 32, CHUNK_SUMS = 3 };
 
-/* Rows of x that a kernel takes: with two panels, and with one of numbers of 16 bits. */
-enum { STORED_PAIRED = 6, STORED_MOST = 8 };
-
-/* Rows of x [m ≤ STORED_PAIRED] times one panel, or two; of numbers of 16 bits also [m ≤ STORED_MOST] times
- * one: y [m, 16 · panels], rows ldy numbers apart. */
+/* Rows of x [m ≤ STORED_ROWS] times one panel, or two: y [m, 16 · panels], rows ldy numbers apart. */
+enum { STORED_ROWS = 6, STORED_PANELS = 2 };
+_Static_assert(STORED_UNIT % (STORED_PANELS * PANEL_ROWS) == 0, "parts of columns begin where a kernel does");
 typedef struct {
 	const uint8_t *panel;
 	size_t panel_bytes, panels;
+	bool fetches; /* the panels that come next, meanwhile */
 	size_t k, m;
 	const float *x; /* stride k */
 	const int8_t *q;
@@ -60,7 +60,7 @@ static inline size_t panel_block_bytes(size_t elements, size_t group, unsigned b
 typedef void StoredRound(const float *x, size_t groups, int8_t *q, float *scale, int32_t *sums);
 StoredRound stored_round_avx512, stored_round_avx2, stored_round_generic;
 
-/* The kernel of a type; NULL: it has none. */
+/* The kernel of a type; NULL: it has none.  AVX-512 has none of floats: math/gemm.h has. */
 StoredKernel *stored_kernel_avx512(uint32_t type);
 StoredKernel *stored_kernel_avx2(uint32_t type);
 StoredKernel *stored_kernel_generic(uint32_t type);

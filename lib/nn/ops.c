@@ -57,15 +57,17 @@ static void round_rows(void *context, size_t first, size_t count)
 	stored_round(context, first, count);
 }
 
-/* x as products with stored matrices want it: the same for all that read x. */
-static const StoredRows *rows_of(Tape *t, Tensor *x)
+/* x as products with w want it: the same for all that read x, rounded from the first of integers on. */
+static const StoredRows *rows_of(Tape *t, Tensor *x, const StoredMatrix *w)
 {
-	if (x->rows_made != NULL)
+	bool rounded = w->type->unpack != NULL && !t->exact;
+	if (x->rows_made != NULL && (x->rows_made->q != NULL || !rounded))
 		return x->rows_made;
 	StoredRows *rows = arena_new(&t->arena, 1, sizeof *rows, &t->error);
-	if (rows == NULL || !stored_rows(rows, x->value, x->rows, x->cols, !t->exact, &t->arena, &t->error))
+	if (rows == NULL || !stored_rows(rows, x->value, x->rows, x->cols, rounded, &t->arena, &t->error))
 		return NULL;
-	tape_spread(t, x->rows, PART, round_rows, rows);
+	if (rounded)
+		tape_spread(t, x->rows, PART, round_rows, rows);
 	x->rows_made = rows;
 	return rows;
 }
@@ -86,7 +88,7 @@ static void multiply_stored(void *context, size_t first, size_t count)
 static Tensor *stored_linear(Tape *t, Tensor *x, const StoredMatrix *w)
 {
 	Tensor *y = tape_tensor(t, x->rows, w->n, false);
-	const StoredRows *rows = y ? rows_of(t, x) : NULL;
+	const StoredRows *rows = y ? rows_of(t, x, w) : NULL;
 	if (rows == NULL)
 		return NULL;
 	if (t->training && needs(x)) {

@@ -289,9 +289,8 @@ static bool store(const Document *d, Parameter *p, Error *e)
 	if (numbers == NULL)
 		return false;
 	memcpy(numbers, t->data, t->bytes);
-	p->stored->type = quant_type(QUANT_F32);
-	p->stored->data = (const uint8_t *)numbers;
-	p->stored->panels = NULL;
+	*p->stored = (StoredMatrix){
+	    .n = p->rows, .k = p->cols, .type = quant_type(QUANT_F32), .data = (const uint8_t *)numbers};
 	return true;
 }
 

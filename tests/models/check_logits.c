@@ -1,5 +1,6 @@
 /* The LLM against the reference engine's logits: check_logits DIR, with DIR/conformance/set1 and the small
  * trained models beside it. */
+#include "base/cpu.h"
 #include "llm/model.h"
 #include "math/gemm.h"
 #include "math/vector.h"
@@ -31,6 +32,9 @@ static Bounds bounds_of(const Llm *m, const char *name, Way way, double deviatio
 		return (Bounds){0.40 * deviation, 0.06 * deviation};
 	if (way == QUICK && strstr(name, "iq4") != NULL)
 		return (Bounds){0.40 * deviation, 0.06 * deviation};
+	if (way == QUICK && strstr(name, "f16") != NULL &&
+	    cpu_has_bf16()) /* F16, too, is multiplied in bf16 */
+		return (Bounds){0.15 * deviation, 0.03 * deviation};
 	/* The reference engine's GELU goes through a table of F16. */
 	if (m->shape.layer.gelu || m->shape.layer.plain)
 		return (Bounds){8e-3, 2e-3};

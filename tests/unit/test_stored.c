@@ -1,7 +1,8 @@
 /* Matrices as files have them: the types of numbers against llama.cpp's (tests/models/blocks.txt), exact
  * products against naive ones, quick ones against exact ones. */
+#include "base/cpu.h"
+#include "base/half.h"
 #include "base/random.h"
-#include "math/gemm.h"
 #include "math/stored.h"
 
 #include <math.h>
@@ -49,7 +50,7 @@ static void test_types(void **state)
 }
 
 static const uint32_t types[] = {0, 1, 30, 2, 3, 6, 7, 8, 10, 11, 12, 13, 14, 20};
-enum { TYPES = sizeof types / sizeof *types, N = 85, K = 512, M = 33, COLUMNS = 96 };
+enum { TYPES = sizeof types / sizeof *types, N = 85, K = 512, M = 33, COLUMNS = 96, PART = STORED_UNIT };
 
 static float x[M * K];
 
@@ -111,16 +112,24 @@ static int fill(void **state)
 	return 0;
 }
 
+/* The factors of quick products with F16 and BF16. */
+static double factor(float number, bool bf16)
+{
+	return (double)(bf16 ? f32_from_bf16(bf16_from_f32(number)) : number);
+}
+
 /* Σ x w in double, and Σ |x w|. */
-static double naive(const StoredMatrix *w, size_t row, const float *from, double *size)
+static double naive(const StoredMatrix *w, size_t row, const float *from, bool exact, double *size)
 {
 	float values[K];
 	double sum = 0;
+	bool bf16 = !exact && w->type->unpack == NULL && w->type->bytes == 2 && cpu_has_bf16();
 	stored_row(w, row, values);
 	*size = 0;
 	for (size_t i = 0; i < w->k; i++) {
-		sum += (double)values[i] * (double)from[i];
-		*size += fabs((double)values[i] * (double)from[i]);
+		double product = factor(values[i], bf16) * factor(from[i], bf16);
+		sum += product;
+		*size += fabs(product);
 	}
 	return sum;
 }
@@ -138,7 +147,7 @@ static void check_products(uint32_t number, bool exact, double bound)
 	stored_product(&w, &rows, exact, 0, N, y, COLUMNS);
 	for (size_t r = 0; r < M; r++)
 		for (size_t n = 0; n < N; n++) {
-			double size, expected = naive(&w, n, x + r * K, &size);
+			double size, expected = naive(&w, n, x + r * K, exact, &size);
 			if (!(fabs((double)y[r * COLUMNS + n] - expected) <= bound * size))
 				fail_msg("%s[%zu, %zu]: %g, not %g (of %g)", w.type->name, r, n,
 				         (double)y[r * COLUMNS + n], expected, size);
@@ -147,8 +156,9 @@ static void check_products(uint32_t number, bool exact, double bound)
 	arena_free(&arena);
 }
 
-/* x is rounded to 1/254 of the largest of each 32: an error of a sum is far below 1 % of Σ |x w|, and not
- * above what F32 gives where x is not rounded. */
+/* Of quick products with integers x is rounded to 1/254 of the largest of each 32: an error of a sum is far
+ * below 1 % of Σ |x w|.  With floats it is not above what F32 gives, of numbers that are rounded as they are.
+ */
 static void test_products(void **state)
 {
 	(void)state;
@@ -168,8 +178,8 @@ static void one_by_one(const StoredMatrix *w, const StoredRows *rows, float *y)
 		one.q += r * K;
 		one.scale += r * (K / 32);
 		one.sums += r * (K / 32) * 3;
-		stored_product(w, &one, false, 0, 48, y + r * COLUMNS, COLUMNS);
-		stored_product(w, &one, false, 48, N - 48, y + r * COLUMNS, COLUMNS);
+		stored_product(w, &one, false, 0, PART, y + r * COLUMNS, COLUMNS);
+		stored_product(w, &one, false, PART, N - PART, y + r * COLUMNS, COLUMNS);
 	}
 }
 
@@ -192,8 +202,8 @@ static void test_rows(void **state)
 			float whole[M * COLUMNS] = {0}, parts[M * COLUMNS] = {0};
 			rows.m = counts[i];
 			stored_product(&w, &rows, false, 0, N, whole, COLUMNS);
-			stored_product(&w, &rows, false, 0, 48, parts, COLUMNS);
-			stored_product(&w, &rows, false, 48, N - 48, parts, COLUMNS);
+			stored_product(&w, &rows, false, 0, PART, parts, COLUMNS);
+			stored_product(&w, &rows, false, PART, N - PART, parts, COLUMNS);
 			assert_memory_equal(whole, alone, rows.m * COLUMNS * sizeof(float));
 			assert_memory_equal(parts, alone, rows.m * COLUMNS * sizeof(float));
 		}
@@ -283,7 +293,7 @@ static void test_odd_width(void **state)
 			stored_product(&w, &rows, false, 0, 17, y, COLUMNS);
 			for (size_t r = 0; r < 8; r++)
 				for (size_t n = 0; n < 17; n++) {
-					double size, expected = naive(&w, n, x + r * k, &size);
+					double size, expected = naive(&w, n, x + r * k, false, &size);
 					assert_true(fabs((double)y[r * COLUMNS + n] - expected) <=
 					            1e-6 * size);
 				}
