@@ -206,26 +206,31 @@ Tensor *tape_recomputed(Tape *t, Tensor *x, Tensor *(*run)(Tape *t, const void *
 typedef struct {
 	void (*work)(void *context, size_t first, size_t count);
 	void *context;
-	size_t count, size; /* of a part */
+	size_t count, unit, units, parts;
 } Spread;
+
+/* The end of the units before this part. */
+static size_t part_begin(const Spread *s, size_t part)
+{
+	size_t first = s->units * part / s->parts * s->unit;
+	return first < s->count ? first : s->count;
+}
 
 static void spread_part(void *context, size_t part)
 {
 	const Spread *s = context;
-	size_t first = part * s->size, left = s->count - first;
-	s->work(s->context, first, left < s->size ? left : s->size);
+	size_t first = part_begin(s, part);
+	s->work(s->context, first, part_begin(s, part + 1) - first);
 }
 
 void tape_spread(Tape *t, size_t count, size_t unit, void (*work)(void *context, size_t first, size_t count),
                  void *context)
 {
-	/* Two parts a thread: one that is held up leaves its second to the others. */
+	/* Two parts a thread, alike: one that is held up leaves its second to the others. */
 	size_t parts = t->pool ? 2 * pool_threads(t->pool) : 1, units = (count + unit - 1) / unit;
-	size_t size = (units + parts - 1) / parts * unit;
-	if (t->pool == NULL || pool_threads(t->pool) == 1 || count <= unit) {
+	Spread s = {work, context, count, unit, units, units < parts ? units : parts};
+	if (t->pool == NULL || pool_threads(t->pool) == 1 || units <= 1)
 		work(context, 0, count);
-		return;
-	}
-	Spread s = {work, context, count, size};
-	pool_run(t->pool, (count + size - 1) / size, spread_part, &s);
+	else
+		pool_run(t->pool, s.parts, spread_part, &s);
 }
