@@ -48,7 +48,7 @@ static inline __attribute__((always_inline)) void store_rows(const PanelProduct 
 }
 
 /* What a group of rows fetches of the next panel: its share, or more, some lines for each FETCH_STEP bytes
- * that it reads of its own. */
+ * that it reads of its own.  A group alone reads on from panel to panel, which the CPU foresees by itself. */
 enum { LINE = 64, FETCH_STEP = 512 };
 typedef struct {
 	const char *next;
@@ -57,10 +57,10 @@ typedef struct {
 
 static inline Fetch fetch_of(const PanelProduct *p, size_t first, size_t row_bytes)
 {
+	if (p->next == NULL || p->m <= ROWS)
+		return (Fetch){p->b, 0};
 	size_t groups = (p->m + ROWS - 1) / ROWS, lines = (FETCH_STEP / LINE + groups - 1) / groups;
 	size_t steps = (p->k * row_bytes + FETCH_STEP - 1) / FETCH_STEP;
-	if (p->next == NULL)
-		return (Fetch){p->b, 0};
 	return (Fetch){p->next + first / ROWS * steps * lines * LINE, lines};
 }
 
