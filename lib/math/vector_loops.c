@@ -358,13 +358,42 @@ static void add_four(float *restrict o, const float p[4], const float *restrict 
 		o[i] += (p[0] * a[i] + p[1] * b[i]) + (p[2] * c[i] + p[3] * d[i]);
 }
 
+/* p = q · a, q · b, q · c, q · d */
+static void dot_four(float p[4], const float *restrict q, const float *restrict a, const float *restrict b,
+                     const float *restrict c, const float *restrict d, size_t n)
+{
+	float s = 0, t = 0, u = 0, v = 0;
+#pragma omp simd reduction(+ : s, t, u, v)
+	for (size_t i = 0; i < n; i++) {
+		s += q[i] * a[i];
+		t += q[i] * b[i];
+		u += q[i] * c[i];
+		v += q[i] * d[i];
+	}
+	p[0] = s, p[1] = t, p[2] = u, p[3] = v;
+}
+
+/* Four rows of a cache that are seen from j on; where these are fewer, the first of them again. */
+static void four_seen(const CachedHeads *h, const float *x, const int32_t *seen, size_t j, size_t count,
+                      const float *rows[4])
+{
+	for (size_t i = 0; i < 4; i++)
+		rows[i] = x + (size_t)seen[j + i < count ? j + i : j] * h->stride;
+}
+
 void LOOP(attention_cached)(const CachedHeads *h, const float *q, const float *k, const float *v,
                             const int32_t *seen, size_t count, float *scores, float *o)
 {
-	for (size_t j = 0; j < count; j++)
-		for (size_t g = 0; g < h->group; g++)
-			scores[g * count + j] =
-			    h->scale * dot(q + g * h->D, k + (size_t)seen[j] * h->stride, h->D);
+	const float *rows[4];
+	for (size_t j = 0; j < count; j += 4) {
+		four_seen(h, k, seen, j, count, rows);
+		for (size_t g = 0; g < h->group; g++) {
+			float p[4];
+			dot_four(p, q + g * h->D, rows[0], rows[1], rows[2], rows[3], h->D);
+			for (size_t i = 0; i < 4 && j + i < count; i++)
+				scores[g * count + j + i] = h->scale * p[i];
+		}
+	}
 	for (size_t g = 0; g < h->group; g++) {
 		float *p = scores + g * count, *y = o + g * h->D;
 		if (h->cap > 0)
@@ -373,17 +402,15 @@ void LOOP(attention_cached)(const CachedHeads *h, const float *q, const float *k
 		LOOP(vector_scale)(p, 1 / sum, count);
 		memset(y, 0, h->D * sizeof *y);
 	}
-	for (size_t j = 0; j < count; j += 4)
+	for (size_t j = 0; j < count; j += 4) {
+		four_seen(h, v, seen, j, count, rows);
 		for (size_t g = 0; g < h->group; g++) {
-			float p[4] = {0};
-			const float *rows[4];
-			for (size_t i = 0; i < 4; i++) {
-				size_t at = j + i < count ? j + i : j;
-				rows[i] = v + (size_t)seen[at] * h->stride;
+			float p[4];
+			for (size_t i = 0; i < 4; i++)
 				p[i] = j + i < count ? scores[g * count + j + i] : 0;
-			}
 			add_four(o + g * h->D, p, rows[0], rows[1], rows[2], rows[3], h->D);
 		}
+	}
 }
 
 /* 1 / (1 - rate) where element i is kept, else 0.  A 32-bit finaliser (two

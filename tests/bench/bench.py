@@ -167,7 +167,7 @@ def decode(path):
         whole = f"{ROOM}/{shape}-f32.gguf"
         if not os.path.exists(whole):
             run(f"{BUILD}/tests/bench/make_llm {whole} {shape}")
-        for kind in ("F16", "Q8_0", "Q4_0", "Q4_K_M") if folder else ("F32",):
+        for kind in os.environ.get("KINDS", "F16 Q8_0 Q4_0 Q4_K_M").split() if folder else ("F32",):
             model = f"{ROOM}/{shape}-{kind}.gguf" if folder else whole
             if not os.path.exists(model):
                 run(f"{folder}/llama-quantize {whole} {model} {kind} 2", libraries)
