@@ -84,7 +84,7 @@ static void find_panel(const Product *p, size_t k0, size_t n0, PanelProduct *out
 
 /* Rows of A in a block lie a cache line more than a power of two apart, or they would all want the same
  * places in the first-level cache. */
-enum { LINE = 64, ROW_BYTES = DEPTH_BLOCK * sizeof(Bf16) + LINE };
+enum { ROW_BYTES = DEPTH_BLOCK * sizeof(Bf16) + LINE };
 
 /* F32 needs no laying out, and gets it only where many columns are to profit. */
 enum { MANY_COLUMNS = 8 * PANEL };
@@ -96,7 +96,8 @@ static void find_rows(const Product *p, size_t m0, size_t k0, PanelProduct *out,
 	if (bf16) {
 		out->a = room;
 		out->a_row = round_up(out->k, DEPTH_UNIT) + LINE / sizeof(Bf16);
-		pack_rows_bf16(p->a, m0, out->m, k0, out->k, room, out->a_row);
+		pack_rows_bf16(p->a, m0, out->m, cpu_path() == CPU_AMX ? round_up(out->m, PANEL) : out->m, k0,
+		               out->k, room, out->a_row);
 	} else if (!p->a.transposed && p->n >= MANY_COLUMNS) {
 		out->a = room;
 		out->a_row = out->k + LINE / sizeof(float);

@@ -27,10 +27,11 @@ typedef struct {
 void gemm(GemmPrecision precision, size_t m, size_t n, size_t k, Operand a, Operand b, bool add, float *c,
           size_t ldc);
 
-/* B, k×n, which may be laid out once for many products. */
+/* B, k×n, which may be laid out once for many products, PACKED_UNIT columns a task. */
+enum { PACKED_UNIT = 32 };
 typedef struct {
 	size_t k, n;
-	Operand source; /* B as it is; must outlive this, unless packed_fill_from() has all that there is */
+	Operand source; /* B as it is; must outlive this; no data: products ask for `precision` alone */
 	bool laid_out;  /* else products read the source */
 	GemmPrecision precision;
 	void *panels; /* in the arena that packed_begin() was given */
@@ -42,15 +43,14 @@ typedef struct {
  * changes the source calls this again; what was taken from the arena serves again. */
 bool packed_begin(PackedOperand *p, GemmPrecision precision, Arena *arena, size_t *tasks, Error *e);
 void packed_fill(PackedOperand *p, size_t task);
-/* Of the task rows [k0, k0 + k) of B alone, k0 a multiple of PACKED_UNIT, from a copy of these [k, columns];
- * the task's columns are min(PACKED_UNIT, n - PACKED_UNIT · task). */
+/* The same piece by piece, without a source: rows [k0, k0 + k) of the task's columns, which begin at
+ * PACKED_UNIT · task, from a copy [k, columns] of these; k0 is a multiple of PACKED_UNIT. */
 void packed_fill_from(PackedOperand *p, size_t task, size_t k0, size_t k, Operand copy);
 void packed_drop(PackedOperand *p);
 /* The two in one, on the calling thread. */
 bool packed_lay_out(PackedOperand *p, GemmPrecision precision, Arena *arena, Error *e);
 
 /* A part of B: rows [k0, k0 + k), columns [n0, n0 + n); both begin at multiples of PACKED_UNIT. */
-enum { PACKED_UNIT = 32 };
 typedef struct {
 	const PackedOperand *b;
 	size_t k0, n0, k, n;

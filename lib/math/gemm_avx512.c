@@ -47,27 +47,27 @@ static inline __attribute__((always_inline)) void store_rows(const PanelProduct 
 	}
 }
 
-/* What a group of rows fetches of the next panel: its share, or more, some lines for each FETCH_STEP bytes
- * that it reads of its own.  A group alone reads on from panel to panel, which the CPU foresees by itself. */
-enum { LINE = 64, FETCH_STEP = 512 };
+/* Each group of rows asks for its share of the next panel, some lines at every FETCH_STEP bytes of its own. A
+ * group alone reads on from panel to panel, which the CPU foresees by itself. */
+enum { FETCH_STEP = 512 };
 typedef struct {
-	const char *next;
+	uintptr_t next; /* it may be behind the panels, where nothing is read */
 	size_t lines;
 } Fetch;
 
 static inline Fetch fetch_of(const PanelProduct *p, size_t first, size_t row_bytes)
 {
-	if (p->next == NULL || p->m <= ROWS)
-		return (Fetch){p->b, 0};
 	size_t groups = (p->m + ROWS - 1) / ROWS, lines = (FETCH_STEP / LINE + groups - 1) / groups;
-	size_t steps = (p->k * row_bytes + FETCH_STEP - 1) / FETCH_STEP;
-	return (Fetch){p->next + first / ROWS * steps * lines * LINE, lines};
+	size_t steps = (p->k * row_bytes + FETCH_STEP - 1) / FETCH_STEP, before = first / ROWS * lines;
+	if (p->next == NULL || groups == 1 || before >= FETCH_STEP / LINE)
+		return (Fetch){0};
+	return (Fetch){(uintptr_t)p->next + steps * before * LINE, lines};
 }
 
 static inline __attribute__((always_inline)) void fetch(Fetch *f)
 {
 	for (size_t i = 0; i < f->lines; i++, f->next += LINE)
-		_mm_prefetch(f->next, _MM_HINT_T1);
+		_mm_prefetch((const char *)f->next, _MM_HINT_T1);
 }
 
 /* `rows` is a constant where it is called, so that the sums stay in registers. */
@@ -269,9 +269,9 @@ void pack_panel_bf16(Operand b, size_t k0, size_t k, size_t n0, size_t n, Bf16 *
 		}
 }
 
-void pack_rows_bf16(Operand a, size_t m0, size_t m, size_t k0, size_t k, Bf16 *rows, size_t stride)
+void pack_rows_bf16(Operand a, size_t m0, size_t m, size_t filled, size_t k0, size_t k, Bf16 *rows,
+                    size_t stride)
 {
-	size_t filled = (m + PANEL - 1) / PANEL * PANEL;
 	if (!a.transposed) {
 		for (size_t r = 0; r < filled; r++)
 			for (size_t i = 0; i < k; i += DEPTH_UNIT)

@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 enum {
+	LINE = 64, /* of the caches, in bytes */
 	PANEL = PACKED_UNIT,
 	DEPTH_UNIT = PACKED_UNIT, /* bf16: k is filled up to a multiple of this */
 	DEPTH_BLOCK = 1024, /* of k, worked on at a time: a panel's block stays in the first-level cache */
@@ -26,14 +27,17 @@ typedef uint16_t Bf16;
 /* A panel of op(B): rows [k0, k0 + k), columns [n0, n0 + n), n ≤ PANEL. */
 void pack_panel_f32(Operand b, size_t k0, size_t k, size_t n0, size_t n, float *panel);
 void pack_panel_bf16(Operand b, size_t k0, size_t k, size_t n0, size_t n, Bf16 *panel);
-/* op(A): rows [m0, m0 + m), columns [k0, k0 + k), filled up with zeros to multiples of 32 each. */
-void pack_rows_bf16(Operand a, size_t m0, size_t m, size_t k0, size_t k, Bf16 *rows, size_t stride);
+/* op(A): rows [m0, m0 + m), columns [k0, k0 + k), filled up with zeros to `filled` rows and a multiple of
+ * DEPTH_UNIT columns.  There is room for a multiple of 16 rows. */
+void pack_rows_bf16(Operand a, size_t m0, size_t m, size_t filled, size_t k0, size_t k, Bf16 *rows,
+                    size_t stride);
 
 /* C [m, n] (+)= A · B for a panel of n ≤ PANEL columns. */
 typedef struct {
 	size_t m, n, k;
 	const void *a;
-	size_t a_row, a_column; /* distances in A; bf16: a_column is 1, rows and k filled up to 32 */
+	size_t a_row,
+	    a_column; /* distances in A; bf16: a_column is 1, and k is filled up, for tiles rows, too */
 	const void *b;
 	size_t b_row; /* distance between rows (of pairs of rows) of the panel, in elements */
 	float *c;

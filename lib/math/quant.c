@@ -4,13 +4,13 @@
 
 #include <string.h>
 
-enum { F16 = 1, BF16 = 30 };
-
 const int8_t quant_iq4_codes[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
 
 static uint16_t half_at(const uint8_t *p)
 {
-	return (uint16_t)(p[0] | p[1] << 8);
+	uint16_t half;
+	memcpy(&half, p, sizeof half);
+	return half;
 }
 
 /* 2 × count nibbles: the low ones are the first half, the high ones the second. */
@@ -166,8 +166,8 @@ static void unpack_q6_k(const uint8_t *in, QuantBlock *out)
 #define INTEGERS(number, name, ...) {number, #name, __VA_ARGS__},
 static const QuantType types[] = {
     {QUANT_F32, "F32", 1, 4},
-    {F16, "F16", 1, 2},
-    {BF16, "BF16", 1, 2},
+    {QUANT_F16, "F16", 1, 2},
+    {QUANT_BF16, "BF16", 1, 2},
     QUANT_INTEGERS(INTEGERS){9, "Q8_1"},
     {15, "Q8_K"},
     {16, "IQ2_XXS"},
@@ -203,7 +203,7 @@ static void expand_floats(uint32_t number, const uint8_t *in, size_t count, floa
 {
 	if (number == QUANT_F32)
 		memcpy(out, in, count * sizeof *out);
-	else if (number == F16)
+	else if (number == QUANT_F16)
 		for (size_t i = 0; i < count; i++)
 			out[i] = f32_from_f16(half_at(in + 2 * i));
 	else

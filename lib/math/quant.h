@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { QUANT_F32 = 0 }; /* its number */
+enum { QUANT_F32 = 0, QUANT_F16 = 1, QUANT_BF16 = 30 }; /* their numbers */
 enum { QUANT_ELEMENTS = 256, QUANT_GROUP = 16, QUANT_GROUPS = QUANT_ELEMENTS / QUANT_GROUP };
 
 /* A block unpacked.  Element i, of group g, is

@@ -16,23 +16,23 @@ void stored_row(const StoredMatrix *w, size_t row, float *out)
 	quant_expand(w->type, w->data + row * row_bytes(w), w->k / w->type->elements, out);
 }
 
-/* Some rows of W, and some of their columns, as F32. */
-enum { SOME_ROWS = PACKED_UNIT, SOME_COLUMNS = 2048 };
+/* A block of W as F32. */
+enum { BLOCK_ROWS = PACKED_UNIT, BLOCK_COLUMNS = 2048 };
 typedef struct {
 	size_t first, count; /* rows */
-	size_t k0, k;        /* columns: whole blocks */
-	float numbers[SOME_ROWS * SOME_COLUMNS];
-} Expanded;
+	size_t k0, k;        /* columns: whole blocks of the type */
+	float numbers[BLOCK_ROWS * BLOCK_COLUMNS];
+} Block;
 
-/* Wᵀ of these columns and rows. */
-static Operand expand(const StoredMatrix *w, Expanded *x)
+/* Fills the block; its transpose. */
+static Operand expand(const StoredMatrix *w, Block *b)
 {
 	const QuantType *t = w->type;
-	const uint8_t *block = w->data + x->k0 / t->elements * t->bytes;
-	for (size_t r = 0; r < x->count; r++)
-		quant_expand(t, block + (x->first + r) * row_bytes(w), x->k / t->elements,
-		             x->numbers + r * x->k);
-	return (Operand){x->numbers, x->k, true};
+	const uint8_t *data = w->data + b->k0 / t->elements * t->bytes;
+	for (size_t r = 0; r < b->count; r++)
+		quant_expand(t, data + (b->first + r) * row_bytes(w), b->k / t->elements,
+		             b->numbers + r * b->k);
+	return (Operand){b->numbers, b->k, true};
 }
 
 static size_t least(size_t a, size_t b)
@@ -53,7 +53,7 @@ static size_t panel_bytes(const StoredMatrix *w)
 static StoredKernel *kernel_for(const QuantType *type)
 {
 #if defined __x86_64__
-	if (cpu_path() >= CPU_AVX512 && cpu_has_bf16()) /* CPUs that have bf16 have VNNI */
+	if (cpu_has_bf16()) /* it comes with AVX-512, and with VNNI */
 		return stored_kernel_avx512(type->number);
 	if (cpu_path() >= CPU_AVX2)
 		return stored_kernel_avx2(type->number);
@@ -61,21 +61,25 @@ static StoredKernel *kernel_for(const QuantType *type)
 	return stored_kernel_generic(type->number);
 }
 
-/* Whether products are those of math/gemm.h: not where its panels would have more bits than the file. */
-static bool packs(const QuantType *type)
+/* Whether products are those of math/gemm.h, and in which precision: not where its panels would have more
+ * bits than the file. */
+static bool packs(const QuantType *type, GemmPrecision *precision)
 {
-	return type->unpack == NULL && (type->bytes == 2 ? cpu_has_bf16() : cpu_path() >= CPU_AVX512);
+	bool f32 = type->number == QUANT_F32;
+	*precision = f32 ? GEMM_F32 : GEMM_BF16;
+	return type->unpack == NULL && (f32 ? cpu_path() >= CPU_AVX512 : cpu_has_bf16());
 }
 
 bool stored_begin(StoredMatrix *w, Arena *arena, size_t *tasks, Error *e)
 {
 	size_t panels = (w->n + PANEL_ROWS - 1) / PANEL_ROWS;
+	GemmPrecision precision;
 	*tasks = 0;
 	if (w->panels != NULL || w->packed.laid_out)
 		return true;
-	if (packs(w->type)) {
+	if (packs(w->type, &precision)) {
 		w->packed = (PackedOperand){.k = w->k, .n = w->n};
-		return packed_begin(&w->packed, w->type->bytes == 2 ? GEMM_BF16 : GEMM_F32, arena, tasks, e);
+		return packed_begin(&w->packed, precision, arena, tasks, e);
 	}
 	w->panels = arena_new(arena, panels, panel_bytes(w), e);
 	*tasks = w->panels ? panels : 0;
@@ -126,18 +130,18 @@ static void fill_integers(const StoredMatrix *w, const uint8_t *row, size_t r, u
 
 static void fill_packed(StoredMatrix *w, size_t task)
 {
-	Expanded x;
-	x.first = task * PACKED_UNIT;
-	x.count = least(w->n - x.first, PACKED_UNIT);
-	for (x.k0 = 0; x.k0 < w->k; x.k0 += x.k) {
-		x.k = least(w->k - x.k0, SOME_COLUMNS);
-		packed_fill_from(&w->packed, task, x.k0, x.k, expand(w, &x));
+	Block b;
+	b.first = task * BLOCK_ROWS;
+	b.count = least(w->n - b.first, BLOCK_ROWS);
+	for (b.k0 = 0; b.k0 < w->k; b.k0 += b.k) {
+		b.k = least(w->k - b.k0, BLOCK_COLUMNS);
+		packed_fill_from(&w->packed, task, b.k0, b.k, expand(w, &b));
 	}
 }
 
 static void fill_panel(StoredMatrix *w, size_t task)
 {
-	size_t first = task * PANEL_ROWS, rows = w->n - first < PANEL_ROWS ? w->n - first : PANEL_ROWS;
+	size_t first = task * PANEL_ROWS, rows = least(w->n - first, PANEL_ROWS);
 	size_t bytes = w->type->bytes;
 	uint8_t *panel = w->panels + task * panel_bytes(w);
 	memset(panel, 0, panel_bytes(w));
@@ -157,6 +161,12 @@ void stored_fill(StoredMatrix *w, size_t task)
 		fill_packed(w, task);
 	else
 		fill_panel(w, task);
+}
+
+void stored_drop(StoredMatrix *w)
+{
+	w->panels = NULL;
+	packed_drop(&w->packed);
 }
 
 /* --- rows ----------------------------------------------------------------- */
@@ -192,14 +202,14 @@ void stored_round(StoredRows *r, size_t first, size_t count)
 static void exact_product(const StoredMatrix *w, const StoredRows *x, size_t first, size_t count, float *y,
                           size_t ldy)
 {
-	Expanded some;
-	for (size_t n = first; n < first + count; n += some.count) {
-		some.first = n;
-		some.count = least(first + count - n, SOME_ROWS);
-		for (some.k0 = 0; some.k0 < w->k || some.k0 == 0; some.k0 += SOME_COLUMNS) {
-			some.k = least(w->k - some.k0, SOME_COLUMNS);
-			gemm(GEMM_F32, x->m, some.count, some.k, (Operand){x->x + some.k0, x->k, false},
-			     expand(w, &some), some.k0 > 0, y + n, ldy);
+	Block b;
+	for (size_t n = first; n < first + count; n += b.count) {
+		b.first = n;
+		b.count = least(first + count - n, BLOCK_ROWS);
+		for (b.k0 = 0; b.k0 < w->k || b.k0 == 0; b.k0 += BLOCK_COLUMNS) {
+			b.k = least(w->k - b.k0, BLOCK_COLUMNS);
+			gemm(GEMM_F32, x->m, b.count, b.k, (Operand){x->x + b.k0, x->k, false}, expand(w, &b),
+			     b.k0 > 0, y + n, ldy);
 		}
 	}
 }
@@ -226,7 +236,7 @@ static void panel_product(StoredKernel *kernel, const StoredMatrix *w, const Sto
 		kernel(&(StoredPart){.panel = w->panels + n / PANEL_ROWS * bytes,
 		                     .panel_bytes = bytes,
 		                     .panels = panels,
-		                     .fetches = r == 0,
+		                     .prefetch = r == 0,
 		                     .k = x->k,
 		                     .m = m,
 		                     .x = x->x + r * x->k,

@@ -242,8 +242,7 @@ void stored_round_avx2(const float *x, size_t groups, int8_t *q, float *scale, i
 	}
 }
 
-#define STORED_ANY_ROWS
-#define STORED_FLOATS
+#define STORED_PLAIN
 #include "math/stored_cases.h"
 
 StoredKernel *stored_kernel_avx2(uint32_t type)

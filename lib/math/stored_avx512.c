@@ -16,7 +16,7 @@ static inline __attribute__((always_inline)) __m512i load(const uint8_t *p)
 static inline __attribute__((always_inline)) void prefetch(const StoredPart *p, size_t panels, size_t at,
                                                            size_t bytes)
 {
-	if (!p->fetches)
+	if (!p->prefetch)
 		return;
 	for (size_t i = 0; i < panels; i++) {
 		uintptr_t next = (uintptr_t)p->panel + (panels + i) * p->panel_bytes + at;

@@ -3,7 +3,7 @@
  * for no more than there are cases.  With STORED_FLOATS there are kernels for floats, too, from
  * rows_floats(). */
 
-#if defined STORED_ANY_ROWS
+#if defined STORED_PLAIN
 #define CASES(body) body(p->m, p->panels)
 #else
 #define EITHER(count, body)                                                                                  \
@@ -38,7 +38,7 @@
 #define INTEGERS(m, panels) rows_integers(p, s, m, panels)
 QUANT_INTEGERS(KERNEL)
 
-#if defined STORED_FLOATS
+#if defined STORED_PLAIN
 #define FLOATS(m, panels) rows_floats(p, kind, m, panels)
 #define FLOAT_KERNEL(number, name, ...)                                                                      \
 	static void kernel_##name(const StoredPart *p)                                                       \
@@ -46,7 +46,7 @@ QUANT_INTEGERS(KERNEL)
 		const FloatKind kind = FLOAT_##name;                                                         \
 		CASES(FLOATS);                                                                               \
 	}
-#define FLOAT_TYPES(X) X(0, F32) X(1, F16) X(30, BF16)
+#define FLOAT_TYPES(X) X(QUANT_F32, F32) X(QUANT_F16, F16) X(QUANT_BF16, BF16)
 FLOAT_TYPES(FLOAT_KERNEL)
 #else
 #define FLOAT_TYPES(X)

@@ -126,8 +126,7 @@ static inline void rows_floats(const StoredPart *p, FloatKind kind, size_t m, si
 	}
 }
 
-#define STORED_ANY_ROWS
-#define STORED_FLOATS
+#define STORED_PLAIN
 #include "math/stored_cases.h"
 
 void stored_round_generic(const float *x, size_t groups, int8_t *q, float *scale, int32_t *sums)

@@ -23,7 +23,7 @@ _Static_assert(STORED_UNIT % (STORED_PANELS * PANEL_ROWS) == 0, "parts of column
 typedef struct {
 	const uint8_t *panel;
 	size_t panel_bytes, panels;
-	bool fetches; /* the panels that come next, meanwhile */
+	bool prefetch; /* whether to ask for the next panels meanwhile */
 	size_t k, m;
 	const float *x; /* stride k */
 	const int8_t *q;

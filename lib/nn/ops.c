@@ -57,7 +57,7 @@ static void round_rows(void *context, size_t first, size_t count)
 	stored_round(context, first, count);
 }
 
-/* x as products with w want it: the same for all that read x, rounded from the first of integers on. */
+/* x as products with w want it: the same for all that read x, rounded once a matrix of integers reads it. */
 static const StoredRows *rows_of(Tape *t, Tensor *x, const StoredMatrix *w)
 {
 	bool rounded = w->type->unpack != NULL && !t->exact;

@@ -239,8 +239,12 @@ static bool pack_planned(Packing *p, bool planned, Parameters *set, Pool *pool)
 {
 	if (planned)
 		pool_run(pool, p->count, pack_one, p->tasks);
-	else
+	else {
 		parameters_unpack(set);
+		for (size_t i = 0; i < set->count; i++)
+			if (set->items[i]->stored != NULL)
+				stored_drop(set->items[i]->stored);
+	}
 	memory_free(p->tasks);
 	return planned;
 }

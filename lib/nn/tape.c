@@ -209,7 +209,7 @@ typedef struct {
 	size_t count, unit, units, parts;
 } Spread;
 
-/* The end of the units before this part. */
+/* Where a part begins; the last unit may be short. */
 static size_t part_begin(const Spread *s, size_t part)
 {
 	size_t first = s->units * part / s->parts * s->unit;

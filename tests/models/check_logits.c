@@ -32,8 +32,8 @@ static Bounds bounds_of(const Llm *m, const char *name, Way way, double deviatio
 		return (Bounds){0.40 * deviation, 0.06 * deviation};
 	if (way == QUICK && strstr(name, "iq4") != NULL)
 		return (Bounds){0.40 * deviation, 0.06 * deviation};
-	if (way == QUICK && strstr(name, "f16") != NULL &&
-	    cpu_has_bf16()) /* F16, too, is multiplied in bf16 */
+	/* F16 and BF16 are multiplied in bf16. */
+	if (way == QUICK && strstr(name, "f16") != NULL && cpu_has_bf16())
 		return (Bounds){0.15 * deviation, 0.03 * deviation};
 	/* The reference engine's GELU goes through a table of F16. */
 	if (m->shape.layer.gelu || m->shape.layer.plain)
@@ -95,7 +95,7 @@ static void check_way(const char *directory, const char *name, Way way, Pool *po
 	snprintf(path, sizeof path, "%s/%s.tokens.json", directory, name);
 	json_t *ids = json_load_file(path, 0, NULL);
 	bool quantised = strstr(name, "f32") == NULL;
-	/* The reference engine rounds activations for F16, too; we do not. */
+	/* The reference engine rounds activations for F16, too, and to other bits than we do. */
 	bool rounds = way == QUICK && strstr(name, "f16") == NULL;
 	snprintf(path, sizeof path, "%s/%s.%s.npy", directory, name,
 	         quantised && !rounds ? "logits_deq" : "logits");

@@ -4,6 +4,7 @@
 #include "math/gemm.h"
 #include "math/vector.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -532,9 +533,44 @@ static void test_adamw(void **state)
 	assert_true(fabsf(m - 0.05f) < 1e-7f && fabsf(v - 0.00025f) < 1e-7f);
 }
 
+enum { UNIT = 32, MOST = 18 * UNIT };
+typedef struct {
+	atomic_int seen[MOST];
+	atomic_bool whole; /* all parts have begun at multiples of UNIT, and none was empty */
+} Seen;
+
+static void see(void *context, size_t first, size_t count)
+{
+	Seen *s = context;
+	if (first % UNIT != 0 || count == 0)
+		s->whole = false;
+	for (size_t i = first; i < first + count; i++)
+		s->seen[i]++;
+}
+
+static void test_spread(void **state)
+{
+	(void)state;
+	static const size_t counts[] = {1, UNIT, UNIT + 1, 4 * UNIT, 7 * UNIT - 1, MOST};
+	for (size_t threads = 1; threads <= 3; threads++) {
+		Pool *pool = pool_new(threads, &(Error){0});
+		assert_non_null(pool);
+		for (size_t c = 0; c < sizeof counts / sizeof *counts; c++) {
+			Seen s = {.whole = true};
+			Tape t = {.pool = pool};
+			tape_spread(&t, counts[c], UNIT, see, &s);
+			assert_true(s.whole);
+			for (size_t i = 0; i < MOST; i++)
+				assert_int_equal(s.seen[i], i < counts[c]);
+		}
+		pool_free(pool);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_spread),
 	    cmocka_unit_test(test_exp),
 	    cmocka_unit_test(test_linear),
 	    cmocka_unit_test(test_norm),

@@ -1,5 +1,5 @@
 /* Matrices as files have them: the types of numbers against llama.cpp's (tests/models/blocks.txt), exact
- * products against naive ones, quick ones against exact ones. */
+ * and quick products against naive ones. */
 #include "base/cpu.h"
 #include "base/half.h"
 #include "base/random.h"
@@ -50,7 +50,15 @@ static void test_types(void **state)
 }
 
 static const uint32_t types[] = {0, 1, 30, 2, 3, 6, 7, 8, 10, 11, 12, 13, 14, 20};
-enum { TYPES = sizeof types / sizeof *types, N = 85, K = 512, M = 33, COLUMNS = 96, PART = STORED_UNIT };
+enum {
+	TYPES = sizeof types / sizeof *types,
+	N = 85,
+	K = 512,
+	M = 33,
+	COLUMNS = 96,
+	PART = STORED_UNIT,
+	WIDEST = 2049
+};
 
 static float x[M * K];
 
@@ -121,7 +129,7 @@ static double factor(float number, bool bf16)
 /* Σ x w in double, and Σ |x w|. */
 static double naive(const StoredMatrix *w, size_t row, const float *from, bool exact, double *size)
 {
-	float values[K];
+	static float values[WIDEST];
 	double sum = 0;
 	bool bf16 = !exact && w->type->unpack == NULL && w->type->bytes == 2 && cpu_has_bf16();
 	stored_row(w, row, values);
@@ -134,14 +142,14 @@ static double naive(const StoredMatrix *w, size_t row, const float *from, bool e
 	return sum;
 }
 
-static void check_products(uint32_t number, bool exact, double bound)
+static void check_products(uint32_t number, bool laid_out, bool exact, double bound)
 {
 	Arena arena = {0};
 	StoredMatrix w;
 	StoredRows rows;
 	float y[M * COLUMNS];
 	make(&w, number, N, K, number);
-	if (!exact)
+	if (laid_out)
 		lay_out(&w, &arena);
 	ready(&rows, M, K, &arena);
 	stored_product(&w, &rows, exact, 0, N, y, COLUMNS);
@@ -163,8 +171,9 @@ static void test_products(void **state)
 {
 	(void)state;
 	for (size_t t = 0; t < TYPES; t++) {
-		check_products(types[t], true, 1e-6);
-		check_products(types[t], false, quant_type(types[t])->unpack ? 2e-3 : 1e-6);
+		check_products(types[t], false, true, 1e-6);
+		check_products(types[t], true, true, 1e-6);
+		check_products(types[t], true, false, quant_type(types[t])->unpack ? 2e-3 : 1e-6);
 	}
 }
 
@@ -277,28 +286,35 @@ static void test_tiny_rows(void **state)
 	arena_free(&arena);
 }
 
-/* Widths that are no multiple of 32, and odd: floats alone have them. */
-static void test_odd_width(void **state)
+static void check_width(uint32_t number, size_t k, bool exact)
+{
+	enum { ROWS = 8, WIDE = 37 };
+	Arena arena = {0};
+	StoredMatrix w;
+	StoredRows rows;
+	float y[ROWS * COLUMNS];
+	make(&w, number, WIDE, k, k);
+	lay_out(&w, &arena);
+	ready(&rows, ROWS, k, &arena);
+	stored_product(&w, &rows, exact, 0, WIDE, y, COLUMNS);
+	for (size_t r = 0; r < ROWS; r++)
+		for (size_t n = 0; n < WIDE; n++) {
+			double size, expected = naive(&w, n, x + r * k, exact, &size);
+			assert_true(fabs((double)y[r * COLUMNS + n] - expected) <= 1e-6 * size);
+		}
+	free((void *)(uintptr_t)w.data);
+	arena_free(&arena);
+}
+
+/* Widths that are no multiple of 32, odd ones, and those that take several blocks: floats alone have them. */
+static void test_widths(void **state)
 {
 	(void)state;
+	static const size_t widths[] = {1, 20, 39, 1025, 2048, WIDEST};
 	for (size_t t = 0; t < 3; t++)
-		for (size_t k = 1; k < 40; k += 19) {
-			Arena arena = {0};
-			StoredMatrix w;
-			StoredRows rows;
-			float y[8 * COLUMNS];
-			make(&w, types[t], 17, k, t);
-			lay_out(&w, &arena);
-			ready(&rows, 8, k, &arena);
-			stored_product(&w, &rows, false, 0, 17, y, COLUMNS);
-			for (size_t r = 0; r < 8; r++)
-				for (size_t n = 0; n < 17; n++) {
-					double size, expected = naive(&w, n, x + r * k, false, &size);
-					assert_true(fabs((double)y[r * COLUMNS + n] - expected) <=
-					            1e-6 * size);
-				}
-			free((void *)(uintptr_t)w.data);
-			arena_free(&arena);
+		for (size_t i = 0; i < sizeof widths / sizeof *widths; i++) {
+			check_width(types[t], widths[i], false);
+			check_width(types[t], widths[i], true);
 		}
 }
 
@@ -309,7 +325,7 @@ int main(void)
 	    cmocka_unit_test(test_types),       cmocka_unit_test(test_products),
 	    cmocka_unit_test(test_rows),        cmocka_unit_test(test_exact_parts),
 	    cmocka_unit_test(test_broken_rows), cmocka_unit_test(test_tiny_rows),
-	    cmocka_unit_test(test_odd_width),
+	    cmocka_unit_test(test_widths),
 	};
 	return cmocka_run_group_tests(tests, fill, NULL);
 }
