@@ -229,11 +229,14 @@ static bool open_ranker(const Settings *s, Parts *p, Ranker *ranker, Error *e)
 }
 
 /* Weights are laid out once for all answers. */
-static bool pack(const Parts *p, Error *e)
+static bool pack(const Settings *s, const Parts *p, Error *e)
 {
-	return (p->encoder == NULL ||
+	bool bf16 = s->precision != NULL && strcmp(s->precision, "bf16") == 0;
+	GemmPrecision precision;
+	return gemm_precision(bf16 ? "bf16" : "f32", &precision, e) &&
+	       (p->encoder == NULL ||
 	        parameters_pack(&p->encoder->parameters, GEMM_F32, false, p->pool, e)) &&
-	       (p->llm == NULL || parameters_pack(&p->llm->parameters, GEMM_F32, false, p->pool, e)) &&
+	       (p->llm == NULL || parameters_pack(&p->llm->parameters, precision, false, p->pool, e)) &&
 	       (p->adapter == NULL || parameters_pack(&p->adapter->parameters, GEMM_F32, false, p->pool, e));
 }
 
@@ -267,7 +270,7 @@ static bool open_parts(const Settings *s, const char *path, Parts *p, Error *e)
 	return check_users(s, knows, e) && (!users || (p->reader = dataset_open(path, e)) != NULL) &&
 	       (s->catalogue == NULL || (p->catalogue = dataset_open(s->catalogue, e)) != NULL) &&
 	       (s->llm == NULL || open_llm(s, p, e)) &&
-	       (p->pool = pool_new((size_t)s->common.threads, e)) != NULL && pack(p, e) &&
+	       (p->pool = pool_new((size_t)s->common.threads, e)) != NULL && pack(s, p, e) &&
 	       (!users || output_differs(s->output, path, e)) && output_open(&p->output, s->output, false, e);
 }
 
@@ -509,7 +512,7 @@ static bool probe(const Settings *s, const StringList *operands, Error *e)
 	if (s->tokenize)
 		return probe_tokens(s->llm, operands, s->output, e);
 	bool done = load_models(s, &p, e) && (p.pool = pool_new((size_t)s->common.threads, e)) != NULL &&
-	            pack(&p, e) &&
+	            pack(s, &p, e) &&
 	            (s->logits ? probe_logits(p.llm, s->ids, is_exact(s), s->output, p.pool, e)
 	                       : probe_texts(s, &p, operands, e));
 	close_parts(&p);
@@ -595,10 +598,9 @@ int main(int argc, char **argv)
 	    {"perplexity", 0, OPTION_FLAG, &s.perplexity, NULL,
 	     "write what each text of the operands is worth to the LLM: lines, or of *.json and *.jsonl JSON "
 	     "strings"},
-	    {"precision", 0, OPTION_CHOICE, &s.precision, "f32|auto",
+	    {"precision", 0, OPTION_CHOICE, &s.precision, "f32|bf16|auto",
 	     "with --llm: weights that take less room than F32 are expanded, or used as they are, which is "
-	     "quick "
-	     "(default auto, of --logits and --perplexity f32)"},
+	     "quick; with bf16 F32 is rounded, too (default auto, of --logits and --perplexity f32)"},
 	    {"format", 0, OPTION_CHOICE, &s.text.format, "jsonl|text",
 	     "JSON lines (default), or with --rank a paragraph a user, with --prompt plain text (default on "
 	     "a "

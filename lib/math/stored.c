@@ -63,21 +63,20 @@ static StoredKernel *kernel_for(const QuantType *type)
 
 /* Whether products are those of math/gemm.h, and in which precision: not where its panels would have more
  * bits than the file. */
-static bool packs(const QuantType *type, GemmPrecision *precision)
+static bool packs(const QuantType *type, GemmPrecision f32, GemmPrecision *precision)
 {
-	bool f32 = type->number == QUANT_F32;
-	*precision = f32 ? GEMM_F32 : GEMM_BF16;
-	return type->unpack == NULL && (f32 ? cpu_path() >= CPU_AVX512 : cpu_has_bf16());
+	*precision = type->number == QUANT_F32 ? f32 : GEMM_BF16;
+	return type->unpack == NULL && (*precision == GEMM_F32 ? cpu_path() >= CPU_AVX512 : cpu_has_bf16());
 }
 
-bool stored_begin(StoredMatrix *w, Arena *arena, size_t *tasks, Error *e)
+bool stored_begin(StoredMatrix *w, GemmPrecision f32, Arena *arena, size_t *tasks, Error *e)
 {
 	size_t panels = (w->n + PANEL_ROWS - 1) / PANEL_ROWS;
 	GemmPrecision precision;
 	*tasks = 0;
 	if (w->panels != NULL || w->packed.laid_out)
 		return true;
-	if (packs(w->type, &precision)) {
+	if (packs(w->type, f32, &precision)) {
 		w->packed = (PackedOperand){.k = w->k, .n = w->n};
 		return packed_begin(&w->packed, precision, arena, tasks, e);
 	}

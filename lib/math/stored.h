@@ -5,7 +5,7 @@
  * numbers of the file, neither more nor fewer bits of the scales, in an order in which one vector holds four
  * columns of 16 rows, so that nothing is added across a vector.
  *
- * Where W is floats, quick products are those of math/gemm.h: of F16 and BF16 in bf16, of F32 in F32.  CPU
+ * Where W is floats, quick products are those of math/gemm.h: of F16 and BF16 in bf16, of F32 as asked.  CPU
  * paths without these have kernels of their own here, which are exact.
  *
  * A sum is added up in an order that depends on its length alone, and on whether W is laid out: a result does
@@ -29,8 +29,9 @@ typedef struct {
 /* Row `row` as F32 [k]. */
 void stored_row(const StoredMatrix *w, size_t row, float *out);
 
-/* Lays out the panels in *tasks calls of stored_fill(w, task), which may run side by side. */
-bool stored_begin(StoredMatrix *w, Arena *arena, size_t *tasks, Error *e);
+/* Lays out the panels in *tasks calls of stored_fill(w, task), which may run side by side.  `f32`: the
+ * precision of quick products with F32. */
+bool stored_begin(StoredMatrix *w, GemmPrecision f32, Arena *arena, size_t *tasks, Error *e);
 void stored_fill(StoredMatrix *w, size_t task);
 void stored_drop(StoredMatrix *w); /* as if it had never begun; the arena keeps the room */
 

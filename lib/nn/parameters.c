@@ -228,7 +228,7 @@ static bool plan_parameter(Packing *p, Parameter *q, GemmPrecision precision, bo
 	size_t tasks;
 	Arena *arena = &q->memory->weights;
 	if (q->stored != NULL)
-		return stored_begin(q->stored, arena, &tasks, e) &&
+		return stored_begin(q->stored, precision, arena, &tasks, e) &&
 		       plan_tasks(p, (PackTask){.stored = q->stored}, tasks, e);
 	return plan_packing(p, &q->forward, precision, arena, e) &&
 	       (!backward || plan_packing(p, &q->backward, precision, arena, e));

@@ -94,11 +94,11 @@ static void make(StoredMatrix *w, uint32_t number, size_t n, size_t k, uint64_t 
 	*w = (StoredMatrix){.n = n, .k = k, .type = type, .data = data};
 }
 
-static void lay_out(StoredMatrix *w, Arena *arena)
+static void lay_out(StoredMatrix *w, GemmPrecision f32, Arena *arena)
 {
 	Error e = {0};
 	size_t tasks;
-	assert_true(stored_begin(w, arena, &tasks, &e));
+	assert_true(stored_begin(w, f32, arena, &tasks, &e));
 	for (size_t i = tasks; i > 0; i--)
 		stored_fill(w, i - 1);
 }
@@ -131,7 +131,8 @@ static double naive(const StoredMatrix *w, size_t row, const float *from, bool e
 {
 	static float values[WIDEST];
 	double sum = 0;
-	bool bf16 = !exact && w->type->unpack == NULL && w->type->bytes == 2 && cpu_has_bf16();
+	bool halves = w->type->bytes == 2 || (w->packed.laid_out && w->packed.precision == GEMM_BF16);
+	bool bf16 = !exact && w->type->unpack == NULL && halves && cpu_has_bf16();
 	stored_row(w, row, values);
 	*size = 0;
 	for (size_t i = 0; i < w->k; i++) {
@@ -150,7 +151,7 @@ static void check_products(uint32_t number, bool laid_out, bool exact, double bo
 	float y[M * COLUMNS];
 	make(&w, number, N, K, number);
 	if (laid_out)
-		lay_out(&w, &arena);
+		lay_out(&w, GEMM_F32, &arena);
 	ready(&rows, M, K, &arena);
 	stored_product(&w, &rows, exact, 0, N, y, COLUMNS);
 	for (size_t r = 0; r < M; r++)
@@ -204,7 +205,7 @@ static void test_rows(void **state)
 		StoredRows rows;
 		float alone[M * COLUMNS] = {0};
 		make(&w, types[t], N, K, t);
-		lay_out(&w, &arena);
+		lay_out(&w, GEMM_F32, &arena);
 		ready(&rows, M, K, &arena);
 		one_by_one(&w, &rows, alone);
 		for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
@@ -253,7 +254,7 @@ static void test_broken_rows(void **state)
 		StoredRows rows;
 		float y[2 * COLUMNS], old = x[K + 37];
 		make(&w, 8, N, K, 1);
-		lay_out(&w, &arena);
+		lay_out(&w, GEMM_F32, &arena);
 		x[K + 37] = broken[i];
 		ready(&rows, 2, K, &arena);
 		x[K + 37] = old;
@@ -276,7 +277,7 @@ static void test_tiny_rows(void **state)
 	for (size_t i = 0; i < K; i++)
 		tiny[i] = i % 2 ? -1e-39f : 1e-38f;
 	make(&w, 8, N, K, 1);
-	lay_out(&w, &arena);
+	lay_out(&w, GEMM_F32, &arena);
 	assert_true(stored_rows(&rows, tiny, 1, K, true, &arena, &(Error){0}));
 	stored_round(&rows, 0, 1);
 	stored_product(&w, &rows, false, 0, N, y, COLUMNS);
@@ -286,7 +287,7 @@ static void test_tiny_rows(void **state)
 	arena_free(&arena);
 }
 
-static void check_width(uint32_t number, size_t k, bool exact)
+static void check_width(uint32_t number, size_t k, GemmPrecision f32, bool exact)
 {
 	enum { ROWS = 8, WIDE = 37 };
 	Arena arena = {0};
@@ -294,7 +295,7 @@ static void check_width(uint32_t number, size_t k, bool exact)
 	StoredRows rows;
 	float y[ROWS * COLUMNS];
 	make(&w, number, WIDE, k, k);
-	lay_out(&w, &arena);
+	lay_out(&w, f32, &arena);
 	ready(&rows, ROWS, k, &arena);
 	stored_product(&w, &rows, exact, 0, WIDE, y, COLUMNS);
 	for (size_t r = 0; r < ROWS; r++)
@@ -313,8 +314,10 @@ static void test_widths(void **state)
 	static const size_t widths[] = {1, 20, 39, 1025, 2048, WIDEST};
 	for (size_t t = 0; t < 3; t++)
 		for (size_t i = 0; i < sizeof widths / sizeof *widths; i++) {
-			check_width(types[t], widths[i], false);
-			check_width(types[t], widths[i], true);
+			check_width(types[t], widths[i], GEMM_F32, false);
+			check_width(types[t], widths[i], GEMM_F32, true);
+			check_width(types[t], widths[i], GEMM_BF16, false);
+			check_width(types[t], widths[i], GEMM_BF16, true);
 		}
 }
 

@@ -73,3 +73,13 @@ expect 3 perplexity -o out texts bad.json 2>err
 grep -q '^ul-gen: bad.json: line 1: no JSON' err
 expect 1 perplexity -o out missing 2>err
 [[ ! -e out && $(wc -l <err) == 1 ]]
+# Weights in F32 rounded to bf16, where the CPU has it: other numbers, by little.
+words='precision bf16: the CPU path in use, generic, has no bf16' UL_CPU=generic \
+	usage ul-gen --llm lm.gguf --perplexity --precision bf16 texts
+if perplexity --precision bf16 texts >rounded 2>err; then
+	[[ $(cat rounded) != "$(cat whole)" ]]
+	paste rounded whole | awk -F '[:,}]' '{ d = $4 - $10; if (d < 0) d = -d; if (d > 0.01 * $10) exit 1 }'
+	perplexity --precision bf16 -T 1 texts | cmp rounded -
+else
+	grep -q 'has no bf16' err
+fi
