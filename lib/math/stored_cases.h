@@ -46,7 +46,7 @@ QUANT_INTEGERS(KERNEL)
 		const FloatKind kind = FLOAT_##name;                                                         \
 		CASES(FLOATS);                                                                               \
 	}
-#define FLOAT_TYPES(X) X(QUANT_F32, F32) X(QUANT_F16, F16) X(QUANT_BF16, BF16)
+#define FLOAT_TYPES(X) X(QUANT_F32, F32, ) X(QUANT_F16, F16, ) X(QUANT_BF16, BF16, )
 FLOAT_TYPES(FLOAT_KERNEL)
 #else
 #define FLOAT_TYPES(X)

@@ -157,7 +157,8 @@ def llm(path):
 
 
 def decode(path):
-    """Prompts and decoding beside llama.cpp, whose programs LLAMA_CPP's folder has (build/bin of its source)."""
+    """Prompts and decoding beside llama.cpp, whose programs LLAMA_CPP's folder has (build/bin of its source); SHAPES
+    and KINDS choose among models and types of weights."""
     folder = os.environ.get("LLAMA_CPP", "")
     if not os.path.exists(f"{folder}/llama-quantize"):
         say("skipped: llama.cpp (LLAMA_CPP=FOLDER has its llama-bench and llama-quantize)")

@@ -120,7 +120,7 @@ static int fill(void **state)
 	return 0;
 }
 
-/* The factors of quick products with F16 and BF16. */
+/* A factor of products in bf16, or of others. */
 static double factor(float number, bool bf16)
 {
 	return (double)(bf16 ? f32_from_bf16(bf16_from_f32(number)) : number);
@@ -143,6 +143,18 @@ static double naive(const StoredMatrix *w, size_t row, const float *from, bool e
 	return sum;
 }
 
+/* y [m, COLUMNS] is x Wᵀ, to `bound` of Σ |x w|. */
+static void compare(const StoredMatrix *w, size_t m, bool exact, double bound, const float *y)
+{
+	for (size_t r = 0; r < m; r++)
+		for (size_t n = 0; n < w->n; n++) {
+			double size, expected = naive(w, n, x + r * w->k, exact, &size);
+			if (!(fabs((double)y[r * COLUMNS + n] - expected) <= bound * size))
+				fail_msg("%s[%zu, %zu] of %zu: %g, not %g (of %g)", w->type->name, r, n, w->k,
+				         (double)y[r * COLUMNS + n], expected, size);
+		}
+}
+
 static void check_products(uint32_t number, bool laid_out, bool exact, double bound)
 {
 	Arena arena = {0};
@@ -154,13 +166,7 @@ static void check_products(uint32_t number, bool laid_out, bool exact, double bo
 		lay_out(&w, GEMM_F32, &arena);
 	ready(&rows, M, K, &arena);
 	stored_product(&w, &rows, exact, 0, N, y, COLUMNS);
-	for (size_t r = 0; r < M; r++)
-		for (size_t n = 0; n < N; n++) {
-			double size, expected = naive(&w, n, x + r * K, exact, &size);
-			if (!(fabs((double)y[r * COLUMNS + n] - expected) <= bound * size))
-				fail_msg("%s[%zu, %zu]: %g, not %g (of %g)", w.type->name, r, n,
-				         (double)y[r * COLUMNS + n], expected, size);
-		}
+	compare(&w, M, exact, bound, y);
 	free((void *)(uintptr_t)w.data);
 	arena_free(&arena);
 }
@@ -298,11 +304,7 @@ static void check_width(uint32_t number, size_t k, GemmPrecision f32, bool exact
 	lay_out(&w, f32, &arena);
 	ready(&rows, ROWS, k, &arena);
 	stored_product(&w, &rows, exact, 0, WIDE, y, COLUMNS);
-	for (size_t r = 0; r < ROWS; r++)
-		for (size_t n = 0; n < WIDE; n++) {
-			double size, expected = naive(&w, n, x + r * k, exact, &size);
-			assert_true(fabs((double)y[r * COLUMNS + n] - expected) <= 1e-6 * size);
-		}
+	compare(&w, ROWS, exact, 1e-6, y);
 	free((void *)(uintptr_t)w.data);
 	arena_free(&arena);
 }
