@@ -23,8 +23,8 @@
 # in $ROOM/data.ult.  Where it also leaves texts in $ROOM/held-out.json, that the LLM did not learn from, the table
 # tells the perplexity of these: what tuning cost the LLM of its language.
 #
-# What has been run with the same options, data and programs is kept in BUILD/experiments/SET and not run again; a
-# line of the table that is not yet whole says how many seeds it has.
+# What has been run with the same options, data and programs is kept in BUILD/experiments/SET and not run again, nor is
+# a system trained again that is only asked something else; a line of the table that is not yet whole says how many seeds it has.
 set -eu -o pipefail
 [ $# = 1 ] || { echo 'usage: experiments/run.sh SET, or make experiment SET=ml-1m' >&2; exit 2; }
 for needed in jq /usr/bin/time; do
@@ -72,8 +72,9 @@ if [ -r "$set_name.llm" ] && { [ ! -s "$ROOM/llm.gguf" ] || [ "$set_name.llm" -n
 	bash -eu -o pipefail "./$set_name.llm"
 fi
 # A change of the programs makes results old, whatever their version says.
-stamp=$(cat "$BUILD"/bin/ul-{pretrain,gen,eval} "$ROOM/data.ult" | sha256sum)
+stamp=$(cat "$BUILD/bin/ul-pretrain" "$ROOM/data.ult" | sha256sum)
 llm_stamp=$(cat "$BUILD/bin/ul-finetune" "$ROOM/llm.gguf" 2>/dev/null | sha256sum || true)
+answer_stamp=$(cat "$BUILD"/bin/ul-{gen,eval} | sha256sum)
 base=$(first_options 0)
 llm_base=$(first_options 1)
 
@@ -100,11 +101,17 @@ file_of() {
 	echo "$ROOM/${1//[^[:alnum:]._-]/-}.$2"
 }
 
-# What a result depends on, in a name that is a file's.
-result_of() {
-	local name=$1 seed=$2 options=$3 asked=$4 of=$stamp
+# What a trained system depends on.
+training_of() {
+	local options=$1 of=$stamp
 	[[ $options != llm:* && $options != ask:* ]] || of+=$llm_stamp
-	echo "$(file_of "$name" "$seed").$(echo "$(made_of "$options") $asked $limit $of" | sha256sum | cut -c1-12).result"
+	echo "$(made_of "$options") $of" | sha256sum
+}
+
+# And what it answers, in a name that is a file's.
+result_of() {
+	local name=$1 seed=$2 options=$3 asked=$4
+	echo "$(file_of "$name" "$seed").$(echo "$(training_of "$options") $asked $limit $answer_stamp" | sha256sum | cut -c1-12).result"
 }
 
 # Those that a system is run with: nothing is random of what is not trained.
@@ -132,6 +139,11 @@ timed() {
 train() {
 	local name=$1 seed=$2 options=$3 model words i
 	model=$(file_of "$name" "$seed")
+	if [ "$(cat "$model.trained" 2>/dev/null)" = "$(training_of "$options")" ]; then
+		readarray -t who <"$model.who"
+		return
+	fi
+	rm -f "$model.trained"
 	read -ra words < <(whole "$options")
 	echo '{}' >"$model.time"
 	case $options in
@@ -155,6 +167,7 @@ train() {
 		;;
 	esac
 	printf '%s\n' "${who[@]}" >"$model.who"
+	training_of "$options" >"$model.trained"
 }
 
 # What tuning left the LLM of its language: the perplexity of texts that it never saw, as an object of JSON.

@@ -1,30 +1,35 @@
 #include "llm/rank.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
-/* A prefix of sequences: where it stands in the trie, and what it is worth. */
+#include "base/heap.h"
+
+/* A prefix of sequences that is read: where it stands in the trie, what it is worth, and the row of the cache
+ * that its last token goes to. */
 typedef struct {
-	int32_t node;
+	int32_t node, row;
 	float score;
-	size_t parent; /* in the beam before */
+	uint32_t parent; /* the prefix without that token, by its number */
+	size_t depth;    /* tokens */
 } Prefix;
 
 /* One question's search. */
 typedef struct {
 	TrieQuestion *question;
-	Prefix *beam, *open; /* those that were read, and candidates of the next depth */
-	size_t count, beam_capacity, open_count, open_capacity;
-	int32_t *path, *next_path; /* [count, width]: the rows of the cache that a prefix sees */
-	size_t path_capacity, next_capacity, width;
+	Heap open;        /* what could be read next: id is the node, size the parent */
+	Prefix *prefixes; /* the root first, the last `reading` are those of this round */
+	size_t count, capacity, reading;
+	size_t *taken;          /* [depth + 1]: prefixes of each depth that were read */
+	int32_t *prompt, *seen; /* the rows of the cache: of the prompt, and [reading, width] of all before */
+	size_t seen_capacity, width;
 } Search;
 
 typedef struct {
 	Decoder *decoder;
 	const TrieSearch *how;
 	Search *searches;
-	size_t count, depth; /* searches; tokens of the beams' prefixes */
+	size_t count;
 	NextToken *next;
 	size_t next_capacity;
 } Group;
@@ -54,20 +59,19 @@ static void keep(const Group *g, TrieQuestion *q, int32_t value, float score)
 	q->values[place] = value;
 }
 
-/* The children of a prefix become candidates; sequences that end are kept. */
+/* The children of a prefix that could still lead to one of the best are open. */
 static bool expand(const Group *g, Search *s, size_t prefix, const float *log_probabilities, Error *e)
 {
 	const TrieNode *nodes = g->how->trie->nodes;
-	const Prefix *p = &s->beam[prefix];
+	const Prefix *p = &s->prefixes[prefix];
 	for (int32_t c = nodes[p->node].first_child; c != TRIE_NONE; c = nodes[c].next_sibling) {
 		float score = p->score + log_probabilities[nodes[c].token];
 		if (nodes[c].value != TRIE_NONE)
 			keep(g, s->question, nodes[c].value, score);
-		if (nodes[c].first_child == TRIE_NONE)
+		if (nodes[c].first_child == TRIE_NONE || score <= worst_kept(g, s->question))
 			continue;
-		if (!memory_grow(&s->open, &s->open_capacity, s->open_count + 1, sizeof *s->open, e))
+		if (!heap_push(&s->open, (Candidate){-(double)score, (uint64_t)c, (uint32_t)prefix, c}, e))
 			return false;
-		s->open[s->open_count++] = (Prefix){c, score, prefix};
 	}
 	return true;
 }
@@ -75,7 +79,7 @@ static bool expand(const Group *g, Search *s, size_t prefix, const float *log_pr
 /* So many rows of log-probabilities are there at a time. */
 enum { PREDICTED = 64 };
 
-/* The searches [first, end), by the hidden states of all their prefixes. */
+/* The searches [first, end), by the hidden states of the prefixes that were read. */
 static bool expand_all(void *context, size_t first, size_t end, Tensor *h, Error *e)
 {
 	Group *g = context;
@@ -83,9 +87,8 @@ static bool expand_all(void *context, size_t first, size_t end, Tensor *h, Error
 	ArenaMark mark = arena_mark(&t->arena);
 	const Tensor *y = NULL;
 	size_t row = 0;
-	for (Search *s = g->searches + first; s < g->searches + end; s++) {
-		s->open_count = 0;
-		for (size_t i = 0; i < s->count; i++, row++) {
+	for (Search *s = g->searches + first; s < g->searches + end; s++)
+		for (size_t i = s->count - s->reading; i < s->count; i++, row++) {
 			size_t left = h->rows - row;
 			if (row % PREDICTED == 0) {
 				arena_rewind(&t->arena, mark);
@@ -98,71 +101,70 @@ static bool expand_all(void *context, size_t first, size_t end, Tensor *h, Error
 			if (y == NULL || !expand(g, s, i, y->value + row % PREDICTED * y->cols, e))
 				return false;
 		}
+	return true;
+}
+
+/* So many prefixes of a question are read at a time: products of fewer rows would be slow, of more some would
+ * turn out not to have been needed, unless all are. */
+enum { ROUND = 8, ROUND_OF_ALL = 64 };
+
+/* Of what is open, the best is read next, unless there were enough as long as it. */
+static bool choose(const Group *g, Search *s, Error *e)
+{
+	size_t beam = g->how->beam, most = beam > 0 ? ROUND : ROUND_OF_ALL;
+	s->reading = 0;
+	while (s->reading < most && s->open.count > 0) {
+		Candidate c = heap_pop(&s->open);
+		size_t depth = s->prefixes[c.size].depth + 1;
+		float score = (float)-c.cost;
+		if (score <= worst_kept(g, s->question)) {
+			s->open.count = 0; /* nor is anything else */
+			break;
+		}
+		if (beam > 0 && s->taken[depth] == beam)
+			continue;
+		if (!memory_grow(&s->prefixes, &s->capacity, s->count + 1, sizeof *s->prefixes, e))
+			return false;
+		s->taken[depth]++;
+		s->reading++;
+		s->prefixes[s->count++] =
+		    (Prefix){.node = c.id, .score = score, .parent = c.size, .depth = depth};
 	}
 	return true;
 }
 
-static int by_score(const void *a, const void *b)
-{
-	const Prefix *x = a, *y = b;
-	if (x->score != y->score)
-		return x->score > y->score ? -1 : 1;
-	return (x->node > y->node) - (x->node < y->node);
-}
-
-/* The best candidates become the beam, and none that is already worse than what was found. */
-static void choose(const Group *g, Search *s)
-{
-	size_t beam = g->how->beam, capacity = s->beam_capacity;
-	Prefix *last = s->beam;
-	if (s->open_count > 0)
-		qsort(s->open, s->open_count, sizeof *s->open, by_score);
-	s->count = 0;
-	while (s->count < s->open_count && (beam == 0 || s->count < beam) &&
-	       s->open[s->count].score > worst_kept(g, s->question))
-		s->count++;
-	s->beam = s->open;
-	s->beam_capacity = s->open_capacity;
-	s->open = last;
-	s->open_capacity = capacity;
-}
-
-/* The rows that the prefixes of a beam see, and their last tokens, the batch's from number `first` on. */
+/* The rows that the prefixes of this round see, and their last tokens, the batch's from number `first` on. */
 static bool follow(Group *g, Search *s, size_t sequence, size_t first, Error *e)
 {
-	size_t before = s->question->prompt_count + g->depth - 1, capacity = s->path_capacity;
-	if (s->count == 0)
+	size_t asked = s->question->prompt_count;
+	if (s->reading == 0)
 		return true;
-	if (!memory_grow(&s->next_path, &s->next_capacity, s->count * s->width, sizeof *s->next_path, e) ||
-	    !memory_grow(&g->next, &g->next_capacity, first + s->count, sizeof *g->next, e))
+	if (!memory_grow(&s->seen, &s->seen_capacity, s->reading * s->width, sizeof *s->seen, e) ||
+	    !memory_grow(&g->next, &g->next_capacity, first + s->reading, sizeof *g->next, e))
 		return false;
-	for (size_t i = 0; i < s->count; i++) {
-		int32_t *path = s->next_path + i * s->width;
-		memcpy(path, s->path + s->beam[i].parent * s->width, before * sizeof *path);
-		path[before] = (int32_t)(g->decoder->rows + first + i);
-		g->next[first + i] = (NextToken){.token = g->how->trie->nodes[s->beam[i].node].token,
-		                                 .position = (int32_t)before,
+	for (size_t i = 0; i < s->reading; i++) {
+		Prefix *p = &s->prefixes[s->count - s->reading + i];
+		int32_t *seen = s->seen + i * s->width;
+		p->row = (int32_t)(g->decoder->rows + first + i);
+		memcpy(seen, s->prompt, asked * sizeof *seen);
+		for (const Prefix *q = p; q->depth > 0; q = &s->prefixes[q->parent])
+			seen[asked + q->depth - 1] = q->row;
+		g->next[first + i] = (NextToken){.token = g->how->trie->nodes[p->node].token,
+		                                 .position = (int32_t)(asked + p->depth - 1),
 		                                 .sequence = sequence,
-		                                 .seen = path};
+		                                 .seen = seen};
 	}
-	int32_t *path = s->path;
-	s->path = s->next_path;
-	s->path_capacity = s->next_capacity;
-	s->next_path = path;
-	s->next_capacity = capacity;
 	return true;
 }
 
-/* All beams a token on; false in *more: none goes on. */
+/* A round of all searches; false in *more: none goes on. */
 static bool advance(Group *g, bool *more, Error *e)
 {
 	size_t N = 0;
-	g->depth++;
 	for (size_t i = 0; i < g->count; i++) {
-		choose(g, &g->searches[i]);
-		if (!follow(g, &g->searches[i], i, N, e))
+		if (!choose(g, &g->searches[i], e) || !follow(g, &g->searches[i], i, N, e))
 			return false;
-		N += g->searches[i].count;
+		N += g->searches[i].reading;
 	}
 	*more = N > 0;
 	if (N == 0)
@@ -171,21 +173,38 @@ static bool advance(Group *g, bool *more, Error *e)
 	return h != NULL && expand_all(g, 0, g->count, h, e);
 }
 
+static bool search_new(Search *s, TrieQuestion *q, const Trie *trie, Error *e)
+{
+	s->question = q;
+	s->width = q->prompt_count + trie->depth;
+	s->taken = memory_new(trie->depth + 1, sizeof *s->taken, e);
+	s->prompt = memory_new(q->prompt_count, sizeof *s->prompt, e);
+	if (s->taken == NULL || s->prompt == NULL ||
+	    !memory_grow(&s->prefixes, &s->capacity, 1, sizeof *s->prefixes, e))
+		return false;
+	s->prefixes[0] = (Prefix){0};
+	s->count = s->reading = 1;
+	return true;
+}
+
+static void search_free(Search *s)
+{
+	heap_free(&s->open);
+	memory_free(s->prefixes);
+	memory_free(s->taken);
+	memory_free(s->prompt);
+	memory_free(s->seen);
+}
+
 /* Each search as its prompt leaves it: at the root. */
 static bool begin(Group *g, TrieQuestion *questions, Error *e)
 {
-	const Trie *trie = g->how->trie;
 	PromptTokens *prompts = memory_new(g->count, sizeof *prompts, e);
 	bool done = prompts != NULL;
 	for (size_t i = 0; done && i < g->count; i++) {
 		Search *s = &g->searches[i];
-		s->question = &questions[i];
-		s->width = s->question->prompt_count + trie->depth;
-		done = memory_grow(&s->path, &s->path_capacity, s->width, sizeof *s->path, e) &&
-		       memory_grow(&s->beam, &s->beam_capacity, 1, sizeof *s->beam, e);
-		if (done)
-			s->beam[s->count++] = (Prefix){0, 0, 0};
-		prompts[i] = (PromptTokens){s->question->prompt, s->question->prompt_count, s->path};
+		done = search_new(s, &questions[i], g->how->trie, e);
+		prompts[i] = (PromptTokens){questions[i].prompt, questions[i].prompt_count, s->prompt};
 	}
 	PromptReader reader = {g, expand_all};
 	done = done && decoder_read(g->decoder, prompts, g->count, &reader, e);
@@ -197,18 +216,16 @@ bool decoder_rank(Decoder *d, const TrieSearch *search, TrieQuestion *questions,
 {
 	Group g = {.decoder = d, .how = search, .count = count};
 	bool more = search->trie->count > 0 && search->K > 0 && count > 0;
-	g.searches = memory_new(count, sizeof *g.searches, e);
 	for (size_t i = 0; i < count; i++)
 		questions[i].found = 0;
-	bool done = g.searches != NULL && (!more || begin(&g, questions, e));
+	if (!more)
+		return true;
+	g.searches = memory_new(count, sizeof *g.searches, e);
+	bool done = g.searches != NULL && begin(&g, questions, e);
 	while (done && more)
 		done = advance(&g, &more, e);
-	for (size_t i = 0; g.searches != NULL && i < count; i++) {
-		memory_free(g.searches[i].beam);
-		memory_free(g.searches[i].open);
-		memory_free(g.searches[i].path);
-		memory_free(g.searches[i].next_path);
-	}
+	for (size_t i = 0; g.searches != NULL && i < count; i++)
+		search_free(&g.searches[i]);
 	memory_free(g.searches);
 	memory_free(g.next);
 	return done;

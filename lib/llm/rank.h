@@ -1,12 +1,15 @@
-/* Ranking of what may be said: a search by beams over a trie. */
+/* Ranking of what may be said: a search over a trie, the likeliest first (best-first beam search: Meister,
+ * Vieira and Cotterell 2020). */
 #ifndef LLM_RANK_H
 #define LLM_RANK_H
 
 #include "llm/decode.h"
 #include "llm/trie.h"
 
-/* Of each depth the best `beam` prefixes of a question go on, and none that is already worse than its K-th
- * best whole sequence.  beam 0: all of them, and every sequence gets its score. */
+/* Of all prefixes that were found, those that are worth most are read next, until none is worth more than the
+ * K-th best whole sequence; at most `beam` of each length.  Where that bound was not met, what was found is
+ * what scoring all sequences would find.  beam 0: all prefixes are read, and every sequence gets its score.
+ */
 typedef struct {
 	const Trie *trie;
 	size_t beam, K;

@@ -1,6 +1,6 @@
 #include "text/tokenizer.h"
 
-#include "text/heap.h"
+#include "base/heap.h"
 #include "text/pretokenizer.h"
 #include "text/utf8.h"
 

@@ -3,7 +3,7 @@
 #ifndef TEXT_MERGE_H
 #define TEXT_MERGE_H
 
-#include "text/heap.h"
+#include "base/heap.h"
 
 enum { SYMBOL_END = UINT32_MAX };
 

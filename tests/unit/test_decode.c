@@ -129,6 +129,59 @@ static void test_beam(void **state)
 	catalogue_free(c);
 }
 
+/* Random sequences of up to LONGEST tokens, more than are read in one round. */
+enum { MANY = 400, LONGEST = 6 };
+
+static void add_many(Trie *t)
+{
+	Random r = {random_key(5, 1), 0};
+	Error e = {0};
+	for (int32_t value = 0; value < MANY;) {
+		int32_t tokens[LONGEST];
+		size_t length = 2 + (size_t)random_below(&r, LONGEST - 1);
+		for (size_t i = 0; i < length; i++)
+			tokens[i] = (int32_t)random_below(&r, i < 2 ? 12 : 100);
+		e = (Error){0};
+		value += trie_add(t, tokens, length, value, &e);
+	}
+}
+
+static int falling(const void *a, const void *b)
+{
+	float x = *(const float *)a, y = *(const float *)b;
+	return (x < y) - (x > y);
+}
+
+/* The likeliest first finds what scoring all of them finds, and need not read all. */
+static void test_likeliest_first(void **state)
+{
+	(void)state;
+	Error e = {0};
+	enum { K = 7 };
+	for (uint64_t seed = 0; seed < 5; seed++) {
+		Catalogue *c = catalogue_new(seed);
+		Trie many = {0};
+		int32_t values[K];
+		float scores[K], all[MANY], sorted[MANY];
+		TrieQuestion q = {prompt, PROMPT, NULL, values, scores, 0},
+		             exact = {prompt, PROMPT, NULL, NULL, all, 0};
+		add_many(&many);
+		assert_true(decoder_rank(&c->decoder, &(TrieSearch){&many, 0, K}, &exact, 1, &e));
+		size_t rows = c->decoder.rows;
+		assert_true(decoder_rank(&c->decoder, &(TrieSearch){&many, MANY, K}, &q, 1, &e));
+		assert_true(c->decoder.rows < rows / 10);
+		memcpy(sorted, all, sizeof sorted);
+		qsort(sorted, MANY, sizeof *sorted, falling);
+		assert_int_equal(q.found, K);
+		for (size_t i = 0; i < K; i++) {
+			assert_true(fabsf(scores[i] - sorted[i]) < 1e-3F);
+			assert_true(fabsf(scores[i] - all[values[i]]) < 1e-3F);
+		}
+		trie_free(&many);
+		catalogue_free(c);
+	}
+}
+
 /* Without a beam everything gets its score. */
 static void test_exact(void **state)
 {
@@ -318,6 +371,7 @@ int main(void)
 	    cmocka_unit_test(test_trie),
 	    cmocka_unit_test(test_rank_is_exact),
 	    cmocka_unit_test(test_beam),
+	    cmocka_unit_test(test_likeliest_first),
 	    cmocka_unit_test(test_exact),
 	    cmocka_unit_test(test_rank_together),
 	    cmocka_unit_test(test_rank_needs_a_prompt),

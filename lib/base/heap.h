@@ -1,6 +1,6 @@
-/* Candidates for a merge, the cheapest first (ties: the lower order): a binary heap. */
-#ifndef TEXT_HEAP_H
-#define TEXT_HEAP_H
+/* What is to be taken up next, the cheapest first (ties: the lower order): a binary heap. */
+#ifndef BASE_HEAP_H
+#define BASE_HEAP_H
 
 #include "base/memory.h"
 

@@ -1,4 +1,4 @@
-#include "text/heap.h"
+#include "base/heap.h"
 
 static bool before(const Candidate *a, const Candidate *b)
 {
