@@ -51,6 +51,10 @@ setting() {
 	sed -n "s/^#$1: *//p" "$set_name.runs"
 }
 
+# A language model answers in bf16 where the CPU multiplies it, as it was trained.
+precision=()
+! grep -qwE 'avx512_bf16|amx_bf16' /proc/cpuinfo 2>/dev/null || precision=(--precision bf16)
+
 seeds=${SEEDS:-$(setting seeds)}
 seeds=${seeds:-1 2 3}
 limit=$(setting limit)
@@ -111,7 +115,8 @@ training_of() {
 # And what it answers, in a name that is a file's.
 result_of() {
 	local name=$1 seed=$2 options=$3 asked=$4
-	echo "$(file_of "$name" "$seed").$(echo "$(training_of "$options") $asked $limit $answer_stamp" | sha256sum | cut -c1-12).result"
+	echo "$(file_of "$name" "$seed").$(echo "$(training_of "$options") $asked $limit ${precision[*]} $answer_stamp" |
+		sha256sum | cut -c1-12).result"
 }
 
 # Those that a system is run with: nothing is random of what is not trained.
@@ -188,11 +193,12 @@ reading() {
 
 # Metrics, seconds and peak memory of one system and seed, as an object of JSON.
 run() {
-	local name=$1 seed=$2 options=$3 asked=$4 model who=()
+	local name=$1 seed=$2 options=$3 asked=$4 model who=() how=()
 	model=$(file_of "$name" "$seed")
 	train "$name" "$seed" "$options"
+	[[ $options != llm:* && $options != ask:* ]] || how=("${precision[@]}")
 	# shellcheck disable=SC2086 # what is asked is words
-	ul-gen -q "${who[@]}" ${asked:---rank 10} ${limit:+--limit "$limit"} --profile "$model.cost" "$ROOM/data.ult" |
+	ul-gen -q "${who[@]}" "${how[@]}" ${asked:---rank 10} ${limit:+--limit "$limit"} --profile "$model.cost" "$ROOM/data.ult" |
 		gzip >"$model.jsonl.gz"
 	zcat "$model.jsonl.gz" | ul-eval -q --k 1,5,10 --format json >"$model.metrics"
 	language "$options" >"$model.language"

@@ -51,3 +51,9 @@ language() {
 touch before
 experiment >told
 [[ $(find build/experiments/toy -newer before -name '*.result' | wc -l) == 0 ]]
+# Of more users all are asked anew, and none is trained anew.
+sed -i 's/#limit: 5/#limit: 6/' toy.runs
+experiment >told
+[[ $(find build/experiments/toy -newer before -name '*.result' | wc -l) == 7 ]]
+[[ $(find build/experiments/toy -newer before -name '*.ult' | wc -l) == 0 ]]
+grep -q 'Test part, the first 6 users' toy.md
