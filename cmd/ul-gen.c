@@ -570,7 +570,7 @@ int main(int argc, char **argv)
 	     "with an LLM: rank the items of this dataset instead, or what else they could be answers to",
 	     .input = true},
 	    {"beam", 0, OPTION_INTEGER, &s.beam, "N",
-	     "name beginnings that go on at each depth of the trie (default 64)", 1, 1e6},
+	     "with --llm: read at most N beginnings of names of each number of tokens (default 64)", 1, 1e6},
 	    {"rank-exact", 0, OPTION_FLAG, &s.exact, NULL,
 	     "score every item by the LLM, not only beginnings"},
 	    {"n-predict", 0, OPTION_INTEGER, &s.text.most, "N",

@@ -24,7 +24,8 @@
 # tells the perplexity of these: what tuning cost the LLM of its language.
 #
 # What has been run with the same options, data and programs is kept in BUILD/experiments/SET and not run again, nor is
-# a system trained again that is only asked something else; a line of the table that is not yet whole says how many seeds it has.
+# a system trained again that is only asked something else; a line of the table that is not yet whole says how many
+# seeds it has.
 set -eu -o pipefail
 [ $# = 1 ] || { echo 'usage: experiments/run.sh SET, or make experiment SET=ml-1m' >&2; exit 2; }
 for needed in jq /usr/bin/time; do
@@ -51,9 +52,11 @@ setting() {
 	sed -n "s/^#$1: *//p" "$set_name.runs"
 }
 
-# A language model answers in bf16 where the CPU multiplies it, as it was trained.
+# A language model is trained and ranks in bf16 where the CPU multiplies it; perplexities are those of F32.
 precision=()
-! grep -qwE 'avx512_bf16|amx_bf16' /proc/cpuinfo 2>/dev/null || precision=(--precision bf16)
+if ul-gen --version | grep -q '^matrix products:.*bf16'; then
+	precision=(--precision bf16)
+fi
 
 seeds=${SEEDS:-$(setting seeds)}
 seeds=${seeds:-1 2 3}
@@ -65,14 +68,22 @@ systems() {
 
 # The options of the first system, or of the first with the LLM.
 first_options() {
-	systems | awk -F '\t' -v llm="$1" '!/^= / && $2 != "llm:" && (index($2, "llm:") == 1) == llm && !found++ { sub("^llm:", "", $2); print $2 }'
+	systems | awk -F '\t' -v llm="$1" '
+		!/^= / && $2 != "llm:" && (index($2, "llm:") == 1) == llm && !found++ { sub("^llm:", "", $2); print $2 }'
 }
 
 if [ ! -s "$ROOM/data.ult" ] || [ "$set_name.data" -nt "$ROOM/data.ult" ]; then
 	bash -eu -o pipefail "./$set_name.data" >"$ROOM/data.new"
 	mv "$ROOM/data.new" "$ROOM/data.ult"
 fi
-if [ -r "$set_name.llm" ] && { [ ! -s "$ROOM/llm.gguf" ] || [ "$set_name.llm" -nt "$ROOM/llm.gguf" ]; }; then
+llm_is_old() {
+	local made_of
+	for made_of in "$set_name.llm" lm.sh "$ROOM/data.ult"; do
+		[ ! "$made_of" -nt "$ROOM/llm.gguf" ] || return 0
+	done
+	return 1
+}
+if [ -r "$set_name.llm" ] && llm_is_old; then
 	bash -eu -o pipefail "./$set_name.llm"
 fi
 # A change of the programs makes results old, whatever their version says.
@@ -92,13 +103,35 @@ whole() {
 	esac
 }
 
+# The options of a system that another one names.
+options_of() {
+	systems | awk -F '\t' -v name="$1" '$1 == name && !found++ { print $2 } END { exit !found }' ||
+		{ echo "experiments/run.sh: there is no system '$1', which another one names" >&2; exit 1; }
+}
+
+# The systems that options name, a line each.
+named_in() {
+	case $1 in
+	ask:*) echo "${1#ask:}" ;;
+	*) grep -oE -e '-m \{[^}]*\}' <<<"$(whole "$1")" | sed 's/^-m {//; s/}$//' || true ;;
+	esac
+}
+
 # All that a system is made of, what it names among it.
 made_of() {
-	local name
+	local name options
 	whole "$1"
-	for name in $(grep -oE '\{[^}]*\}|^ask:.*' <<<"$(whole "$1")" | sed 's/^ask://; s/[{}]//g'); do
-		made_of "$(systems | awk -F '\t' -v name="$name" '$1 == name { print $2; exit }')"
-	done
+	while IFS= read -r name; do
+		options=$(options_of "$name")
+		made_of "$options"
+	done < <(named_in "$1")
+}
+
+by_llm() {
+	case $1 in
+	ask:*) by_llm "$(options_of "${1#ask:}")" ;;
+	*) [[ $1 == llm:* ]] ;;
+	esac
 }
 
 file_of() {
@@ -114,8 +147,11 @@ training_of() {
 
 # And what it answers, in a name that is a file's.
 result_of() {
-	local name=$1 seed=$2 options=$3 asked=$4
-	echo "$(file_of "$name" "$seed").$(echo "$(training_of "$options") $asked $limit ${precision[*]} $answer_stamp" |
+	local name=$1 seed=$2 options=$3 asked=$4 how=
+	if by_llm "$options"; then
+		how=${precision[*]}
+	fi
+	echo "$(file_of "$name" "$seed").$(echo "$(training_of "$options") $asked $limit $how $answer_stamp" |
 		sha256sum | cut -c1-12).result"
 }
 
@@ -140,10 +176,22 @@ timed() {
 		'. + {weights: ($weights | tonumber? // null)}' "$file.spent" >"$file"
 }
 
-# Trains a system; who then answers goes to the array `who`, and for those that ask later to a file, a word a line.
+# Trains a system that another one needs.
+train_before() {
+	local options who=()
+	options=$(options_of "$1")
+	train "$1" "$2" "$options"
+}
+
+# Trains a system, where that has not been done, and before it those that it names; who then answers goes to the array
+# `who`, and for those that ask later to a file, a word a line.
 train() {
-	local name=$1 seed=$2 options=$3 model words i
+	local name=$1 seed=$2 options=$3 model words before i
 	model=$(file_of "$name" "$seed")
+	readarray -t before < <(named_in "$options")
+	for ((i = 0; i < ${#before[@]}; i++)); do
+		train_before "${before[i]}" "$seed"
+	done
 	if [ "$(cat "$model.trained" 2>/dev/null)" = "$(training_of "$options")" ]; then
 		readarray -t who <"$model.who"
 		return
@@ -181,7 +229,8 @@ language() {
 		echo '{}'
 		return
 	fi
-	ul-gen -q "${who[@]}" --perplexity "$ROOM/held-out.json" | ul-eval -q --format json | jq -c '{language: .[0].perplexity}'
+	ul-gen -q "${who[@]}" --perplexity "$ROOM/held-out.json" | ul-eval -q --format json |
+		jq -c '{language: .[0].perplexity}'
 }
 
 # What it takes to know a user, until the LLM begins to answer: the encoder, the adapter and the prompt.
@@ -196,10 +245,12 @@ run() {
 	local name=$1 seed=$2 options=$3 asked=$4 model who=() how=()
 	model=$(file_of "$name" "$seed")
 	train "$name" "$seed" "$options"
-	[[ $options != llm:* && $options != ask:* ]] || how=("${precision[@]}")
+	if by_llm "$options"; then
+		how=("${precision[@]}")
+	fi
 	# shellcheck disable=SC2086 # what is asked is words
-	ul-gen -q "${who[@]}" "${how[@]}" ${asked:---rank 10} ${limit:+--limit "$limit"} --profile "$model.cost" "$ROOM/data.ult" |
-		gzip >"$model.jsonl.gz"
+	ul-gen -q "${who[@]}" "${how[@]}" ${asked:---rank 10} ${limit:+--limit "$limit"} --profile "$model.cost" \
+		"$ROOM/data.ult" | gzip >"$model.jsonl.gz"
 	zcat "$model.jsonl.gz" | ul-eval -q --k 1,5,10 --format json >"$model.metrics"
 	language "$options" >"$model.language"
 	reading "$model.cost" "$(zcat "$model.jsonl.gz" | wc -l)" >"$model.reading"

@@ -7,17 +7,17 @@
 typedef struct {
 	double cost;
 	uint64_t order;
-	uint32_t size; /* these two are whatever the user of the heap makes of them */
-	int32_t id;
-} Candidate;
+	int32_t id; /* this and the next are whatever the heap's user makes of them */
+	uint32_t note;
+} HeapItem;
 
 typedef struct {
-	Candidate *items;
+	HeapItem *items; /* the first is the next */
 	size_t count, capacity;
 } Heap;
 
-bool heap_push(Heap *h, Candidate c, Error *e);
-Candidate heap_pop(Heap *h); /* count > 0 */
+bool heap_push(Heap *h, HeapItem item, Error *e);
+HeapItem heap_pop(Heap *h); /* count > 0 */
 void heap_free(Heap *h);
 
 #endif

@@ -17,10 +17,10 @@ typedef struct {
 /* One question's search. */
 typedef struct {
 	TrieQuestion *question;
-	Heap open;        /* what could be read next: id is the node, size the parent */
+	Heap open;        /* what could be read next: id is the node, note the parent */
 	Prefix *prefixes; /* the root first, the last `reading` are those of this round */
 	size_t count, capacity, reading;
-	size_t *taken;          /* [depth + 1]: prefixes of each depth that were read */
+	size_t *read;           /* [depth + 1]: prefixes of each depth that were read */
 	int32_t *prompt, *seen; /* the rows of the cache: of the prompt, and [reading, width] of all before */
 	size_t seen_capacity, width;
 } Search;
@@ -70,7 +70,7 @@ static bool expand(const Group *g, Search *s, size_t prefix, const float *log_pr
 			keep(g, s->question, nodes[c].value, score);
 		if (nodes[c].first_child == TRIE_NONE || score <= worst_kept(g, s->question))
 			continue;
-		if (!heap_push(&s->open, (Candidate){-(double)score, (uint64_t)c, (uint32_t)prefix, c}, e))
+		if (!heap_push(&s->open, (HeapItem){-(double)score, (uint64_t)c, c, (uint32_t)prefix}, e))
 			return false;
 	}
 	return true;
@@ -108,27 +108,37 @@ static bool expand_all(void *context, size_t first, size_t end, Tensor *h, Error
  * turn out not to have been needed, unless all are. */
 enum { ROUND = 8, ROUND_OF_ALL = 64 };
 
-/* Of what is open, the best is read next, unless there were enough as long as it. */
-static bool choose(const Group *g, Search *s, Error *e)
+/* Whether the best of what is open may be read in one round with what is no longer than `shallowest`: a
+ * longer one has to wait, as a child of the round's prefixes might be better than it. */
+static bool fits(const Group *g, const Search *s, size_t shallowest)
 {
-	size_t beam = g->how->beam, most = beam > 0 ? ROUND : ROUND_OF_ALL;
+	size_t most = g->how->beam > 0 ? ROUND : ROUND_OF_ALL;
+	return s->reading < most && s->open.count > 0 &&
+	       (g->how->beam == 0 || s->prefixes[s->open.items[0].note].depth < shallowest);
+}
+
+/* A round of what is open, the best first, but of no length more than `beam` in all. */
+static bool choose_round(const Group *g, Search *s, Error *e)
+{
+	size_t beam = g->how->beam, shallowest = SIZE_MAX;
 	s->reading = 0;
-	while (s->reading < most && s->open.count > 0) {
-		Candidate c = heap_pop(&s->open);
-		size_t depth = s->prefixes[c.size].depth + 1;
-		float score = (float)-c.cost;
+	while (fits(g, s, shallowest)) {
+		HeapItem best = heap_pop(&s->open);
+		size_t depth = s->prefixes[best.note].depth + 1;
+		float score = (float)-best.cost;
 		if (score <= worst_kept(g, s->question)) {
-			s->open.count = 0; /* nor is anything else */
+			s->open.count = 0; /* nor is anything else worth more */
 			break;
 		}
-		if (beam > 0 && s->taken[depth] == beam)
+		if (beam > 0 && s->read[depth] == beam)
 			continue;
 		if (!memory_grow(&s->prefixes, &s->capacity, s->count + 1, sizeof *s->prefixes, e))
 			return false;
-		s->taken[depth]++;
+		shallowest = depth;
+		s->read[depth]++;
 		s->reading++;
 		s->prefixes[s->count++] =
-		    (Prefix){.node = c.id, .score = score, .parent = c.size, .depth = depth};
+		    (Prefix){.node = best.id, .score = score, .parent = best.note, .depth = depth};
 	}
 	return true;
 }
@@ -162,7 +172,7 @@ static bool advance(Group *g, bool *more, Error *e)
 {
 	size_t N = 0;
 	for (size_t i = 0; i < g->count; i++) {
-		if (!choose(g, &g->searches[i], e) || !follow(g, &g->searches[i], i, N, e))
+		if (!choose_round(g, &g->searches[i], e) || !follow(g, &g->searches[i], i, N, e))
 			return false;
 		N += g->searches[i].reading;
 	}
@@ -177,9 +187,9 @@ static bool search_new(Search *s, TrieQuestion *q, const Trie *trie, Error *e)
 {
 	s->question = q;
 	s->width = q->prompt_count + trie->depth;
-	s->taken = memory_new(trie->depth + 1, sizeof *s->taken, e);
+	s->read = memory_new(trie->depth + 1, sizeof *s->read, e);
 	s->prompt = memory_new(q->prompt_count, sizeof *s->prompt, e);
-	if (s->taken == NULL || s->prompt == NULL ||
+	if (s->read == NULL || s->prompt == NULL ||
 	    !memory_grow(&s->prefixes, &s->capacity, 1, sizeof *s->prefixes, e))
 		return false;
 	s->prefixes[0] = (Prefix){0};
@@ -191,7 +201,7 @@ static void search_free(Search *s)
 {
 	heap_free(&s->open);
 	memory_free(s->prefixes);
-	memory_free(s->taken);
+	memory_free(s->read);
 	memory_free(s->prompt);
 	memory_free(s->seen);
 }

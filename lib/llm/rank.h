@@ -6,10 +6,10 @@
 #include "llm/decode.h"
 #include "llm/trie.h"
 
-/* Of all prefixes that were found, those that are worth most are read next, until none is worth more than the
- * K-th best whole sequence; at most `beam` of each length.  Where that bound was not met, what was found is
- * what scoring all sequences would find.  beam 0: all prefixes are read, and every sequence gets its score.
- */
+/* Of all prefixes that are known, the one that is worth most is read next, until none is worth more than the
+ * K-th best whole sequence; but of each length `beam` at most.  It finds what going on with the best `beam`
+ * of one length after the other would find, and, where no length has more that need reading, what scoring all
+ * would. beam 0: all prefixes are read, and every sequence gets its score. */
 typedef struct {
 	const Trie *trie;
 	size_t beam, K;

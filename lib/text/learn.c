@@ -184,7 +184,8 @@ static bool offer(Learning *l, size_t pair, Error *e)
 	uint64_t order = (uint64_t)(uint32_t)p->left << 32 | (uint32_t)p->right;
 	if (p->count < LEAST_COUNT)
 		return true;
-	return heap_push(&l->heap, (Candidate){-(double)p->count, order, 0, (int32_t)pair}, e);
+	return heap_push(&l->heap, (HeapItem){.cost = -(double)p->count, .order = order, .id = (int32_t)pair},
+	                 e);
 }
 
 static bool count_pairs(Learning *l, Error *e)
@@ -242,7 +243,7 @@ static bool merge_pair(Learning *l, size_t index, int32_t merged, Error *e)
 static bool best_pair(Learning *l, size_t *index, Error *e)
 {
 	while (l->heap.count > 0) {
-		Candidate c = heap_pop(&l->heap);
+		HeapItem c = heap_pop(&l->heap);
 		*index = (size_t)c.id;
 		if (-c.cost <= (double)l->pairs[*index].count)
 			return true;

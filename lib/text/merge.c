@@ -17,7 +17,7 @@ static bool consider(Merging *m, uint32_t left, MergeFind find, const void *cont
 	if (left == SYMBOL_END || m->symbols[left].next == SYMBOL_END)
 		return true;
 	const Symbol *a = &m->symbols[left], *b = &m->symbols[a->next];
-	Candidate c = {.order = left, .size = a->size + b->size};
+	HeapItem c = {.order = left, .note = a->size + b->size};
 	return !find(context, a, b, &c.cost, &c.id) || heap_push(&m->heap, c, e);
 }
 
@@ -28,16 +28,16 @@ bool merge_all(Merging *m, MergeFind find, const void *context, Error *e)
 		if (!consider(m, (uint32_t)i, find, context, e))
 			return false;
 	while (m->heap.count > 0) {
-		Candidate c = heap_pop(&m->heap);
+		HeapItem c = heap_pop(&m->heap);
 		uint32_t at = (uint32_t)c.order;
 		Symbol *left = &m->symbols[at];
 		/* symbols only grow: where their sizes are still the same, so are they */
 		if (left->size == 0 || left->next == SYMBOL_END ||
-		    left->size + m->symbols[left->next].size != c.size)
+		    left->size + m->symbols[left->next].size != c.note)
 			continue;
 		Symbol *right = &m->symbols[left->next];
 		left->id = c.id;
-		left->size = c.size;
+		left->size = c.note;
 		left->next = right->next;
 		right->size = 0;
 		if (left->next != SYMBOL_END)

@@ -1,4 +1,5 @@
 /* The base: options, memory, strings, threads, random numbers, errors. */
+#include "base/heap.h"
 #include "base/options.h"
 #include "base/pool.h"
 #include "base/random.h"
@@ -411,6 +412,39 @@ static void test_pool(void **state)
 	pool_free(NULL);
 }
 
+/* Whatever is pushed and popped between, the least is next; a heap that was emptied is filled again. */
+static void test_heap(void **state)
+{
+	(void)state;
+	enum { ITEMS = 500 };
+	Error e = {0};
+	Heap h = {0};
+	Random r = {random_key(3, 4), 0};
+	for (size_t round = 0; round < 3; round++) {
+		bool inside[ITEMS] = {false};
+		HeapItem items[ITEMS];
+		for (size_t i = 0, popped = 0; popped < ITEMS;) {
+			if (i < ITEMS && (h.count == 0 || random_below(&r, 3) > 0)) {
+				items[i] =
+				    (HeapItem){(double)random_below(&r, 20), (uint64_t)i, (int32_t)i, 7};
+				inside[i] = true;
+				assert_true(heap_push(&h, items[i++], &e));
+				continue;
+			}
+			HeapItem best = heap_pop(&h);
+			popped++;
+			assert_true(inside[best.id] && best.note == 7);
+			inside[best.id] = false;
+			for (size_t k = 0; k < i; k++)
+				assert_false(inside[k] &&
+				             (items[k].cost < best.cost ||
+				              (items[k].cost <= best.cost && items[k].order < best.order)));
+		}
+		assert_int_equal(h.count, 0);
+	}
+	heap_free(&h);
+}
+
 static void test_random(void **state)
 {
 	(void)state;
@@ -461,7 +495,8 @@ int main(void)
 	    cmocka_unit_test(test_memory),         cmocka_unit_test(test_buffer),
 	    cmocka_unit_test(test_arena),          cmocka_unit_test(test_strings),
 	    cmocka_unit_test(test_utf8),           cmocka_unit_test(test_words),
-	    cmocka_unit_test(test_pool),           cmocka_unit_test(test_random),
+	    cmocka_unit_test(test_pool),           cmocka_unit_test(test_heap),
+	    cmocka_unit_test(test_random),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -129,57 +129,134 @@ static void test_beam(void **state)
 	catalogue_free(c);
 }
 
-/* Random sequences of up to LONGEST tokens, more than are read in one round. */
-enum { MANY = 400, LONGEST = 6 };
+/* Random sequences, many of which begin alike, and what their prefixes are worth by the whole forward pass.
+ */
+enum { MANY = 150, LONGEST = 5 };
+typedef struct {
+	Trie trie;
+	int32_t tokens[MANY][PROMPT + LONGEST];
+	size_t length[MANY];
+	double worth[MANY][LONGEST + 1]; /* by tokens */
+	bool first[MANY][LONGEST + 1];   /* of those that begin alike and go on */
+} Many;
 
-static void add_many(Trie *t)
+static bool begins_alike(const Many *m, size_t a, size_t b, size_t length)
+{
+	return m->length[a] > length && m->length[b] > length &&
+	       memcmp(m->tokens[a], m->tokens[b], (PROMPT + length) * sizeof(int32_t)) == 0;
+}
+
+static void many_new(Many *m, const Llm *llm)
 {
 	Random r = {random_key(5, 1), 0};
-	Error e = {0};
-	for (int32_t value = 0; value < MANY;) {
-		int32_t tokens[LONGEST];
-		size_t length = 2 + (size_t)random_below(&r, LONGEST - 1);
-		for (size_t i = 0; i < length; i++)
-			tokens[i] = (int32_t)random_below(&r, i < 2 ? 12 : 100);
-		e = (Error){0};
-		value += trie_add(t, tokens, length, value, &e);
+	*m = (Many){0};
+	for (size_t i = 0; i < MANY;) {
+		Error e = {0};
+		m->length[i] = 1 + (size_t)random_below(&r, LONGEST);
+		memcpy(m->tokens[i], prompt, sizeof prompt);
+		for (size_t d = 0; d < m->length[i]; d++)
+			m->tokens[i][PROMPT + d] = (int32_t)random_below(&r, d < 2 ? 12 : 100);
+		if (trie_add(&m->trie, m->tokens[i] + PROMPT, m->length[i], (int32_t)i, &e))
+			i++;
+		else
+			assert_int_equal(e.code, ERROR_USAGE); /* there already */
 	}
+	for (size_t i = 0; i < MANY; i++)
+		for (size_t d = 1; d <= m->length[i]; d++) {
+			m->worth[i][d] = small_worth(llm, m->tokens[i], PROMPT + d, PROMPT, NULL);
+			m->first[i][d] = m->length[i] > d;
+			for (size_t k = 0; k < i; k++)
+				m->first[i][d] = m->first[i][d] && !begins_alike(m, k, i, d);
+		}
 }
 
 static int falling(const void *a, const void *b)
 {
-	float x = *(const float *)a, y = *(const float *)b;
+	double x = *(const double *)a, y = *(const double *)b;
 	return (x < y) - (x > y);
 }
 
-/* The likeliest first finds what scoring all of them finds, and need not read all. */
+/* One length after the other, with the best `beam` prefixes: the worth of what is found, best first. */
+static size_t found_by_hand(const Many *m, size_t beam, const uint8_t *left_out, double *found)
+{
+	bool alive[MANY], next[MANY];
+	size_t count = 0;
+	memset(alive, true, sizeof alive);
+	for (size_t d = 1; d <= LONGEST; d++) {
+		for (size_t i = 0; i < MANY; i++) {
+			size_t better = 0;
+			for (size_t k = 0; k < MANY; k++)
+				better +=
+				    alive[k] && m->first[k][d] && m->worth[k][d] > m->worth[i][d] + 1e-6;
+			next[i] = alive[i] && m->length[i] > d && better < beam;
+			if (alive[i] && m->length[i] == d && !(left_out && left_out[i]))
+				found[count++] = m->worth[i][d];
+		}
+		memcpy(alive, next, sizeof alive);
+	}
+	qsort(found, count, sizeof *found, falling);
+	return count;
+}
+
+static void check_found(const Many *m, const TrieSearch *search, const TrieQuestion *q)
+{
+	double found[MANY];
+	size_t count = found_by_hand(m, search->beam, q->left_out, found);
+	assert_int_equal(q->found, count < search->K ? count : search->K);
+	for (size_t i = 0; i < q->found; i++) {
+		size_t value = (size_t)q->values[i];
+		assert_false(q->left_out && q->left_out[value]);
+		assert_true(fabs((double)q->scores[i] - found[i]) < 1e-3);
+		assert_true(fabs((double)q->scores[i] - m->worth[value][m->length[value]]) < 1e-3);
+	}
+}
+
+/* The likeliest first finds what the beams of one length after the other find, for two questions in a batch.
+ */
 static void test_likeliest_first(void **state)
 {
 	(void)state;
-	Error e = {0};
-	enum { K = 7 };
-	for (uint64_t seed = 0; seed < 5; seed++) {
+	static const size_t beams[] = {1, 4, 12, 30, MANY}, Ks[] = {1, 7, MANY};
+	uint8_t left_out[MANY];
+	for (size_t i = 0; i < MANY; i++)
+		left_out[i] = i % 8 != 3;
+	for (uint64_t seed = 0; seed < 3; seed++) {
 		Catalogue *c = catalogue_new(seed);
-		Trie many = {0};
-		int32_t values[K];
-		float scores[K], all[MANY], sorted[MANY];
-		TrieQuestion q = {prompt, PROMPT, NULL, values, scores, 0},
-		             exact = {prompt, PROMPT, NULL, NULL, all, 0};
-		add_many(&many);
-		assert_true(decoder_rank(&c->decoder, &(TrieSearch){&many, 0, K}, &exact, 1, &e));
-		size_t rows = c->decoder.rows;
-		assert_true(decoder_rank(&c->decoder, &(TrieSearch){&many, MANY, K}, &q, 1, &e));
-		assert_true(c->decoder.rows < rows / 10);
-		memcpy(sorted, all, sizeof sorted);
-		qsort(sorted, MANY, sizeof *sorted, falling);
-		assert_int_equal(q.found, K);
-		for (size_t i = 0; i < K; i++) {
-			assert_true(fabsf(scores[i] - sorted[i]) < 1e-3F);
-			assert_true(fabsf(scores[i] - all[values[i]]) < 1e-3F);
+		static Many m;
+		many_new(&m, c->llm);
+		for (size_t n = 0; n < 15; n++) {
+			Error e = {0};
+			int32_t values[2][MANY];
+			float scores[2][MANY];
+			TrieSearch search = {&m.trie, beams[n / 3], Ks[n % 3]};
+			TrieQuestion q[2] = {{prompt, PROMPT, NULL, values[0], scores[0], 0},
+			                     {prompt, PROMPT, left_out, values[1], scores[1], 0}};
+			assert_true(decoder_rank(&c->decoder, &search, q, 2, &e));
+			check_found(&m, &search, &q[0]);
+			check_found(&m, &search, &q[1]);
 		}
-		trie_free(&many);
+		trie_free(&m.trie);
 		catalogue_free(c);
 	}
+}
+
+/* What cannot be among the best is not read. */
+static void test_few_are_read(void **state)
+{
+	(void)state;
+	Error e = {0};
+	Catalogue *c = catalogue_new(1);
+	static Many m;
+	many_new(&m, c->llm);
+	int32_t values[MANY];
+	float scores[MANY];
+	TrieQuestion q = {prompt, PROMPT, NULL, values, scores, 0};
+	assert_true(decoder_rank(&c->decoder, &(TrieSearch){&m.trie, MANY, MANY}, &q, 1, &e));
+	size_t all = c->decoder.rows;
+	assert_true(decoder_rank(&c->decoder, &(TrieSearch){&m.trie, MANY, 3}, &q, 1, &e));
+	assert_true(c->decoder.rows < all / 16);
+	trie_free(&m.trie);
+	catalogue_free(c);
 }
 
 /* Without a beam everything gets its score. */
@@ -372,6 +449,7 @@ int main(void)
 	    cmocka_unit_test(test_rank_is_exact),
 	    cmocka_unit_test(test_beam),
 	    cmocka_unit_test(test_likeliest_first),
+	    cmocka_unit_test(test_few_are_read),
 	    cmocka_unit_test(test_exact),
 	    cmocka_unit_test(test_rank_together),
 	    cmocka_unit_test(test_rank_needs_a_prompt),

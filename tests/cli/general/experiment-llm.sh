@@ -51,9 +51,38 @@ language() {
 touch before
 experiment >told
 [[ $(find build/experiments/toy -newer before -name '*.result' | wc -l) == 0 ]]
+made_since() {
+	find build/experiments/toy -newer before -name "*.$1" -printf '%f\n' | sed 's/\..*//' | sort | xargs
+}
 # Of more users all are asked anew, and none is trained anew.
 sed -i 's/#limit: 5/#limit: 6/' toy.runs
 experiment >told
-[[ $(find build/experiments/toy -newer before -name '*.result' | wc -l) == 7 ]]
-[[ $(find build/experiments/toy -newer before -name '*.ult' | wc -l) == 0 ]]
+[[ $(made_since result) == 'again all-of-it alone ar cross none stars' ]]
+[[ $(made_since ult) == '' ]]
 grep -q 'Test part, the first 6 users' toy.md
+# Of another encoder, all that need it are.
+cp build/experiments/toy/cross.1.ult first.ult
+sed -i 's/--heads 1 --steps 2/--heads 1 --steps 3/' toy.runs
+touch before
+experiment >told
+[[ $(made_since result) == 'again all-of-it ar cross stars' && $(made_since ult) == 'all-of-it ar cross stars' ]]
+# With the first one again, that is made once more for who is asked what was not asked before.
+sed -i 's/--heads 1 --steps 3/--heads 1 --steps 2/; s/--keep-seen/--keep-seen --beam 3/' toy.runs
+touch before
+experiment >told
+[[ $(made_since result) == again && $(made_since ult) == 'ar cross' ]]
+cmp build/experiments/toy/cross.1.ult first.ult
+# Another ul-gen trains nothing; an encoder may be asked twice, too.
+rm build/bin
+cp -rL "$BUILD/bin" build/bin
+echo >>build/bin/ul-gen
+printf 'twice\task:ar\t--rank 3\n' >>toy.runs
+touch before
+experiment >told
+[[ $(made_since result) == 'again all-of-it alone ar cross none stars twice' ]]
+grep -q '^| twice | ar, asked in another way |' toy.md
+[[ $(made_since ult | xargs -n 1 | grep -vx -e all-of-it -e stars) == '' ]]
+# A name that there is none of is told.
+printf 'lost\tllm: -m {arr} --steps 2\n' >>toy.runs
+expect 1 experiment >told 2>err
+grep -q "there is no system 'arr'" err
