@@ -54,7 +54,7 @@ setting() {
 
 # A language model is trained and ranks in bf16 where the CPU multiplies it; perplexities are those of F32.
 precision=()
-if ul-gen --version | grep -q '^matrix products:.*bf16'; then
+if [[ $(ul-gen --version) == *'matrix products:'*bf16* ]]; then
 	precision=(--precision bf16)
 fi
 
