@@ -302,6 +302,9 @@ static void report(void *context, const TrainerReport *line)
 		tool_say(t->tool, "step=%llu epoch=%.2f seconds=%.0f loss=%.4f %s/s=%.0f %s%s",
 		         (unsigned long long)line->step, line->epoch, line->seconds, line->loss[0], t->unit,
 		         line->rate, line->words, line->improved ? " best" : "");
+		if (line->impatient)
+			tool_say(t->tool, "it ends here: %lld evaluations without a better one (--patience)",
+			         (long long)t->options->patience);
 		return;
 	}
 	double most = 359999,

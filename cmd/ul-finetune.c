@@ -109,6 +109,8 @@ static bool check(const Settings *s, const Option *table, size_t count, Error *e
 	if (s->embeddings != NULL && shape.tuning == TUNE_ENC)
 		return fail(e, ERROR_USAGE,
 		            "--embeddings do not train: --tune proj (the default with them), lora or full");
+	if (shape.latents == 0 && !options_refuse(table, count, "perceiver-layers", "--latents 1 or more", e))
+		return false;
 	if (injects_rows(shape.inject))
 		return s->model != NULL || s->embeddings != NULL ||
 		       fail(e, ERROR_USAGE, "-m ENCODER is missing (or --embeddings FILE)");

@@ -96,6 +96,9 @@ static bool check_given(const Settings *s, const Option *table, size_t count, co
 	if (s->rank == 0 &&
 	    !options_refuse(table, count, "keep-seen catalogue beam rank-exact history", "--rank", e))
 		return false;
+	if ((s->text.format == NULL || strcmp(s->text.format, "text") != 0) &&
+	    !options_refuse(table, count, "history", "--format text", e))
+		return false;
 	if (s->rank == 0 && !asks_task(s) &&
 	    !options_refuse(table, count, "query", "--rank or an adapter", e))
 		return false;
@@ -450,6 +453,16 @@ static bool write_texts(const Settings *s, Parts *p, const Users *users, size_t 
 	return done;
 }
 
+/* Why lists may be shorter than was asked for. */
+static void say_short(const Settings *s, const Parts *p, const Ranker *ranker)
+{
+	bool classes = ranker->catalogue == &p->answerer.classes, searches = p->llm != NULL && !s->exact;
+	tool_say(&tool, "%zu were given fewer than %zu: there are %zu%s%s", p->short_lists, (size_t)s->rank,
+	         ranker->catalogue->items.strings.count - ID_FIRST,
+	         classes || s->keep_seen ? "" : ", without those that a user has had (--keep-seen)",
+	         searches ? ", of which --beam leaves some unread (--rank-exact)" : "");
+}
+
 /* Chunk by chunk, in the order of the input. */
 static bool answer_all(const Settings *s, Parts *p, Error *e)
 {
@@ -475,11 +488,7 @@ static bool answer_all(const Settings *s, Parts *p, Error *e)
 	if (!s->common.quiet)
 		tool_say(&tool, "answered for %zu user%s", written, written == 1 ? "" : "s");
 	if (!s->common.quiet && p->short_lists > 0)
-		tool_say(
-		    &tool,
-		    "%zu were given fewer than %zu: what a user has had is left out without --keep-seen, and "
-		    "the catalogue has %zu items",
-		    p->short_lists, (size_t)s->rank, ranker.catalogue->items.strings.count - ID_FIRST);
+		say_short(s, p, &ranker);
 	if (!s->common.quiet && s->limit == 0 && written < users_read)
 		tool_say(&tool, "%zu users have too few events for --split %s", users_read - written,
 		         s->split);
@@ -558,7 +567,7 @@ int main(int argc, char **argv)
 	     "prompts are what a user says to the LLM, in the format that it was trained to chat in"},
 	    {"system", 0, OPTION_STRING, &s.text.system, "TEXT", "with --chat: what the LLM is told first"},
 	    {"query", 0, OPTION_STRING, &s.query, "TEXT",
-	     "with --rank: ask this (default: what the adapter was trained with)"},
+	     "ask this (default: what the adapter was trained with)"},
 	    {"split", 0, OPTION_CHOICE, &s.split, "test|val|train|all",
 	     "which event is asked for (default test); all: what comes after the last one"},
 	    {"at", 0, OPTION_INTEGER, &s.at, "SECONDS",
@@ -572,7 +581,7 @@ int main(int argc, char **argv)
 	    {"beam", 0, OPTION_INTEGER, &s.beam, "N",
 	     "with --llm: read at most N beginnings of names of each number of tokens (default 64)", 1, 1e6},
 	    {"rank-exact", 0, OPTION_FLAG, &s.exact, NULL,
-	     "score every item by the LLM, not only beginnings"},
+	     "score every item by the LLM, not only what the search finds"},
 	    {"n-predict", 0, OPTION_INTEGER, &s.text.most, "N",
 	     "tokens to add to the prompt at most (default 64)", 1, 1e6},
 	    {"temperature", 0, OPTION_REAL, &s.text.temperature, "X",

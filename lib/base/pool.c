@@ -144,7 +144,9 @@ size_t pool_threads(const Pool *pool)
 
 void pool_run(Pool *pool, size_t tasks, void (*work)(void *, size_t), void *context)
 {
-	if (tasks == 0)
+	for (size_t task = 0; pool == NULL && task < tasks; task++)
+		work(context, task);
+	if (pool == NULL || tasks == 0)
 		return;
 	pthread_mutex_lock(&pool->lock);
 	wait_outside(pool); /* a thread may have come late to the run before */

@@ -15,7 +15,7 @@ void pool_free(Pool *pool);
 size_t pool_threads(const Pool *pool);
 
 /* Runs work(context, task) for every task in [0, tasks), in order of start, and
- * returns when all are done. */
+ * returns when all are done.  Pool NULL: on this thread alone. */
 void pool_run(Pool *pool, size_t tasks, void (*work)(void *context, size_t task), void *context);
 
 #endif

@@ -30,6 +30,14 @@ size_t users_with(const Users *users, size_t event)
 	return low;
 }
 
+Segment dataset_history(const Dataset *d, const Users *users, size_t user, size_t event)
+{
+	size_t first = (size_t)users->offsets[user];
+	if (d->split == SPLIT_WINDOW && event - first > d->window - 1)
+		first = event - (d->window - 1);
+	return (Segment){first, event, true};
+}
+
 Segment dataset_segment(const Dataset *d, const Users *users, size_t user, Part part)
 {
 	size_t first = (size_t)users->offsets[user], end = (size_t)users->offsets[user + 1];
@@ -37,10 +45,7 @@ Segment dataset_segment(const Dataset *d, const Users *users, size_t user, Part 
 		return (Segment){first, end, false};
 	if (part == PART_TRAIN)
 		return (Segment){first, end - 2, false};
-	size_t target = part == PART_TEST ? end - 1 : end - 2;
-	if (d->split == SPLIT_WINDOW && target - first > d->window - 1)
-		first = target - (d->window - 1);
-	return (Segment){first, target, true};
+	return dataset_history(d, users, user, part == PART_TEST ? end - 1 : end - 2);
 }
 
 bool part_parse(const char *name, Part *part)

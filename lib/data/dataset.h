@@ -96,6 +96,8 @@ typedef struct {
 } Segment;
 
 Segment dataset_segment(const Dataset *d, const Users *users, size_t user, Part part);
+/* What may be seen when one of the user's events is predicted, by the same rules. */
+Segment dataset_history(const Dataset *d, const Users *users, size_t user, size_t event);
 
 bool part_parse(const char *name, Part *part); /* train, val, test, all */
 

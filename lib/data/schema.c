@@ -20,10 +20,11 @@ static bool parse_field(const char *option, bool text, FieldSpec *field, Error *
 	                     .of_event = strncmp(column, of_event, strlen(of_event)) == 0};
 	column += field->of_item ? strlen(of_item) : field->of_event ? strlen(of_event) : 0;
 	field->column = (Text){column, colon ? (size_t)(colon - column) : strlen(column)};
-	if (!feature_name_valid(field->name))
+	/* A template's {user} is another. */
+	if (!feature_name_valid(field->name) || text_equal(field->name, text_of("user")))
 		return fail(e, ERROR_USAGE,
-		            "--%s: a name has up to %d letters, digits, _ and -, and is not 'item'; '%.*s' "
-		            "is no name",
+		            "--%s: a name has up to %d letters, digits, _ and -, and is neither 'item' nor "
+		            "'user'; '%.*s' is no name",
 		            kind, FEATURE_NAME_MAX, (int)size, option);
 	if (colon != NULL && *field->separator == '\0')
 		return fail(e, ERROR_USAGE, "--%s %s: there is no separator behind the colon", kind, option);

@@ -5,7 +5,7 @@
 #include "llm/generate.h"
 
 /* Of g->beams beginnings at a time; what has ended counts by its log-probability over its length, the end
- * token included (Wu et al. 2016, with alpha = 1).  The sink, where there is one, gets the best when all is
+ * token included.  The sink, where there is one, gets the best when all is
  * done. */
 bool decoder_beams(Decoder *d, const Generation *g, Continuation *c, Error *e);
 

@@ -18,7 +18,7 @@ typedef struct {
 	const Placing *placing;     /* NULL: all rows are the same user's */
 	KeyValueCache cache;
 	Tape tape;   /* of the current call */
-	size_t rows; /* of the cache that are taken */
+	size_t rows; /* of the cache that are taken; who needs the last of them no more may lower it */
 } Decoder;
 
 /* Whether a prompt of N tokens is one that can be continued: not empty, nor longer than the context; else

@@ -14,15 +14,23 @@ typedef struct {
 	size_t depth;    /* tokens */
 } Prefix;
 
+/* How things were before a round of a search for all. */
+typedef struct {
+	size_t rows, prefixes, open;
+} Level;
+
 /* One question's search. */
 typedef struct {
 	TrieQuestion *question;
-	Heap open;        /* what could be read next: id is the node, note the parent */
+	/* What could be read next: id is the node, note the parent.  A heap; of a search for all a stack. */
+	Heap open;
 	Prefix *prefixes; /* the root first, the last `reading` are those of this round */
 	size_t count, capacity, reading;
 	size_t *read;           /* [depth + 1]: prefixes of each depth that were read */
 	int32_t *prompt, *seen; /* the rows of the cache: of the prompt, and [reading, width] of all before */
 	size_t seen_capacity, width;
+	Level *levels; /* [depth + 1]: the rounds that prefixes still to be read come from */
+	size_t level_count;
 } Search;
 
 typedef struct {
@@ -59,6 +67,17 @@ static void keep(const Group *g, TrieQuestion *q, int32_t value, float score)
 	q->values[place] = value;
 }
 
+static bool push(const Group *g, Search *s, HeapItem item, Error *e)
+{
+	Heap *open = &s->open;
+	if (g->how->beam > 0)
+		return heap_push(open, item, e);
+	if (!memory_grow(&open->items, &open->capacity, open->count + 1, sizeof item, e))
+		return false;
+	open->items[open->count++] = item;
+	return true;
+}
+
 /* The children of a prefix that could still lead to one of the best are open. */
 static bool expand(const Group *g, Search *s, size_t prefix, const float *log_probabilities, Error *e)
 {
@@ -70,7 +89,7 @@ static bool expand(const Group *g, Search *s, size_t prefix, const float *log_pr
 			keep(g, s->question, nodes[c].value, score);
 		if (nodes[c].first_child == TRIE_NONE || score <= worst_kept(g, s->question))
 			continue;
-		if (!heap_push(&s->open, (HeapItem){-(double)score, (uint64_t)c, c, (uint32_t)prefix}, e))
+		if (!push(g, s, (HeapItem){-(double)score, (uint64_t)c, c, (uint32_t)prefix}, e))
 			return false;
 	}
 	return true;
@@ -108,13 +127,44 @@ static bool expand_all(void *context, size_t first, size_t end, Tensor *h, Error
  * turn out not to have been needed, unless all are. */
 enum { ROUND = 8, ROUND_OF_ALL = 64 };
 
+static bool add_prefix(Search *s, HeapItem item, Error *e)
+{
+	if (!memory_grow(&s->prefixes, &s->capacity, s->count + 1, sizeof *s->prefixes, e))
+		return false;
+	s->prefixes[s->count++] = (Prefix){.node = item.id,
+	                                   .score = (float)-item.cost,
+	                                   .parent = item.note,
+	                                   .depth = s->prefixes[item.note].depth + 1};
+	s->reading++;
+	return true;
+}
+
+/* A round of a search for all: what follows on one round before any other, so that no more than `depth`
+ * rounds are in the cache at a time. */
+static bool choose_any(const Group *g, Search *s, Error *e)
+{
+	s->reading = 0;
+	while (s->level_count > 0 && s->open.count == s->levels[s->level_count - 1].open) {
+		const Level *done = &s->levels[--s->level_count];
+		g->decoder->rows = done->rows;
+		s->count = done->prefixes;
+	}
+	size_t left = s->open.count - (s->level_count > 0 ? s->levels[s->level_count - 1].open : 0);
+	size_t reading = left < ROUND_OF_ALL ? left : ROUND_OF_ALL;
+	if (reading > 0)
+		s->levels[s->level_count++] = (Level){g->decoder->rows, s->count, s->open.count - reading};
+	while (s->reading < reading)
+		if (!add_prefix(s, s->open.items[--s->open.count], e))
+			return false;
+	return true;
+}
+
 /* Whether the best of what is open may be read in one round with what is no longer than `shallowest`: a
  * longer one has to wait, as a child of the round's prefixes might be better than it. */
-static bool fits(const Group *g, const Search *s, size_t shallowest)
+static bool fits(const Search *s, size_t shallowest)
 {
-	size_t most = g->how->beam > 0 ? ROUND : ROUND_OF_ALL;
-	return s->reading < most && s->open.count > 0 &&
-	       (g->how->beam == 0 || s->prefixes[s->open.items[0].note].depth < shallowest);
+	return s->reading < ROUND && s->open.count > 0 &&
+	       s->prefixes[s->open.items[0].note].depth < shallowest;
 }
 
 /* A round of what is open, the best first, but of no length more than `beam` in all. */
@@ -122,23 +172,19 @@ static bool choose_round(const Group *g, Search *s, Error *e)
 {
 	size_t beam = g->how->beam, shallowest = SIZE_MAX;
 	s->reading = 0;
-	while (fits(g, s, shallowest)) {
+	while (fits(s, shallowest)) {
 		HeapItem best = heap_pop(&s->open);
 		size_t depth = s->prefixes[best.note].depth + 1;
-		float score = (float)-best.cost;
-		if (score <= worst_kept(g, s->question)) {
+		if ((float)-best.cost <= worst_kept(g, s->question)) {
 			s->open.count = 0; /* nor is anything else worth more */
 			break;
 		}
-		if (beam > 0 && s->read[depth] == beam)
+		if (s->read[depth] == beam)
 			continue;
-		if (!memory_grow(&s->prefixes, &s->capacity, s->count + 1, sizeof *s->prefixes, e))
+		if (!add_prefix(s, best, e))
 			return false;
 		shallowest = depth;
 		s->read[depth]++;
-		s->reading++;
-		s->prefixes[s->count++] =
-		    (Prefix){.node = best.id, .score = score, .parent = best.note, .depth = depth};
 	}
 	return true;
 }
@@ -167,20 +213,22 @@ static bool follow(Group *g, Search *s, size_t sequence, size_t first, Error *e)
 	return true;
 }
 
-/* A round of all searches; false in *more: none goes on. */
-static bool advance(Group *g, bool *more, Error *e)
+/* A round of the searches [first, end); false in *more: none goes on. */
+static bool advance(Group *g, size_t first, size_t end, bool *more, Error *e)
 {
 	size_t N = 0;
-	for (size_t i = 0; i < g->count; i++) {
-		if (!choose_round(g, &g->searches[i], e) || !follow(g, &g->searches[i], i, N, e))
+	for (size_t i = first; i < end; i++) {
+		Search *s = &g->searches[i];
+		if (!(g->how->beam > 0 ? choose_round(g, s, e) : choose_any(g, s, e)) ||
+		    !follow(g, s, i, N, e))
 			return false;
-		N += g->searches[i].reading;
+		N += s->reading;
 	}
 	*more = N > 0;
 	if (N == 0)
 		return true;
 	Tensor *h = decoder_step(g->decoder, g->next, N, g->count, e);
-	return h != NULL && expand_all(g, 0, g->count, h, e);
+	return h != NULL && expand_all(g, first, end, h, e);
 }
 
 static bool search_new(Search *s, TrieQuestion *q, const Trie *trie, Error *e)
@@ -188,8 +236,9 @@ static bool search_new(Search *s, TrieQuestion *q, const Trie *trie, Error *e)
 	s->question = q;
 	s->width = q->prompt_count + trie->depth;
 	s->read = memory_new(trie->depth + 1, sizeof *s->read, e);
+	s->levels = memory_new(trie->depth + 1, sizeof *s->levels, e);
 	s->prompt = memory_new(q->prompt_count, sizeof *s->prompt, e);
-	if (s->read == NULL || s->prompt == NULL ||
+	if (s->read == NULL || s->levels == NULL || s->prompt == NULL ||
 	    !memory_grow(&s->prefixes, &s->capacity, 1, sizeof *s->prefixes, e))
 		return false;
 	s->prefixes[0] = (Prefix){0};
@@ -202,6 +251,7 @@ static void search_free(Search *s)
 	heap_free(&s->open);
 	memory_free(s->prefixes);
 	memory_free(s->read);
+	memory_free(s->levels);
 	memory_free(s->prompt);
 	memory_free(s->seen);
 }
@@ -222,18 +272,26 @@ static bool begin(Group *g, TrieQuestion *questions, Error *e)
 	return done;
 }
 
+/* All together; but those for all one after the other, each with the cache to itself. */
+static bool go_on(Group *g, Error *e)
+{
+	size_t together = g->how->beam > 0 ? g->count : 1;
+	for (size_t i = 0; i < g->count; i += together)
+		for (bool more = true; more;)
+			if (!advance(g, i, i + together, &more, e))
+				return false;
+	return true;
+}
+
 bool decoder_rank(Decoder *d, const TrieSearch *search, TrieQuestion *questions, size_t count, Error *e)
 {
 	Group g = {.decoder = d, .how = search, .count = count};
-	bool more = search->trie->count > 0 && search->K > 0 && count > 0;
 	for (size_t i = 0; i < count; i++)
 		questions[i].found = 0;
-	if (!more)
+	if (search->trie->count == 0 || search->K == 0 || count == 0)
 		return true;
 	g.searches = memory_new(count, sizeof *g.searches, e);
-	bool done = g.searches != NULL && begin(&g, questions, e);
-	while (done && more)
-		done = advance(&g, &more, e);
+	bool done = g.searches != NULL && begin(&g, questions, e) && go_on(&g, e);
 	for (size_t i = 0; g.searches != NULL && i < count; i++)
 		search_free(&g.searches[i]);
 	memory_free(g.searches);

@@ -9,7 +9,7 @@
 /* Of all prefixes that are known, the one that is worth most is read next, until none is worth more than the
  * K-th best whole sequence; but of each length `beam` at most.  It finds what going on with the best `beam`
  * of one length after the other would find, and, where no length has more that need reading, what scoring all
- * would. beam 0: all prefixes are read, and every sequence gets its score. */
+ * would.  beam 0: all prefixes are read, and every sequence gets its score. */
 typedef struct {
 	const Trie *trie;
 	size_t beam, K;
@@ -26,7 +26,8 @@ typedef struct {
 	size_t found;  /* with a beam: how many */
 } TrieQuestion;
 
-/* Answers questions together, each as if it were alone; those of a decoder with a placing are its sequences.
+/* Answers questions together, each as if it were alone, but for rounding; those of a decoder with a placing
+ * are its sequences.
  */
 bool decoder_rank(Decoder *d, const TrieSearch *search, TrieQuestion *questions, size_t count, Error *e);
 

@@ -161,6 +161,20 @@ static bool check_shape(const AdapterShape *s, const UserSource *users, Error *e
 	       fail(e, ERROR_USAGE, "a soft prompt is made of --latents: 1 or more");
 }
 
+/* Takes a copy of a text for its own; NULL stays. */
+static bool own(const char **text, char **copy, Error *e)
+{
+	if (*text != NULL)
+		*text = *copy = memory_string(*text, e);
+	return e->code == ERROR_NONE;
+}
+
+static bool own_texts(Adapter *a, Error *e)
+{
+	return own(&a->task.query, &a->query, e) && own(&a->task.target, &a->target, e) &&
+	       own(&a->shape.layers, &a->layers, e) && own(&a->shape.lora.matrices, &a->matrices, e);
+}
+
 static bool add_all(Adapter *a, uint64_t seed, Error *e)
 {
 	const AdapterShape *s = &a->shape;
@@ -178,14 +192,9 @@ Adapter *adapter_new(const AdapterShape *shape, const UserSource *users, Llm *ll
 	Adapter *a = memory_new(1, sizeof *a, e);
 	if (a == NULL)
 		return NULL;
-	*a = (Adapter){.shape = *shape,
-	               .users = *users,
-	               .llm = llm,
-	               .task = {.kind = task->kind, .answer = task->answer},
-	               .parameters.source = source};
-	bool done = (a->task.query = a->query = memory_string(task->query, e)) != NULL &&
-	            (a->task.target = a->target = memory_string(task->target, e)) != NULL &&
-	            add_all(a, seed, e);
+	*a = (Adapter){
+	    .shape = *shape, .users = *users, .llm = llm, .task = *task, .parameters.source = source};
+	bool done = own_texts(a, e) && add_all(a, seed, e);
 	a->parameters.source = NULL;
 	if (done)
 		return a;
@@ -205,6 +214,8 @@ void adapter_free(Adapter *a)
 	memory_free(a->gates);
 	memory_free(a->query);
 	memory_free(a->target);
+	memory_free(a->layers);
+	memory_free(a->matrices);
 	memory_free(a);
 }
 

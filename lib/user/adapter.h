@@ -76,13 +76,13 @@ typedef struct {
 	AttentionLayer *cross;            /* by LLM layer */
 	Parameter **gates;                /* NULL: nothing is injected there */
 	AdapterTask task;
-	char *query, *target; /* which the task names */
+	char *query, *target, *layers, *matrices; /* which task and shape name */
 } Adapter;
 
 /* What the Perceiver is to read. */
 PerceiverShape adapter_rows(const AdapterShape *shape, const UserSource *users);
 
-/* Copies the task; borrows what there is of users, and the LLM, whose products use the updates of LoRA
+/* Copies task and shape; borrows what there is of users, and the LLM, whose products use the updates of LoRA
  * until adapter_free().  Weights are those of `source`; NULL: by the seed. */
 Adapter *adapter_new(const AdapterShape *shape, const UserSource *users, Llm *llm, const AdapterTask *task,
                      const ParameterSource *source, uint64_t seed, Error *e);

@@ -1,8 +1,9 @@
 #include "user/conversation.h"
 
-Query question_about(const Users *users, size_t first, size_t event)
+Query question_about(const Dataset *data, const Users *users, size_t event)
 {
-	return (Query){users, users_with(users, event), {first, event, true}, users->items[event]};
+	size_t user = users_with(users, event);
+	return (Query){users, user, dataset_history(data, users, user, event), users->items[event]};
 }
 
 /* Prompt and answer of a question, at the end of those before. */
@@ -43,7 +44,7 @@ static bool list_questions(Conversation *c, const Asking *a, const Questions *qu
 		c->histories[i] = q->history;
 		for (size_t k = 0; done && k < q->count; k++) {
 			Query question =
-			    question_about(a->users, q->history.first, q->history.first + q->known[k]);
+			    question_about(a->prompter->task->data, a->users, q->history.first + q->known[k]);
 			c->of[c->count] = i;
 			c->known[c->count] = q->known[k];
 			done = add_question(c, a, &question, &text, e);

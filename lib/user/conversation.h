@@ -8,14 +8,15 @@
 
 enum { MOST_QUESTIONS = 64 };
 
-/* What follows the first `known` events of a history? */
+/* What follows the first `known` events of a history, which the encoder reads? */
 typedef struct {
 	Segment history;
 	size_t known[MOST_QUESTIONS], count;
 } Questions;
 
-/* A question about the event behind some of a user's. */
-Query question_about(const Users *users, size_t first, size_t event);
+/* A question about an event; what words tell of the user is of all that went before, as it is when the
+ * question is asked later, however short the history that the encoder reads. */
+Query question_about(const Dataset *data, const Users *users, size_t event);
 
 /* What questions are made with; all is borrowed. */
 typedef struct {

@@ -67,27 +67,39 @@ static bool measure_answers(const Finetuning *f, size_t *most, Error *e)
 	return done;
 }
 
-/* One question now tells what would else stop the training later. */
-static bool try_question(const Finetuning *f, Error *e)
+/* What may be asked, in training or then, of a user: its events after the first, but for the test's. */
+static Segment askable(const Finetuning *f, size_t user)
 {
-	const int64_t *offsets = f->users->offsets;
-	bool any = false;
-	for (size_t user = 0; user < f->users->count; user++)
-		for (int64_t event = offsets[user] + 1; event < offsets[user + 1]; event++) {
+	Segment s = dataset_segment(f->data, f->users, user, PART_TRAIN);
+	Segment validation = dataset_segment(f->data, f->users, user, PART_VALIDATION);
+	return (Segment){s.first + 1, s.end + validation.has_target, false};
+}
+
+/* Tells now what would else stop the training later: a prompt that is too long.  All are as long as the first
+ * where they do not tell of the event, as of a history as text there is never more than there is room for. */
+static bool try_questions(const Finetuning *f, Error *e)
+{
+	bool any = false, answerable = false, done = true, one_is_all = !template_tells_event(&f->task.query);
+	Tokens prompt = {0};
+	for (size_t user = 0; done && user < f->users->count && !(answerable && one_is_all); user++) {
+		Segment s = askable(f, user);
+		for (size_t event = s.first; done && event < s.end; event++) {
+			Query q = question_about(f->data, f->users, event);
 			any = true;
-			Query q = question_about(f->users, (size_t)offsets[user], (size_t)event);
-			Tokens prompt = {0};
 			if (!is_answerable(f, &q))
 				continue;
-			bool done = prompter_add(&f->prompter, &q, 0, &prompt, e);
-			tokens_free(&prompt);
-			return done;
+			answerable = true;
+			prompt.count = 0;
+			done = prompter_add(&f->prompter, &q, 0, &prompt, e);
 		}
-	if (!any)
-		return fail(e, ERROR_MALFORMED, "nothing to train on: no user has two events");
-	return fail(e, ERROR_MALFORMED,
-	            "nothing to train on: '%s' is empty for every event that has one before it",
-	            f->task.target.text);
+	}
+	tokens_free(&prompt);
+	if (!done || answerable)
+		return done;
+	return any ? fail(e, ERROR_MALFORMED,
+	                  "nothing to train on: '%s' is empty for every event that has one before it",
+	                  f->task.target.text)
+	           : fail(e, ERROR_MALFORMED, "nothing to train on: no user has two events");
 }
 
 static bool prepare_teacher(Finetuning *f, Error *e)
@@ -107,7 +119,7 @@ static bool prepare_task(Finetuning *f, Error *e)
 	size_t answer;
 	return task_new(&f->task, f->data, a->task.query, a->task.target, e) &&
 	       measure_answers(f, &answer, e) && prompter_new(&f->prompter, a->llm, a, &f->task, answer, e) &&
-	       try_question(f, e) && prepare_teacher(f, e);
+	       try_questions(f, e) && prepare_teacher(f, e);
 }
 
 static size_t at_least_one(size_t count)
@@ -183,6 +195,27 @@ static size_t longest_history(const Finetuning *f)
 	return encoder ? encoder->shape.max_len : LONGEST_HISTORY;
 }
 
+/* Whether any event of a history has an answer. */
+static bool asks(const Finetuning *f, Segment history)
+{
+	for (size_t event = history.first; event < history.end; event++) {
+		Query q = question_about(f->data, f->users, event + 1);
+		if (is_answerable(f, &q))
+			return true;
+	}
+	return false;
+}
+
+/* Leaves out histories that nothing could be asked of. */
+static void keep_asking(const Finetuning *f, Histories *h)
+{
+	size_t kept = 0;
+	for (size_t i = 0; i < h->count; i++)
+		if (asks(f, h->items[h->order[i]].inputs))
+			h->order[kept++] = h->order[i];
+	h->count = kept;
+}
+
 static bool start_epoch(void *context, size_t epoch, size_t *steps, Error *e)
 {
 	Finetuning *f = context;
@@ -190,21 +223,31 @@ static bool start_epoch(void *context, size_t epoch, size_t *steps, Error *e)
 	Sequencing how = {.kind = SEQUENCES_CUT, .length = longest_history(f)};
 	if (!histories_make(&f->histories, f->data, f->users, &how, random_key(f->plan.seed, epoch), e))
 		return false;
+	keep_asking(f, &f->histories);
 	*steps = (f->histories.count + f->a_step - 1) / f->a_step;
 	return true;
 }
 
-/* The next event that a question has an answer about, from *known events on, around a history's end; false:
- * there is none. */
-static bool find_question(const Finetuning *f, size_t first, size_t length, size_t *known)
+static size_t common_divisor(size_t a, size_t b)
 {
-	for (size_t tried = 0; tried < length; tried++) {
-		Query q = question_about(f->users, first, first + *known);
-		if (is_answerable(f, &q))
-			return true;
-		*known = *known % length + 1;
+	return b == 0 ? a : common_divisor(b, a % b);
+}
+
+/* As many questions as are asked of a history, each about another of its events that has an answer: from one
+ * at random on in strides, at random too, that come to each of them before they come to one again. */
+static void draw_questions(const Finetuning *f, Questions *q, Random *random)
+{
+	size_t length = q->history.end - q->history.first, known = (size_t)random_below(random, length),
+	       stride;
+	do
+		stride = 1 + (size_t)random_below(random, length);
+	while (common_divisor(stride, length) > 1);
+	for (size_t tried = 0; tried < length && q->count < f->plan.questions; tried++) {
+		Query query = question_about(f->data, f->users, q->history.first + known + 1);
+		if (is_answerable(f, &query))
+			q->known[q->count++] = known + 1;
+		known = (known + stride) % length;
 	}
-	return false;
 }
 
 static size_t start_step(void *context, size_t step)
@@ -217,13 +260,7 @@ static size_t start_step(void *context, size_t step)
 		Questions *q = &f->questions[i];
 		Random random = {random_key(random_key(f->plan.seed, ~f->epoch), first + i), 0};
 		*q = (Questions){.history = f->histories.items[f->histories.order[first + i]].inputs};
-		size_t length = q->history.end - q->history.first;
-		size_t asked = length < f->plan.questions ? length : f->plan.questions;
-		for (size_t k = 0; k < asked; k++) {
-			size_t known = 1 + (size_t)random_below(&random, length);
-			if (find_question(f, q->history.first, length, &known))
-				q->known[q->count++] = known;
-		}
+		draw_questions(f, q, &random);
 		f->question_count += q->count;
 	}
 	return (f->history_count + f->a_shard - 1) / f->a_shard;
@@ -300,7 +337,7 @@ static bool validation_question(const Finetuning *f, size_t user, Questions *q)
 	*q = (Questions){.history = s, .known = {s.end - s.first}, .count = 1};
 	if (!s.has_target)
 		return false;
-	Query question = question_about(f->users, s.first, s.end);
+	Query question = question_about(f->data, f->users, s.end);
 	return is_answerable(f, &question);
 }
 
@@ -312,10 +349,11 @@ static void evaluate_lane(void *context, size_t lane)
 	const Finetuning *f = v->f;
 	Tape t = {.profile = f->profile ? &v->profiles[lane] : NULL};
 	Questions questions[EVALUATED_TOGETHER];
-	size_t count = 0, user = lane * v->stride, step = LANES * v->stride;
+	size_t count = 0, user = lane * v->stride, step = LANES * v->stride, most = f->plan.micro_batch;
+	most = most > 0 && most < EVALUATED_TOGETHER ? most : EVALUATED_TOGETHER;
 	for (; user < f->users->count && v->errors[lane].code == ERROR_NONE; user += step) {
 		count += validation_question(f, user, &questions[count]);
-		if (count == 0 || (count < EVALUATED_TOGETHER && user + step < f->users->count))
+		if (count == 0 || (count < most && user + step < f->users->count))
 			continue;
 		Conversation c;
 		tape_reset(&t, false, 0);
@@ -347,7 +385,7 @@ static bool evaluate(void *context, GemmPrecision precision, Pool *pool, double 
 	}
 	*score = count ? -loss / (double)count : -HUGE_VAL;
 	if (count == 0)
-		snprintf(words, size, "validation=none (no user has three events)");
+		snprintf(words, size, "validation=none (no user has an event for it with an answer)");
 	else
 		snprintf(words, size, "nll=%.4f users=%zu%s", -*score, count,
 		         users_know_time(&f->adapter->users) ? " league=query-time" : "");

@@ -1,5 +1,5 @@
 /* Training of an adapter on its task: the LLM, asked the query about an event and given the user as of the
- * one before, is to say the target; of next-item the event's item. */
+ * one before (vectors: as they are), is to say the target; of next-item the event's item. */
 #ifndef USER_FINETUNE_H
 #define USER_FINETUNE_H
 
@@ -11,12 +11,12 @@ typedef struct Finetuning Finetuning;
 typedef struct {
 	size_t batch;       /* questions a step, … */
 	size_t questions;   /* … so many about each history, MOST_QUESTIONS at most: one pass of the encoder
-	                     * serves   them all */
+	                     * serves them all */
 	size_t micro_batch; /* questions that a thread has in memory at a time, whose gradients add up; 0: an
 	                     * eighth of the batch, 8 to 64 */
 	bool recompute;     /* the LLM's activations are not kept, but made again on the way back */
 	Encoder *teacher;   /* whose own ranking is `taught` of the truth (user/teacher.h), where items are
-	                     * asked for;   borrowed; NULL: there is none */
+	                     * asked for; borrowed; NULL: there is none */
 	double taught;
 	double llm_lr; /* the learning rate of the LLM's own weights, times the others' */
 	uint64_t seed;

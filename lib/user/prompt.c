@@ -68,14 +68,16 @@ static bool add_history(const Prompter *p, const Query *q, size_t room, Tokens *
 	return done;
 }
 
-/* The query's tokens as if the prompt began with it: a BOS in front is not theirs. */
+/* The query's tokens as if the prompt began with it: a BOS in front is not theirs.  Control tokens may be
+ * spelled in a person's own words, not in what fields have. */
 static bool encode_query(const Prompter *p, const Query *q, Tokens *out, Error *e)
 {
 	Buffer text = {0};
 	Tokens all = {0};
-	bool done = template_fill(&p->task->query, p->task->data, &p->task->names, q, &text, e) &&
-	            tokenizer_encode(p->llm->tokenizer, (Text){(const char *)text.data, text.size},
-	                             TOKENIZE_BOS, &all, e);
+	unsigned how = TOKENIZE_BOS | (p->task->query.literal ? TOKENIZE_SPECIAL : 0);
+	bool done =
+	    template_fill(&p->task->query, p->task->data, &p->task->names, q, &text, e) &&
+	    tokenizer_encode(p->llm->tokenizer, (Text){(const char *)text.data, text.size}, how, &all, e);
 	done = done && append(out, all.ids + p->head.count, all.count - p->head.count, e);
 	tokens_free(&all);
 	buffer_free(&text);

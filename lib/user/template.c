@@ -26,7 +26,7 @@ static bool add_literal(Template *t, const char *from, size_t size, Error *e)
 
 bool template_literal(Template *t, const char *text, Error *e)
 {
-	*t = (Template){0};
+	*t = (Template){.literal = true};
 	if ((t->text = memory_string(text, e)) != NULL && add_literal(t, t->text, strlen(text), e))
 		return true;
 	template_free(t);

@@ -27,6 +27,7 @@ typedef struct {
 	char *text;
 	TemplatePart *parts;
 	size_t count, capacity;
+	bool literal; /* a person's own words, not filled in */
 } Template;
 
 /* ERROR_USAGE for a field that the data does not have, with those that it has, and for lone braces; data

@@ -62,7 +62,7 @@ make_adapter() {
 }
 
 tune() {
-	ul-finetune -q --latents 2 --perceiver-layers 1 --batch 16 --steps 2 "$@"
+	ul-finetune -q --latents 2 --batch 16 --steps 2 "$@"
 }
 
 # usage TOOL [OPTION]...: wrong usage is exit 2, one line that says "WORDS", which are read from $words.

@@ -308,6 +308,73 @@ static void test_evaluation(void **state)
 	}
 }
 
+/* What is asked of a history, where that is no more than it has, is each of its events, and once: the loss of
+ * a step that asks for all of them is what all of the true answers are worth. */
+static void test_each_event_is_asked_once(void **state)
+{
+	(void)state;
+	Error e = {0};
+	AdapterShape shape = {.inject = INJECT_NONE, .tuning = TUNE_FULL};
+	FinetuningPlan other = plan;
+	Setting *s = setting_for(&next_item, shape);
+	Strings names = {0};
+	Tape t = {0};
+	double expected = 0, loss = 0;
+	size_t count = 0, questions = 0, events = 0, steps = 0;
+	other.questions = 6;
+	other.batch = 36;
+	finetuning_free(s->finetuning);
+	s->finetuning = finetuning_new(s->adapter, &s->sample.data, &s->sample.users, &other, &e);
+	assert_non_null(s->finetuning);
+	s->trainee = finetuning_trainee(s->finetuning);
+	assert_true(s->trainee.epoch(s->trainee.context, 0, &steps, &e));
+	assert_int_equal(steps, 1);
+	s->shards = s->trainee.step(s->trainee.context, 0);
+	for (size_t shard = 0; shard < s->shards; shard++) {
+		tape_reset(&t, true, 1);
+		assert_true(s->trainee.shard(s->trainee.context, &t, shard, &loss, &questions, &events));
+	}
+	tape_free(&t);
+	assert_true(item_names(&s->sample.data, &names, &e));
+	for (size_t user = 0; user < 6; user++) {
+		Segment train = dataset_segment(&s->sample.data, &s->sample.users, user, PART_TRAIN);
+		for (size_t event = train.first + 1; event < train.end; event++, count++) {
+			Tokens all = {0};
+			Text name = strings_at(&names, (size_t)s->sample.users.items[event]);
+			assert_true(tokenizer_encode(s->llm->tokenizer, text_of("Next choice:"), TOKENIZE_BOS,
+			                             &all, &e));
+			size_t from = all.count;
+			assert_true(answer_tokens(s->llm->tokenizer, name, SIZE_MAX, &all, &e));
+			expected -= small_worth(s->llm, all.ids, all.count, from, NULL);
+			tokens_free(&all);
+		}
+	}
+	assert_int_equal(count, 25);
+	assert_int_equal(questions, count);
+	assert_true(fabs(loss / expected - 1) < 1e-4);
+	strings_free(&names);
+	setting_free(s);
+}
+
+/* A question's history, as words tell it, begins with the user, or the window, however it is cut for the
+ * encoder. */
+static void test_question_knows_all(void **state)
+{
+	(void)state;
+	for (int windows = 0; windows < 2; windows++) {
+		Sample s;
+		sample_new(&s, windows ? SPLIT_WINDOW : SPLIT_LEAVE_ONE_OUT, windows ? 4 : 0,
+		           (size_t[]){7, 9}, 2, 7);
+		for (size_t event = 8; event < 16; event++) {
+			Query q = question_about(&s.data, &s.users, event);
+			size_t first = windows && event > 10 ? event - 3 : 7;
+			assert_true(q.user == 1 && q.history.first == first && q.history.end == event);
+			assert_int_equal(q.target, s.users.items[event]);
+		}
+		sample_free(&s);
+	}
+}
+
 /* Validation users in turn, as an answerer meets them. */
 static Prompt user_prompt(const Setting *s, const Answerer *a, size_t user, size_t place, Query *q)
 {
@@ -743,6 +810,29 @@ static void test_tuning_leaves_alone(void **state)
 	}
 }
 
+/* What was loaded is saved as it was, and owns all that it says. */
+static void check_saved_again(const Adapter *a, const char *path)
+{
+	Error e = {0};
+	char again[64], *files[2];
+	size_t sizes[2];
+	small_path(again);
+	assert_true(adapter_save(a, again, SMALL_PROVENANCE, &e));
+	for (size_t i = 0; i < 2; i++) {
+		FILE *file = fopen(i ? again : path, "rb");
+		assert_non_null(file);
+		files[i] = malloc(1 << 20);
+		assert_non_null(files[i]);
+		sizes[i] = fread(files[i], 1, 1 << 20, file);
+		assert_int_equal(fclose(file), 0);
+	}
+	assert_int_equal(sizes[0], sizes[1]);
+	assert_memory_equal(files[0], files[1], sizes[0]);
+	free(files[0]);
+	free(files[1]);
+	unlink(again);
+}
+
 static void test_save_and_load(void **state)
 {
 	(void)state;
@@ -769,6 +859,7 @@ static void test_save_and_load(void **state)
 		if (fresh != NULL)
 			assert_int_equal(small_hash(&fresh->parameters), small_hash(&s->encoder->parameters));
 		assert_int_equal(small_hash(&llm->parameters), small_hash(&s->llm->parameters));
+		check_saved_again(a, path);
 		adapter_free(a);
 		if (fresh != NULL) {
 			assert_null(adapter_load(path, &(UserSource){.encoder = fresh}, llm, &e));
@@ -1069,6 +1160,8 @@ static void test_empty_query(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_each_event_is_asked_once),
+	    cmocka_unit_test(test_question_knows_all),
 	    cmocka_unit_test(test_gradient_perceiver),
 	    cmocka_unit_test(test_gradient_llm),
 	    cmocka_unit_test(test_gradient_rows),

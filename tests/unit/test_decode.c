@@ -278,6 +278,41 @@ static void test_exact(void **state)
 	catalogue_free(c);
 }
 
+/* Nor does it need a cache for all that it reads: two questions, each in rounds that are less than a length.
+ */
+static void test_exact_in_little_room(void **state)
+{
+	(void)state;
+	Error e = {0};
+	Catalogue *c = catalogue_new(3);
+	static Many m;
+	static float scores[2][MANY];
+	uint8_t left_out[MANY];
+	many_new(&m, c->llm);
+	for (size_t i = 0; i < MANY; i++) {
+		left_out[i] = i % 8 == 3;
+		scores[0][i] = scores[1][i] = -INFINITY;
+	}
+	TrieQuestion q[2] = {{prompt, PROMPT, NULL, NULL, scores[0], 0},
+	                     {prompt, PROMPT, left_out, NULL, scores[1], 0}};
+	assert_true(decoder_rank(&c->decoder, &(TrieSearch){&m.trie, 0, 1}, q, 2, &e));
+	for (size_t i = 0; i < MANY; i++) {
+		double worth = m.worth[i][m.length[i]];
+		assert_true(fabs((double)scores[0][i] - worth) < 1e-3);
+		assert_true(left_out[i] ? scores[1][i] == -INFINITY
+		                        : fabs((double)scores[1][i] - worth) < 1e-3);
+	}
+	size_t most = c->decoder.cache.capacity;
+	assert_int_equal(c->decoder.rows, PROMPT + 1); /* which share all but the last token of theirs */
+	int32_t values[2][MANY];
+	q[0].values = values[0];
+	q[1].values = values[1];
+	assert_true(decoder_rank(&c->decoder, &(TrieSearch){&m.trie, MANY, MANY}, q, 2, &e));
+	assert_true(most < c->decoder.rows);
+	trie_free(&m.trie);
+	catalogue_free(c);
+}
+
 /* Questions of several lengths, which begin alike or not, together as one by one. */
 static void test_rank_together(void **state)
 {
@@ -451,6 +486,7 @@ int main(void)
 	    cmocka_unit_test(test_likeliest_first),
 	    cmocka_unit_test(test_few_are_read),
 	    cmocka_unit_test(test_exact),
+	    cmocka_unit_test(test_exact_in_little_room),
 	    cmocka_unit_test(test_rank_together),
 	    cmocka_unit_test(test_rank_needs_a_prompt),
 	    cmocka_unit_test(test_greedy),

@@ -7,7 +7,7 @@ prep <"$TESTDATA/events.csv" | ul-pretrain -q --dim 32 --layers 1 --heads 2 --st
 ul-gen -q -m encoder.ult --rank 10 <data.ult | ul-eval -q --require 'hr@10>=0.25' >table
 ul-embed -q -m encoder.ult --pool last <data.ult | ul-cat -q --to csv | wc -l
 ul-pretrain -q --arch lm --dim 32 --layers 1 --heads 2 --vocab 400 --steps 60 --batch 32 <data.ult >lm.gguf
-ul-finetune -q --llm lm.gguf -m encoder.ult --steps 20 --latents 4 --perceiver-layers 1 <data.ult >adapter.ult
+ul-finetune -q --llm lm.gguf -m encoder.ult --steps 20 --latents 4 <data.ult >adapter.ult
 ul-gen -q --llm lm.gguf -m encoder.ult -a adapter.ult --rank 10 --limit 40 <data.ult | tee answers | ul-eval -q >table
 wc -l <answers
 ul-gen -q --llm lm.gguf --prompt 'Next choice:' --n-predict 12 | grep -c '"prompt": "Next choice:", "text"'

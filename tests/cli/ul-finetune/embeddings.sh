@@ -3,7 +3,7 @@ small data.ult encoder.ult lm.gguf adapter.ult
 run() {
 	local name=$1
 	shift
-	ul-finetune -q --llm lm.gguf --latents 2 --perceiver-layers 1 --batch 16 --steps 2 -o "$name" "$@" data.ult
+	ul-finetune -q --llm lm.gguf --latents 2 --batch 16 --steps 2 -o "$name" "$@" data.ult
 }
 answers() {
 	ul-gen -q --llm lm.gguf --rank 5 --limit 9 --keep-seen "$@" data.ult

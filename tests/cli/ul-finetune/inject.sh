@@ -13,14 +13,14 @@ answers() {
 different() {
 	[[ $(jq -c '[.items, .scores]' "$1" | sort -u | wc -l) -gt 5 ]]
 }
-run soft -m encoder.ult --inject soft --latents 2 --perceiver-layers 1 --tune proj
+run soft -m encoder.ult --inject soft --latents 2 --tune proj
 grep -q 'ul.inject *soft' soft
 grep -q ' soft\.project ' soft
 expect 1 grep -qE 'xattn|lora' soft
 answers -m encoder.ult -a soft.ult >said
 different said
 answers -T 1 -m encoder.ult -a soft.ult | cmp said -
-run both -m encoder.ult --inject soft --latents 2 --perceiver-layers 1 --tune lora --rank 3
+run both -m encoder.ult --inject soft --latents 2 --tune lora --rank 3
 grep -q ' lora\.blk\.1\.ffn\.down\.a ' both
 grep -q ' enc\.block\.0\.attn\.q ' both
 expect 1 grep -q ' llm\.' both

@@ -22,7 +22,7 @@ for list in proj enc; do
 done
 grep -q ' llm\.blk\.1\.attn\.q ' full
 # From pipes, and to one.
-ul-finetune -q --latents 2 --perceiver-layers 1 --batch 16 --steps 2 --llm <(cat lm.gguf) -m <(cat encoder.ult) <data.ult >piped.ult
+ul-finetune -q --latents 2 --batch 16 --steps 2 --llm <(cat lm.gguf) -m <(cat encoder.ult) <data.ult >piped.ult
 ul-gen -q --llm lm.gguf -m encoder.ult -a piped.ult --rank 3 --limit 9 data.ult >a
 ul-gen -q --llm lm.gguf -m encoder.ult -a enc.ult --rank 3 --limit 9 data.ult | cmp a -
 # An encoder that does not train does not drop out: one of other dropout and the same weights trains the same.

@@ -26,6 +26,10 @@ favorite() {
 	ul-gen -q --llm lm.gguf -m encoder.ult -a favorite.ult --rank 1000 "$@"
 }
 [[ $(favorite one.ult | jq '.items | length') -lt $(favorite --catalogue data.ult one.ult | jq '.items | length') ]]
+# Of classes nothing is left out for having been seen.
+ul-gen --llm lm.gguf -m encoder.ult -a favorite.ult --rank 1000 one.ult >few 2>err
+grep -q '1 were given fewer than 1000: there are' err
+expect 1 grep -q 'keep-seen' err
 favorite data.ult | grep '^{"user": "17"' >expected
 favorite --catalogue data.ult one.ult >got
 same got

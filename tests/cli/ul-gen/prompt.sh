@@ -16,6 +16,13 @@ expect 1 cmp -s one two
 # With a user, JSON lines, and always UTF-8, whatever bytes the model thinks of.
 ul-gen -q --llm lm.gguf --prompt 'Next choice:' --n-predict 20 --temperature 50 -m encoder.ult -a adapter.ult --limit 5 data.ult >texts
 [[ $(wc -l <texts) == 5 ]]
+# Control tokens may be spelled, with a user as without.
+for users in '' '-m encoder.ult -a adapter.ult --limit 1'; do
+	# shellcheck disable=SC2086
+	ul-gen -q --llm lm.gguf --prompt '<|endoftext|><|endoftext|>' --n-predict 1 --profile cost $users ${users:+data.ult} >out
+	jq .phases.prompt.tokens cost
+done | sort -u >counts
+[[ $(cat counts) == 3 ]]
 iconv -f UTF-8 -t UTF-8 texts | cmp texts -
 grep -c '^{"user": "[0-9]*", .*"text": "' texts | grep -qx 5
 # Nothing to begin with: the first token is the model's own.

@@ -14,6 +14,7 @@ words=--temperature usage ul-gen --llm lm.gguf --prompt x --temperature -1
 head -n 100 "$TESTDATA/events.csv" | ul-prep -q -o bare.ult
 words="'rating'" usage ul-gen -m encoder.ult --rank 1 -o out bare.ult
 [[ ! -e out ]]
+words='--history goes with --format text' usage ul-gen -m encoder.ult --rank 1 --history 3 -o out data.ult
 # What does not belong together.
 ul-pretrain -q --dim 8 --layers 1 --heads 1 --steps 0 -o other.ult data.ult
 ul-pretrain -q --arch lm --dim 16 --layers 2 --heads 2 --vocab 400 --steps 0 -o other.gguf data.ult
