@@ -87,9 +87,7 @@ static bool read_ids(const Llm *llm, const char *path, Tokens *out, Error *e)
 		if (done && (!json_is_integer(item) || id < 0 || (size_t)id >= llm->shape.V))
 			done = fail(e, ERROR_MALFORMED, "%s: element %zu is none of the LLM's %zu tokens",
 			            path, index, llm->shape.V);
-		done = done && memory_grow(&out->ids, &out->capacity, out->count + 1, sizeof *out->ids, e);
-		if (done)
-			out->ids[out->count++] = (int32_t)id;
+		done = done && tokens_append(out, &(int32_t){(int32_t)id}, 1, e);
 	}
 	json_decref(list);
 	return done;

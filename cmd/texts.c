@@ -114,10 +114,7 @@ static bool add_bos_of_template(const TextWriter *w, Tokens *out, Error *e)
 	if (w->chat == NULL || m->add_bos || m->bos == TOKEN_NONE ||
 	    strstr(m->chat_template, "bos_token") == NULL)
 		return true;
-	if (!memory_grow(&out->ids, &out->capacity, out->count + 1, sizeof *out->ids, e))
-		return false;
-	out->ids[out->count++] = m->bos;
-	return true;
+	return tokens_append(out, &m->bos, 1, e);
 }
 
 /* The words as they are, or as what a user says to the assistant, whose turn it is then. */

@@ -86,10 +86,12 @@ static bool pool_rows(const char *pool, const Tensor *h, float **rows, size_t *c
 		memcpy(out, h->value + (T - *count) * d, *count * d * sizeof *out);
 		return true;
 	}
-	memset(out, 0, d * sizeof *out);
-	for (size_t t = 0; t < T; t++)
-		for (size_t c = 0; c < d; c++)
-			out[c] += h->value[t * d + c] / (float)T;
+	for (size_t c = 0; c < d; c++) { /* in double, as a state adds up */
+		double sum = 0;
+		for (size_t t = 0; t < T; t++)
+			sum += (double)h->value[t * d + c];
+		out[c] = T > 0 ? (float)(sum / (double)T) : 0;
+	}
 	return true;
 }
 

@@ -159,6 +159,7 @@ result_of() {
 seeds_of() {
 	case $1 in
 	baseline:* | llm:) echo 1 ;;
+	ask:*) seeds_of "$(options_of "${1#ask:}")" ;;
 	*) echo "$seeds" ;;
 	esac
 }
@@ -190,6 +191,8 @@ train() {
 	model=$(file_of "$name" "$seed")
 	readarray -t before < <(named_in "$options")
 	for ((i = 0; i < ${#before[@]}; i++)); do
+		[[ ${before[i]} != *' '* ]] ||
+			{ echo "experiments/run.sh: -m {${before[i]}}: a name that another one has is one word" >&2; exit 1; }
 		train_before "${before[i]}" "$seed"
 	done
 	if [ "$(cat "$model.trained" 2>/dev/null)" = "$(training_of "$options")" ]; then

@@ -168,13 +168,11 @@ static bool search(Beams *b, Error *e)
 static bool give(const Beams *b, Continuation *c, Error *e)
 {
 	const TokenSink *sink = b->g->sink;
-	Tokens *out = &c->out;
 	bool stop = false;
 	for (size_t i = 0; i < b->best.count && !stop; i++) {
-		if (!memory_grow(&out->ids, &out->capacity, out->count + 1, sizeof *out->ids, e))
-			return false;
-		out->ids[out->count++] = b->best.tokens[i];
-		if (sink != NULL && !sink->take(sink->context, 0, b->best.tokens[i], &stop, e))
+		const int32_t *token = &b->best.tokens[i];
+		if (!tokens_append(&c->out, token, 1, e) ||
+		    (sink != NULL && !sink->take(sink->context, 0, *token, &stop, e)))
 			return false;
 	}
 	return true;

@@ -80,9 +80,8 @@ static bool extend(Streams *s, size_t i, float *logits, Error *e)
 		stream->done = true;
 		return true;
 	}
-	if (!memory_grow(&out->ids, &out->capacity, out->count + 1, sizeof *out->ids, e))
+	if (!tokens_append(out, &stream->token, 1, e))
 		return false;
-	out->ids[out->count++] = stream->token;
 	stream->done = out->count == s->g->most || stream->length == stream->room;
 	return s->g->sink == NULL ||
 	       s->g->sink->take(s->g->sink->context, i, stream->token, &stream->done, e);

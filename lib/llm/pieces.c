@@ -1,28 +1,16 @@
 #include "llm/pieces.h"
 
-#include <string.h>
-
 size_t piece_rows(const Pieces *p, size_t i)
 {
 	return p->offsets[i + 1] - p->offsets[i] - 1;
-}
-
-static bool add_token(Tokens *tokens, int32_t id, Error *e)
-{
-	if (!memory_grow(&tokens->ids, &tokens->capacity, tokens->count + 1, sizeof *tokens->ids, e))
-		return false;
-	tokens->ids[tokens->count++] = id;
-	return true;
 }
 
 static bool add_piece(Pieces *p, const int32_t *ids, size_t count, Error *e)
 {
 	Tokens *all = &p->tokens;
 	if (!memory_grow(&p->offsets, &p->capacity, p->count + 2, sizeof *p->offsets, e) ||
-	    !memory_grow(&all->ids, &all->capacity, all->count + count, sizeof *ids, e))
+	    !tokens_append(all, ids, count, e))
 		return false;
-	memcpy(all->ids + all->count, ids, count * sizeof *ids);
-	all->count += count;
 	p->offsets[0] = 0;
 	p->offsets[++p->count] = all->count;
 	return true;
@@ -33,7 +21,7 @@ bool pieces_add(Pieces *p, const Tokenizer *t, Text text, size_t most, bool end,
 	Tokens tokens = {0};
 	int32_t eos = tokenizer_model(t)->eos;
 	bool done = tokenizer_encode(t, text, TOKENIZE_BOS, &tokens, e) &&
-	            (!end || eos == TOKEN_NONE || add_token(&tokens, eos, e));
+	            (!end || eos == TOKEN_NONE || tokens_append(&tokens, &eos, 1, e));
 	for (size_t i = 0; done && i + 1 < tokens.count; i += most) {
 		size_t left = tokens.count - i;
 		done = add_piece(p, tokens.ids + i, left <= most ? left : most + 1, e);

@@ -127,6 +127,12 @@ bool document_set_format(Document *d, const char *key, Error *e, const char *for
 	return done;
 }
 
+bool document_set_word(Document *d, const char *key, const char *words, size_t number, Error *e)
+{
+	Text word = word_at(words, number);
+	return document_set_format(d, key, e, "%.*s", (int)word.size, word.data);
+}
+
 const char *document_get(const Document *d, const char *key)
 {
 	const Metadata *m = find_metadata(d, key);
@@ -137,6 +143,16 @@ bool document_get_string(const Document *d, const char *key, const char **value,
 {
 	*value = document_get(d, key);
 	return *value != NULL || fail(e, ERROR_MALFORMED, "the metadata has no '%s'", key);
+}
+
+bool document_get_word(const Document *d, const char *key, const char *words, size_t *number, Error *e)
+{
+	const char *word;
+	if (!document_get_string(d, key, &word, e))
+		return false;
+	*number = word_number(words, word);
+	return *number != SIZE_MAX ||
+	       fail(e, ERROR_MALFORMED, "%s '%.100s' is not known to this version", key, word);
 }
 
 bool document_get_integer(const Document *d, const char *key, int64_t low, int64_t high, int64_t *value,

@@ -32,10 +32,13 @@ void document_free(Document *d);
 bool document_set(Document *d, const char *key, const char *value, Error *e);
 bool document_set_format(Document *d, const char *key, Error *e, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
+/* Of words with "|" between, that of a number. */
+bool document_set_word(Document *d, const char *key, const char *words, size_t number, Error *e);
 const char *document_get(const Document *d, const char *key); /* NULL: not there */
-/* The same with an ERROR_MALFORMED for a missing key or a value that is no
- * number within [low, high]. */
+/* The same with an ERROR_MALFORMED for a missing key or a value that is none of
+ * the words, or no number within [low, high]. */
 bool document_get_string(const Document *d, const char *key, const char **value, Error *e);
+bool document_get_word(const Document *d, const char *key, const char *words, size_t *number, Error *e);
 bool document_get_integer(const Document *d, const char *key, int64_t low, int64_t high, int64_t *value,
                           Error *e);
 bool document_get_real(const Document *d, const char *key, double low, double high, double *value, Error *e);

@@ -20,12 +20,8 @@ typedef struct {
 
 static bool emit(Encoding *c, int32_t id, Error *e)
 {
-	Tokens *out = c->out;
-	if (!memory_grow(&out->ids, &out->capacity, out->count + 1, sizeof *out->ids, e))
-		return false;
-	out->ids[out->count++] = id;
 	c->after_unknown = false;
-	return true;
+	return tokens_append(c->out, &id, 1, e);
 }
 
 static bool emit_unknown(Encoding *c, Error *e)
@@ -243,6 +239,16 @@ bool tokenizer_encode(const Tokenizer *t, Text text, unsigned flags, Tokens *out
 	unigram_path_free(&c.path);
 	buffer_free(&c.letters);
 	return done;
+}
+
+bool tokens_append(Tokens *tokens, const int32_t *ids, size_t count, Error *e)
+{
+	if (!memory_grow(&tokens->ids, &tokens->capacity, tokens->count + count, sizeof *ids, e))
+		return false;
+	if (count > 0)
+		memcpy(tokens->ids + tokens->count, ids, count * sizeof *ids);
+	tokens->count += count;
+	return true;
 }
 
 void tokens_free(Tokens *tokens)

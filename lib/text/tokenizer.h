@@ -101,6 +101,7 @@ bool tokenizer_encode(const Tokenizer *t, Text text, unsigned flags, Tokens *out
 bool tokenizer_decode(const Tokenizer *t, const int32_t *ids, size_t count, Buffer *out, Error *e);
 /* Goes on with a token behind another; TOKEN_NONE: at the start. */
 bool tokenizer_decode_next(const Tokenizer *t, int32_t last, int32_t id, Buffer *out, Error *e);
+bool tokens_append(Tokens *tokens, const int32_t *ids, size_t count, Error *e);
 void tokens_free(Tokens *tokens);
 
 /* Learns a byte-level BPE vocabulary of `size` tokens from the texts (Sennrich et

@@ -46,24 +46,19 @@ static bool describe_text(const AdapterShape *s, Document *d, Error *e)
 	       document_set(d, "ul.history_features", s->features ? "1" : "0", e);
 }
 
-static bool set_word(Document *d, const char *key, const char *words, size_t number, Error *e)
-{
-	Text word = word_at(words, number);
-	return document_set_format(d, key, e, "%.*s", (int)word.size, word.data);
-}
-
 static bool describe_task(const AdapterTask *t, Document *d, Error *e)
 {
-	return set_word(d, "ul.task", TASKS, t->kind, e) && document_set(d, "ul.query", t->query, e) &&
-	       document_set(d, "ul.target", t->target, e) &&
+	return document_set_word(d, "ul.task", TASKS, t->kind, e) &&
+	       document_set(d, "ul.query", t->query, e) && document_set(d, "ul.target", t->target, e) &&
 	       document_set_format(d, "ul.answer_tokens", e, "%zu", t->answer);
 }
 
 static bool describe(const Adapter *a, Document *d, const Provenance *p, Error *e)
 {
 	const AdapterShape *s = &a->shape;
-	return document_stamp(d, "adapter", p, e) && set_word(d, "ul.inject", INJECTIONS, s->inject, e) &&
-	       set_word(d, "ul.tune", TUNINGS, s->tuning, e) && describe_task(&a->task, d, e) &&
+	return document_stamp(d, "adapter", p, e) &&
+	       document_set_word(d, "ul.inject", INJECTIONS, s->inject, e) &&
+	       document_set_word(d, "ul.tune", TUNINGS, s->tuning, e) && describe_task(&a->task, d, e) &&
 	       document_set_format(d, "ul.llm", e, "%016" PRIx64, a->llm->hash) &&
 	       (!injects_rows(s->inject) || describe_rows(a, d, e)) &&
 	       (s->inject != INJECT_CROSS || describe_cross(a, d, e)) &&
@@ -198,24 +193,13 @@ static bool read_lora(const Document *d, LoraShape *s, Error *e)
 	       document_get_string(d, "ul.lora_matrices", &s->matrices, e);
 }
 
-/* One of the words under `key`. */
-static bool read_word(const Document *d, const char *key, const char *words, size_t *number, Error *e)
-{
-	const char *word;
-	if (!document_get_string(d, key, &word, e))
-		return false;
-	*number = word_number(words, word);
-	return *number != SIZE_MAX ||
-	       fail(e, ERROR_MALFORMED, "%s '%s' is not known to this version", key, word);
-}
-
 /* Of the adapter of that hash. */
 static bool read_shape(const Document *d, const UserSource *users, uint64_t hash, AdapterShape *shape,
                        Error *e)
 {
 	size_t inject, tuning;
-	if (!read_word(d, "ul.inject", INJECTIONS, &inject, e) ||
-	    !read_word(d, "ul.tune", TUNINGS, &tuning, e))
+	if (!document_get_word(d, "ul.inject", INJECTIONS, &inject, e) ||
+	    !document_get_word(d, "ul.tune", TUNINGS, &tuning, e))
 		return false;
 	shape->inject = (InjectionKind)inject;
 	shape->tuning = (Tuning)tuning;
@@ -229,7 +213,8 @@ static bool read_shape(const Document *d, const UserSource *users, uint64_t hash
 static bool read_task(const Document *d, AdapterTask *t, Error *e)
 {
 	size_t kind;
-	if (!read_word(d, "ul.task", TASKS, &kind, e) || !document_get_string(d, "ul.query", &t->query, e) ||
+	if (!document_get_word(d, "ul.task", TASKS, &kind, e) ||
+	    !document_get_string(d, "ul.query", &t->query, e) ||
 	    !document_get_string(d, "ul.target", &t->target, e) ||
 	    !read_size(d, "ul.answer_tokens", 1 << 20, &t->answer, e))
 		return false;
@@ -309,7 +294,7 @@ static bool check_alone(const char *path, Error *e)
 {
 	size_t inject;
 	Document *d = stream_read_one(path, "adapter", NULL, e);
-	bool done = d != NULL && read_word(d, "ul.inject", INJECTIONS, &inject, e);
+	bool done = d != NULL && document_get_word(d, "ul.inject", INJECTIONS, &inject, e);
 	if (done && injects_rows((InjectionKind)inject))
 		done = fail(e, ERROR_USAGE,
 		            "%s: knows users by an encoder or vectors, which GGUF has no place for", path);

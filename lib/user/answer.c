@@ -337,14 +337,10 @@ static bool add_truth(const Answerer *a, const Prompt *p, Buffer *text, Tokens *
 {
 	if (!answerer_target(a, p->user, text, e))
 		return false;
-	if (!memory_grow(&words->ids, &words->capacity, words->count + p->prompt.count, sizeof *words->ids,
-	                 e))
-		return false;
-	memcpy(words->ids + words->count, p->prompt.ids, p->prompt.count * sizeof *words->ids);
-	words->count += p->prompt.count;
-	return text->size == 0 ||
-	       answer_tokens(a->llm->tokenizer, (Text){(const char *)text->data, text->size},
-	                     a->prompter.answer, words, e);
+	return tokens_append(words, p->prompt.ids, p->prompt.count, e) &&
+	       (text->size == 0 ||
+	        answer_tokens(a->llm->tokenizer, (Text){(const char *)text->data, text->size},
+	                      a->prompter.answer, words, e));
 }
 
 /* The last token of each is not read. */

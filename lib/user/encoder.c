@@ -188,27 +188,22 @@ bool encoder_reset(Encoder *m, uint64_t seed, Error *e)
 	return fresh != NULL;
 }
 
-static bool write_word(Document *d, const char *key, const char *words, size_t number, Error *e)
-{
-	Text word = word_at(words, number);
-	return document_set_format(d, key, e, "%.*s", (int)word.size, (const char *)word.data);
-}
-
 static bool describe(const Encoder *m, Document *d, Arena *arena, const Provenance *p, Error *e)
 {
 	const EncoderShape *s = &m->shape;
-	return document_stamp(d, "encoder", p, e) && write_word(d, "ul.arch", ENCODER_ARCHS, s->arch, e) &&
+	return document_stamp(d, "encoder", p, e) &&
+	       document_set_word(d, "ul.arch", ENCODER_ARCHS, s->arch, e) &&
 	       document_set_format(d, "ul.dim", e, "%zu", s->dim) &&
 	       document_set_format(d, "ul.layers", e, "%zu", s->layers) &&
 	       document_set_format(d, "ul.heads", e, "%zu", s->heads) &&
 	       document_set_format(d, "ul.max_len", e, "%zu", s->max_len) &&
 	       document_set_format(d, "ul.dropout", e, "%.17g", s->dropout) &&
-	       write_word(d, "ul.block", ENCODER_BLOCKS, s->block, e) &&
-	       write_word(d, "ul.ffn", ENCODER_FFNS, s->ffn, e) &&
-	       write_word(d, "ul.positions", ENCODER_POSITIONS, s->positions, e) &&
-	       write_word(d, "ul.times", ENCODER_TIMES, s->times, e) &&
+	       document_set_word(d, "ul.block", ENCODER_BLOCKS, s->block, e) &&
+	       document_set_word(d, "ul.ffn", ENCODER_FFNS, s->ffn, e) &&
+	       document_set_word(d, "ul.positions", ENCODER_POSITIONS, s->positions, e) &&
+	       document_set_word(d, "ul.times", ENCODER_TIMES, s->times, e) &&
 	       document_set_format(d, "ul.temperature", e, "%.17g", s->temperature) &&
-	       write_word(d, "ul.items", "tied|free", s->free_items, e) &&
+	       document_set_word(d, "ul.items", "tied|free", s->free_items, e) &&
 	       catalogue_add(d, arena, m->catalogue, e) && parameters_save(&m->parameters, d, e);
 }
 
@@ -222,23 +217,18 @@ bool encoder_save(const Encoder *m, const char *path, const Provenance *p, Error
 	return done;
 }
 
-/* The number of the word that the document has there; where it has none, 0. */
+/* Those of before a choice was made wrote no word: it is the first. */
 static bool read_word(const Document *d, const char *key, const char *words, size_t *number, Error *e)
 {
-	const char *given = document_get(d, key);
-	*number = given ? word_number(words, given) : 0;
-	return *number != SIZE_MAX ||
-	       fail(e, ERROR_MALFORMED, "an encoder with %s '%s', which this version does not know", key,
-	            given);
+	*number = 0;
+	return document_get(d, key) == NULL || document_get_word(d, key, words, number, e);
 }
 
 static bool read_shape(const Document *d, EncoderShape *s, Error *e)
 {
-	const char *arch_name;
 	size_t arch, block, ffn, positions, times, items;
 	int64_t dim, layers, heads, max_len;
-	if (!document_get_string(d, "ul.arch", &arch_name, e) ||
-	    !read_word(d, "ul.arch", ENCODER_ARCHS, &arch, e) ||
+	if (!document_get_word(d, "ul.arch", ENCODER_ARCHS, &arch, e) ||
 	    !read_word(d, "ul.block", ENCODER_BLOCKS, &block, e) ||
 	    !read_word(d, "ul.ffn", ENCODER_FFNS, &ffn, e) ||
 	    !read_word(d, "ul.positions", ENCODER_POSITIONS, &positions, e) ||

@@ -1,7 +1,5 @@
 #include "user/prompt.h"
 
-#include <string.h>
-
 bool prompter_new(Prompter *p, const Llm *llm, const Adapter *a, const Task *task, size_t answer, Error *e)
 {
 	*p = (Prompter){.llm = llm, .adapter = a, .task = task, .answer = answer};
@@ -13,22 +11,12 @@ void prompter_free(Prompter *p)
 	tokens_free(&p->head);
 }
 
-static bool append(Tokens *out, const int32_t *ids, size_t count, Error *e)
-{
-	if (!memory_grow(&out->ids, &out->capacity, out->count + count, sizeof *ids, e))
-		return false;
-	if (count > 0)
-		memcpy(out->ids + out->count, ids, count * sizeof *ids);
-	out->count += count;
-	return true;
-}
-
 static bool add_soft(const Prompter *p, size_t place, Tokens *out, Error *e)
 {
 	size_t K = p->adapter->shape.latents;
 	for (size_t k = 0; k < K; k++) {
 		int32_t token = -1 - (int32_t)(place * K + k);
-		if (!append(out, &token, 1, e))
+		if (!tokens_append(out, &token, 1, e))
 			return false;
 	}
 	return true;
@@ -63,7 +51,7 @@ static bool add_history(const Prompter *p, const Query *q, size_t room, Tokens *
 	lines.count = 0;
 	for (size_t event = from; done && event < end; event++)
 		done = add_line(p, q->users, event, &lines, e);
-	done = done && append(out, lines.ids, lines.count, e);
+	done = done && tokens_append(out, lines.ids, lines.count, e);
 	tokens_free(&lines);
 	return done;
 }
@@ -78,7 +66,7 @@ static bool encode_query(const Prompter *p, const Query *q, Tokens *out, Error *
 	bool done =
 	    template_fill(&p->task->query, p->task->data, &p->task->names, q, &text, e) &&
 	    tokenizer_encode(p->llm->tokenizer, (Text){(const char *)text.data, text.size}, how, &all, e);
-	done = done && append(out, all.ids + p->head.count, all.count - p->head.count, e);
+	done = done && tokens_append(out, all.ids + p->head.count, all.count - p->head.count, e);
 	tokens_free(&all);
 	buffer_free(&text);
 	return done;
@@ -104,12 +92,12 @@ bool prompter_add(const Prompter *p, const Query *q, size_t place, Tokens *out, 
 	InjectionKind kind = p->adapter ? p->adapter->shape.inject : INJECT_NONE;
 	size_t before = out->count, most = p->llm->most_positions;
 	Tokens query = {0};
-	bool done = encode_query(p, q, &query, e) && append(out, p->head.ids, p->head.count, e) &&
+	bool done = encode_query(p, q, &query, e) && tokens_append(out, p->head.ids, p->head.count, e) &&
 	            (kind != INJECT_SOFT || add_soft(p, place, out, e));
 	size_t least = out->count - before + query.count + p->answer;
 	done = done &&
 	       (kind != INJECT_TEXT || add_history(p, q, most > least ? most + 1 - least : 0, out, e)) &&
-	       append(out, query.ids, query.count, e) && check_length(p, q, out->count - before, e);
+	       tokens_append(out, query.ids, query.count, e) && check_length(p, q, out->count - before, e);
 	tokens_free(&query);
 	return done;
 }

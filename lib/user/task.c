@@ -268,10 +268,8 @@ bool answer_tokens(const Tokenizer *tokenizer, Text words, size_t most, Tokens *
 	bool done = (adds_space || buffer_append(&spaced, " ", 1, e)) &&
 	            buffer_append(&spaced, words.data, words.size, e) &&
 	            tokenizer_encode(tokenizer, (Text){(const char *)spaced.data, spaced.size}, 0, out, e) &&
-	            memory_grow(&out->ids, &out->capacity, out->count + 1, sizeof *out->ids, e);
-	if (done && out->count - before < most)
-		out->ids[out->count++] = model->eos;
-	else if (done)
+	            tokens_append(out, &model->eos, 1, e);
+	if (done && out->count - before > most)
 		out->count = before + most;
 	buffer_free(&spaced);
 	return done;
