@@ -266,30 +266,35 @@ static size_t start_step(void *context, size_t step)
 	return (f->history_count + f->a_shard - 1) / f->a_shard;
 }
 
-/* The loss of all answers, and gradients of weight · that. */
-static bool answers_loss(const Finetuning *f, Tape *t, const Conversation *c, size_t histories, double weight,
-                         double *loss)
+/* What the LLM makes of all that is before each of the answers' tokens: [c->answers, C]. */
+static Tensor *read_answers(const Finetuning *f, Tape *t, const Conversation *c, size_t histories)
 {
 	/* On the way back it may be asked once more. */
 	AdapterMemory *memory = arena_new(&t->arena, 1, sizeof *memory, &t->error);
-	const Llm *llm = f->adapter->llm;
 	bool meets = injects_rows(f->adapter->shape.inject);
-	size_t tokens = 0;
 	if (memory == NULL)
-		return false;
+		return NULL;
 	*memory = (AdapterMemory){0};
 	Occasions asked = {c->count, c->of, c->known};
 	if (meets && (!meet_users(&f->meeting, t, f->users, c->histories, histories, &asked, memory) ||
 	              !adapter_tokens(memory, c->start, &t->arena, &t->error)))
-		return false;
+		return NULL;
 	Injection injection = adapter_injection(memory);
 	Sequence s = {.positions = c->positions, .segments = c->segments, .segment_count = c->count};
-	LossTargets targets = {c->offsets, c->targets.values, 0, c->targets.shares};
 	profile_enter(t->profile, PHASE_LLM, c->N);
-	Tensor *h = llm_forward(t, llm, c->tokens, c->N, &s, meets ? &injection : NULL);
-	h = tape_rows(t, h, c->rows, c->answers);
-	return tape_cross_entropy(t, h, llm->output, llm->shape.logit_cap, targets, (float)weight, loss,
-	                          &tokens);
+	Tensor *h = llm_forward(t, f->adapter->llm, c->tokens, c->N, &s, meets ? &injection : NULL);
+	return tape_rows(t, h, c->rows, c->answers);
+}
+
+/* The loss of all answers, and gradients of weight · that. */
+static bool answers_loss(const Finetuning *f, Tape *t, const Conversation *c, size_t histories, double weight,
+                         double *loss)
+{
+	const Llm *llm = f->adapter->llm;
+	LossTargets targets = {c->offsets, c->targets.values, 0, c->targets.shares};
+	size_t tokens = 0;
+	return tape_cross_entropy(t, read_answers(f, t, c, histories), llm->output, llm->shape.logit_cap,
+	                          targets, (float)weight, loss, &tokens);
 }
 
 /* -log P(answer | user, query), summed over the questions, or what the teacher makes of it. */
@@ -319,11 +324,17 @@ static bool run_shard(void *context, Tape *t, size_t shard, double *loss, size_t
 	return tape_backward(t);
 }
 
+/* What true answers are worth, summed over them. */
+typedef struct {
+	double nll, p; /* -log P(answer | user, query), and that probability itself */
+	size_t count;
+} Worth;
+
 typedef struct {
 	const Finetuning *f;
 	GemmPrecision precision;
-	size_t stride, count[LANES];
-	double loss[LANES];
+	size_t stride;
+	Worth worth[LANES];
 	Profile profiles[LANES];
 	Error errors[LANES];
 } Evaluation;
@@ -341,6 +352,26 @@ static bool validation_question(const Finetuning *f, size_t user, Questions *q)
 	return is_answerable(f, &question);
 }
 
+static bool add_worth(const Finetuning *f, Tape *t, const Questions *questions, size_t count, Worth *worth)
+{
+	const Asking asking = {&f->prompter, f->users, NULL, 0};
+	Conversation c;
+	bool done = conversation_new(&c, &asking, t, questions, count);
+	const Tensor *h = done ? read_answers(f, t, &c, count) : NULL;
+	double *rows = arena_new(&t->arena, c.answers, sizeof *rows, &t->error);
+	done = h != NULL && rows != NULL && llm_nll(t, f->adapter->llm, h, c.targets.values, rows);
+	for (size_t i = 0, row = 0, from = 0; done && i < c.count; from = c.end[i++]) {
+		double nll = 0;
+		for (size_t end = row + c.end[i] - from - c.asked[i]; row < end; row++)
+			nll += rows[row];
+		worth->nll += nll;
+		worth->p += exp(-nll);
+		worth->count++;
+	}
+	conversation_free(&c);
+	return done;
+}
+
 /* Every LANES-th user of those asked, some at a time, so that the LLM's weights are read once for them all.
  */
 static void evaluate_lane(void *context, size_t lane)
@@ -355,17 +386,17 @@ static void evaluate_lane(void *context, size_t lane)
 		count += validation_question(f, user, &questions[count]);
 		if (count == 0 || (count < most && user + step < f->users->count))
 			continue;
-		Conversation c;
 		tape_reset(&t, false, 0);
 		t.precision = v->precision;
-		if (!questions_loss(f, &t, questions, count, 1, &v->loss[lane], &c))
+		if (!add_worth(f, &t, questions, count, &v->worth[lane]))
 			v->errors[lane] = t.error;
-		v->count[lane] += count;
 		count = 0;
 	}
 	tape_free(&t);
 }
 
+/* What is drawn from a list of answers is the better, the likelier the right one is: the mean of P, which
+ * does not mind how unlikely those are that it would not find anyway.  Of other texts the mean of log P. */
 static bool evaluate(void *context, GemmPrecision precision, Pool *pool, double *score, char *words,
                      size_t size, Error *e)
 {
@@ -373,21 +404,22 @@ static bool evaluate(void *context, GemmPrecision precision, Pool *pool, double 
 	Evaluation v = {.f = f,
 	                .precision = precision,
 	                .stride = (f->users->count + EVALUATED_USERS - 1) / EVALUATED_USERS};
-	double loss = 0;
-	size_t count = 0;
+	Worth all = {0};
 	pool_run(pool, LANES, evaluate_lane, &v);
 	profile_gather(f->profile, v.profiles, LANES);
 	if (!fail_first(v.errors, LANES, e))
 		return false;
 	for (size_t lane = 0; lane < LANES; lane++) {
-		loss += v.loss[lane];
-		count += v.count[lane];
+		all.nll += v.worth[lane].nll;
+		all.p += v.worth[lane].p;
+		all.count += v.worth[lane].count;
 	}
-	*score = count ? -loss / (double)count : -HUGE_VAL;
-	if (count == 0)
+	double nll = all.nll / (double)all.count, p = all.p / (double)all.count;
+	*score = all.count == 0 ? -HUGE_VAL : task_ranks(&f->task) ? p : -nll;
+	if (all.count == 0)
 		snprintf(words, size, "validation=none (no user has an event for it with an answer)");
 	else
-		snprintf(words, size, "nll=%.4f users=%zu%s", -*score, count,
+		snprintf(words, size, "nll=%.4f p=%.5f users=%zu%s", nll, p, all.count,
 		         users_know_time(&f->adapter->users) ? " league=query-time" : "");
 	return true;
 }
