@@ -187,7 +187,7 @@ static bool open_llm(const Settings *s, Parts *p, Error *e)
 	                  p->catalogue ? dataset_of(p->catalogue) : NULL, words, s->text.prompt != NULL, e))
 		return false;
 	if (p->encoder != NULL &&
-	    !tool_check_data(&tool, &p->answerer.meeting.translation, s->common.quiet, e))
+	    !tool_check_data(&tool, &p->answerer.reader.translation, s->common.quiet, e))
 		return false;
 	p->answerer.beam = s->exact ? 0 : (size_t)s->beam;
 	p->answerer.exact = is_exact(s);

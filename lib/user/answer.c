@@ -5,7 +5,7 @@
 #include <math.h>
 #include <string.h>
 
-static bool meets(const Answerer *a)
+static bool reads_users(const Answerer *a)
 {
 	return a->adapter != NULL && injects_rows(a->adapter->shape.inject);
 }
@@ -59,7 +59,7 @@ bool answerer_new(Answerer *a, const Llm *llm, const Adapter *adapter, const Dat
                   const Dataset *catalogue, const char *query, bool literal, Error *e)
 {
 	*a = (Answerer){.llm = llm, .adapter = adapter};
-	if ((meets(a) && !meeting_new(&a->meeting, adapter, data, e)) ||
+	if ((reads_users(a) && !user_reader_new(&a->reader, adapter, data, e)) ||
 	    !open_task(a, data, query, literal, e) || !open_catalogue(a, catalogue, e))
 		return false;
 	/* Words of the person's own are continued as far as there is room. */
@@ -94,7 +94,7 @@ bool answerer_target(const Answerer *a, const Query *user, Buffer *words, Error 
 
 void answerer_free(Answerer *a)
 {
-	meeting_free(&a->meeting);
+	user_reader_free(&a->reader);
 	task_free(&a->task);
 	dataset_free(&a->classes);
 	memory_free(a->places);
@@ -105,8 +105,8 @@ void answerer_free(Answerer *a)
 }
 
 /* What the adapter makes of the users, of all that they had, on the tape. */
-static bool remember(const Answerer *a, Tape *t, const Query *users, size_t count, AdapterMemory *memory,
-                     Error *e)
+static bool read_users(const Answerer *a, Tape *t, const Query *users, size_t count, AdapterMemory *memory,
+                       Error *e)
 {
 	size_t *of = arena_new(&t->arena, count, sizeof *of, e);
 	size_t *known = arena_new(&t->arena, count, sizeof *known, e);
@@ -118,8 +118,8 @@ static bool remember(const Answerer *a, Tape *t, const Query *users, size_t coun
 		of[i] = i;
 		known[i] = histories[i].end - histories[i].first;
 	}
-	Occasions asked = {count, of, known};
-	if (meet_users(&a->meeting, t, users[0].users, histories, count, &asked, memory))
+	AsOf asked = {count, of, known};
+	if (user_reader_read(&a->reader, t, users[0].users, histories, count, &asked, memory))
 		return true;
 	*e = t->error;
 	return false;
@@ -213,18 +213,19 @@ typedef struct {
 	AdapterMemory memory;
 	Injection injection;
 	Placing placing;
-} Acquainted;
+} UserDecoder;
 
 /* The memory is on the tape; to be freed is the decoder. */
-static bool acquaint(Acquainted *k, const Answerer *a, Tape *t, const Query *users, size_t count, Error *e)
+static bool user_decoder_new(UserDecoder *k, const Answerer *a, Tape *t, const Query *users, size_t count,
+                             Error *e)
 {
-	*k = (Acquainted){.placing = {&k->memory, place}};
+	*k = (UserDecoder){.placing = {&k->memory, place}};
 	if (!decoder_new(&k->decoder, a->llm, t->pool, e) ||
-	    (meets(a) && !remember(a, t, users, count, &k->memory, e)))
+	    (reads_users(a) && !read_users(a, t, users, count, &k->memory, e)))
 		return false;
 	k->injection = adapter_injection(&k->memory);
-	k->decoder.injection = meets(a) ? &k->injection : NULL;
-	k->decoder.placing = meets(a) ? &k->placing : NULL;
+	k->decoder.injection = reads_users(a) ? &k->injection : NULL;
+	k->decoder.placing = reads_users(a) ? &k->placing : NULL;
 	k->decoder.tape.exact = a->exact;
 	k->decoder.tape.profile = t->profile;
 	return true;
@@ -233,10 +234,10 @@ static bool acquaint(Acquainted *k, const Answerer *a, Tape *t, const Query *use
 static bool search(const Answerer *a, Tape *t, const Query *queries, size_t count, size_t K,
                    TrieQuestion *questions, Error *e)
 {
-	Acquainted k;
+	UserDecoder k;
 	TrieSearch how = {&a->trie, a->beam, K};
-	bool done =
-	    acquaint(&k, a, t, queries, count, e) && decoder_rank(&k.decoder, &how, questions, count, e);
+	bool done = user_decoder_new(&k, a, t, queries, count, e) &&
+	            decoder_rank(&k.decoder, &how, questions, count, e);
 	decoder_free(&k.decoder);
 	return done;
 }
@@ -314,10 +315,10 @@ static bool continue_all(const Answerer *a, Decoder *d, const Generation *g, con
 bool answerer_continue(const Answerer *a, const Generation *g, const StringList *stops, Prompt *prompts,
                        size_t count, const Onlooker *onlooker, Pool *pool, Error *e)
 {
-	Acquainted k = {0};
+	UserDecoder k = {0};
 	Tape tape = {.pool = pool, .profile = a->profile};
-	const Query *users = meets(a) ? users_of(prompts, count, &tape.arena, e) : NULL;
-	bool done = (users != NULL || !meets(a)) && acquaint(&k, a, &tape, users, count, e) &&
+	const Query *users = reads_users(a) ? users_of(prompts, count, &tape.arena, e) : NULL;
+	bool done = (users != NULL || !reads_users(a)) && user_decoder_new(&k, a, &tape, users, count, e) &&
 	            continue_all(a, &k.decoder, g, stops, prompts, count, onlooker, e);
 	profile_enter(a->profile, PHASE_NONE, 0);
 	decoder_free(&k.decoder);
@@ -407,11 +408,11 @@ bool answerer_worth(const Answerer *a, const Prompt *prompts, size_t count, Pool
 	Tape t = {.pool = pool, .exact = a->exact, .profile = a->profile ? &own : NULL};
 	AdapterMemory memory = {0};
 	Truths truths = {0};
-	bool knows = meets(a);
+	bool knows = reads_users(a);
 	profile_enter(a->profile, PHASE_EVALUATION, 0);
 	const Query *users = knows ? users_of(prompts, count, &t.arena, e) : NULL;
 	bool done = list_truths(a, prompts, count, &t.arena, &truths, e) &&
-	            (!knows || (users != NULL && remember(a, &t, users, count, &memory, e) &&
+	            (!knows || (users != NULL && read_users(a, &t, users, count, &memory, e) &&
 	                        adapter_tokens(&memory, truths.start, &t.arena, e)));
 	Injection injection = adapter_injection(&memory);
 	Sequence s = {.positions = truths.positions, .segments = truths.segments, .segment_count = count};

@@ -6,7 +6,7 @@
 #include "llm/generate.h"
 #include "llm/rank.h"
 #include "llm/writing.h"
-#include "user/meeting.h"
+#include "user/user_reader.h"
 #include "user/prompt.h"
 #include "user/ranking.h"
 #include "user/task.h"
@@ -14,7 +14,7 @@
 typedef struct {
 	const Llm *llm;
 	const Adapter *adapter; /* NULL: the LLM alone */
-	Meeting meeting;        /* where the adapter meets users */
+	UserReader reader;      /* what the adapter knows users by */
 	Task task;
 	/* With data, where the task ranks: */
 	Dataset classes;          /* the catalogue, where it is not of items */

@@ -1,7 +1,7 @@
 #include "user/finetune.h"
 
 #include "user/histories.h"
-#include "user/meeting.h"
+#include "user/user_reader.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -17,7 +17,7 @@ struct Finetuning {
 	Adapter *adapter;
 	const Dataset *data;
 	const Users *users;
-	Meeting meeting;    /* where the adapter meets users */
+	UserReader reader;  /* what the adapter knows users by */
 	Parameters trained; /* borrowed from adapter, encoder and LLM */
 	Task task;
 	Prompter prompter;
@@ -131,7 +131,7 @@ static size_t at_least_one(size_t count)
 static bool prepare_users(Finetuning *f, Error *e)
 {
 	const UserSource *from = &f->adapter->users;
-	bool encodes = from->encoder != NULL, done = meeting_new(&f->meeting, f->adapter, f->data, e);
+	bool encodes = from->encoder != NULL, done = user_reader_new(&f->reader, f->adapter, f->data, e);
 	for (size_t user = 0; done && from->vectors != NULL && user < f->users->count; user++)
 		done = vectors_find(from->vectors, f->users, user, &(size_t){0}, &(size_t){0}, e);
 	return done && (!encodes ||
@@ -174,7 +174,7 @@ void finetuning_free(Finetuning *f)
 {
 	if (f == NULL)
 		return;
-	meeting_free(&f->meeting);
+	user_reader_free(&f->reader);
 	memory_free(f->trained.items);
 	task_free(&f->task);
 	prompter_free(&f->prompter);
@@ -186,7 +186,7 @@ void finetuning_free(Finetuning *f)
 
 const Translation *finetuning_translation(const Finetuning *f)
 {
-	return f->adapter->users.encoder ? &f->meeting.translation : NULL;
+	return f->adapter->users.encoder ? &f->reader.translation : NULL;
 }
 
 static size_t longest_history(const Finetuning *f)
@@ -271,18 +271,19 @@ static Tensor *read_answers(const Finetuning *f, Tape *t, const Conversation *c,
 {
 	/* On the way back it may be asked once more. */
 	AdapterMemory *memory = arena_new(&t->arena, 1, sizeof *memory, &t->error);
-	bool meets = injects_rows(f->adapter->shape.inject);
+	bool reads_users = injects_rows(f->adapter->shape.inject);
 	if (memory == NULL)
 		return NULL;
 	*memory = (AdapterMemory){0};
-	Occasions asked = {c->count, c->of, c->known};
-	if (meets && (!meet_users(&f->meeting, t, f->users, c->histories, histories, &asked, memory) ||
-	              !adapter_tokens(memory, c->start, &t->arena, &t->error)))
+	AsOf asked = {c->count, c->of, c->known};
+	if (reads_users &&
+	    (!user_reader_read(&f->reader, t, f->users, c->histories, histories, &asked, memory) ||
+	     !adapter_tokens(memory, c->start, &t->arena, &t->error)))
 		return NULL;
 	Injection injection = adapter_injection(memory);
 	Sequence s = {.positions = c->positions, .segments = c->segments, .segment_count = c->count};
 	profile_enter(t->profile, PHASE_LLM, c->N);
-	Tensor *h = llm_forward(t, f->adapter->llm, c->tokens, c->N, &s, meets ? &injection : NULL);
+	Tensor *h = llm_forward(t, f->adapter->llm, c->tokens, c->N, &s, reads_users ? &injection : NULL);
 	return tape_rows(t, h, c->rows, c->answers);
 }
 

@@ -1,18 +1,18 @@
-#include "user/meeting.h"
+#include "user/user_reader.h"
 
-bool meeting_new(Meeting *m, const Adapter *a, const Dataset *data, Error *e)
+bool user_reader_new(UserReader *m, const Adapter *a, const Dataset *data, Error *e)
 {
-	*m = (Meeting){.adapter = a};
+	*m = (UserReader){.adapter = a};
 	if (a->users.encoder != NULL)
 		return translation_new(&m->translation, a->users.encoder, data, e);
 	return a->users.vectors == NULL || vectors_fit(a->users.vectors, data, e);
 }
 
-void meeting_free(Meeting *m)
+void user_reader_free(UserReader *m)
 {
 	if (m->translation.encoder != NULL)
 		translation_free(&m->translation);
-	*m = (Meeting){0};
+	*m = (UserReader){0};
 }
 
 /* E of some histories, end to end. */
@@ -22,7 +22,7 @@ typedef struct {
 	size_t *first, *rows; /* by history */
 } UserRows;
 
-static bool encode(const Meeting *m, Tape *t, const Users *users, const Segment *histories, size_t count,
+static bool encode(const UserReader *m, Tape *t, const Users *users, const Segment *histories, size_t count,
                    UserRows *r)
 {
 	EventBatch batch;
@@ -37,7 +37,7 @@ static bool encode(const Meeting *m, Tape *t, const Users *users, const Segment 
 	return r->e != NULL;
 }
 
-static bool look_up(const Meeting *m, Tape *t, const Users *users, const Segment *histories, size_t count,
+static bool look_up(const UserReader *m, Tape *t, const Users *users, const Segment *histories, size_t count,
                     UserRows *r)
 {
 	const UserVectors *v = m->adapter->users.vectors;
@@ -60,8 +60,8 @@ static bool look_up(const Meeting *m, Tape *t, const Users *users, const Segment
 	return true;
 }
 
-bool meet_users(const Meeting *m, Tape *t, const Users *users, const Segment *histories, size_t count,
-                const Occasions *asked, AdapterMemory *memory)
+bool user_reader_read(const UserReader *m, Tape *t, const Users *users, const Segment *histories,
+                      size_t count, const AsOf *asked, AdapterMemory *memory)
 {
 	UserRows r = {.first = arena_new(&t->arena, count, sizeof *r.first, &t->error),
 	              .rows = arena_new(&t->arena, count, sizeof *r.rows, &t->error)};
