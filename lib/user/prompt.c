@@ -38,21 +38,22 @@ static bool add_line(const Prompter *p, const Users *users, size_t event, Tokens
 /* From the last event back, as far as there is room; then in the order of time. */
 static bool add_history(const Prompter *p, const Query *q, size_t room, Tokens *out, Error *e)
 {
-	Tokens lines = {0};
+	Tokens lines = {0}, ends = {0}; /* of the last event first */
 	size_t most = p->adapter->shape.history, end = q->history.end;
-	size_t first = end - q->history.first > most ? end - most : q->history.first, from = end;
+	size_t first = end - q->history.first > most ? end - most : q->history.first;
 	bool done = true;
-	while (done && from > first) {
-		done = add_line(p, q->users, from - 1, &lines, e);
-		if (done && lines.count > room)
+	for (size_t event = end; done && event > first; event--) {
+		done = add_line(p, q->users, event - 1, &lines, e);
+		if (lines.count > room)
 			break;
-		from -= done;
+		done = done && tokens_append(&ends, &(int32_t){(int32_t)lines.count}, 1, e);
 	}
-	lines.count = 0;
-	for (size_t event = from; done && event < end; event++)
-		done = add_line(p, q->users, event, &lines, e);
-	done = done && tokens_append(out, lines.ids, lines.count, e);
+	for (size_t i = ends.count; done && i-- > 0;) {
+		size_t from = i > 0 ? (size_t)ends.ids[i - 1] : 0;
+		done = tokens_append(out, lines.ids + from, (size_t)ends.ids[i] - from, e);
+	}
 	tokens_free(&lines);
+	tokens_free(&ends);
 	return done;
 }
 
