@@ -87,7 +87,8 @@ static bool read_ids(const Llm *llm, const char *path, Tokens *out, Error *e)
 		if (done && (!json_is_integer(item) || id < 0 || (size_t)id >= llm->shape.V))
 			done = fail(e, ERROR_MALFORMED, "%s: element %zu is none of the LLM's %zu tokens",
 			            path, index, llm->shape.V);
-		done = done && tokens_append(out, &(int32_t){(int32_t)id}, 1, e);
+		const int32_t token = (int32_t)id;
+		done = done && tokens_append(out, &token, 1, e);
 	}
 	json_decref(list);
 	return done;

@@ -44,9 +44,10 @@ static bool add_history(const Prompter *p, const Query *q, size_t room, Tokens *
 	bool done = true;
 	for (size_t event = end; done && event > first; event--) {
 		done = add_line(p, q->users, event - 1, &lines, e);
+		const int32_t so_far = (int32_t)lines.count;
 		if (lines.count > room)
 			break;
-		done = done && tokens_append(&ends, &(int32_t){(int32_t)lines.count}, 1, e);
+		done = done && tokens_append(&ends, &so_far, 1, e);
 	}
 	for (size_t i = ends.count; done && i-- > 0;) {
 		size_t from = i > 0 ? (size_t)ends.ids[i - 1] : 0;
