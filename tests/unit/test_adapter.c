@@ -658,6 +658,12 @@ static void test_prompts(void **state)
 		assert_true(prompter_add(&p, &q, 0, &ids, &e));
 		p.answer = s->llm->most_positions + 2 - ids.count;
 		check_prompt(&p, &q, &line);
+		/* And just as much. */
+		size_t whole = ids.count;
+		p.answer--;
+		ids.count = 0;
+		assert_true(prompter_add(&p, &q, 0, &ids, &e));
+		assert_int_equal(ids.count, whole);
 		tokens_free(&ids);
 		prompter_free(&p);
 	}
