@@ -62,6 +62,14 @@ static TaskKind task_of(const Settings *s)
 	return s->target ? TASK_TEMPLATE : (TaskKind)word_number(TASKS, s->task);
 }
 
+/* What an encoder knows of items it teaches, if not told otherwise; where it is to be compared with one that
+ * knows nothing, it does not. */
+static bool teaches(const Settings *s)
+{
+	InjectionKind inject = (InjectionKind)word_number(INJECTIONS, s->inject);
+	return s->model != NULL && injects_rows(inject) && task_of(s) == TASK_NEXT_ITEM && !s->reset;
+}
+
 static bool check_task(const Settings *s, const Option *table, size_t count, Error *e)
 {
 	TaskKind task = task_of(s);
@@ -135,6 +143,8 @@ static bool open_users(const Settings *s, Parts *p, Error *e)
 	if (split != NULL && (strcmp(split, "test") == 0 || strcmp(split, "all") == 0) && !s->common.quiet)
 		tool_say(&tool, "%s: embeddings of --split %s know what validation asks for", s->embeddings,
 		         split);
+	if (s->taught > 0 && (p->teacher = encoder_copy(p->encoder, e)) == NULL)
+		return false;
 	if (s->reset && !encoder_reset(p->encoder, (uint64_t)s->common.seed, e))
 		return false;
 	if (p->encoder != NULL && p->shape.tuning == TUNE_PROJ)
@@ -148,8 +158,6 @@ static bool open_parts(const Settings *s, const char *path, Parts *p, Error *e)
 	if (!training_files(&s->training, s->output, path, e) ||
 	    (p->llm = llm_load(s->llm, LLM_EXPANDED, e)) == NULL || !open_users(s, p, e) ||
 	    (p->reader = dataset_open(path, e)) == NULL || !dataset_all(p->reader, &p->users, e))
-		return false;
-	if (s->taught > 0 && (p->teacher = encoder_load(s->model, NULL, e)) == NULL)
 		return false;
 	const Dataset *data = dataset_of(p->reader);
 	AdapterTask task = {.kind = task_of(s), .answer = (size_t)s->answer};
@@ -183,8 +191,8 @@ static void close_parts(Parts *p)
 	memory_free(p->users);
 	dataset_close(p->reader);
 	vectors_free(p->vectors);
-	encoder_free(p->encoder);
 	encoder_free(p->teacher);
+	encoder_free(p->encoder);
 	llm_free(p->llm);
 }
 
@@ -301,8 +309,10 @@ int main(int argc, char **argv)
 	     "make the LLM's activations again on the way back instead of keeping them: less memory, more "
 	     "time"},
 	    {"teach", 0, OPTION_REAL, &s.taught, "X",
-	     "X of the truth is what the encoder itself would recommend, as it is in its file (default 0)", 0,
-	     1},
+	     "X of the truth is what the encoder itself would recommend, as it is in its file (default 0.8 "
+	     "where "
+	     "the next item is asked for, else 0)",
+	     0, 1},
 	    {"llm-lr", 0, OPTION_REAL, &s.llm_lr, "X",
 	     "with --tune full: the LLM learns X times as fast as the rest (default 0.1)", 0, 100},
 	    profiling_option(&s.profiling),
@@ -322,6 +332,8 @@ int main(int argc, char **argv)
 	            training_open(&s.training, &tool, table, count, &s.common, &provenance, &e);
 	if (s.tune == NULL)
 		s.tune = s.embeddings ? "proj" : "enc";
+	if (!option_given(table, count, "teach") && teaches(&s))
+		s.taught = 0.8;
 	done = done && check(&s, table, count, &e) &&
 	       finetune(&s, tool_operand(&tool, &operands), &provenance, &e);
 	buffer_free(&record);

@@ -177,13 +177,27 @@ void encoder_free(Encoder *m)
 	memory_free(m);
 }
 
+static void take_weights(Encoder *m, const Encoder *from)
+{
+	for (size_t i = 0; i < m->parameters.count; i++) {
+		Parameter *p = m->parameters.items[i];
+		memcpy(p->value, from->parameters.items[i]->value, p->count * sizeof *p->value);
+	}
+}
+
+Encoder *encoder_copy(const Encoder *m, Error *e)
+{
+	Encoder *copy = encoder_new(&m->shape, m->catalogue, 0, e);
+	if (copy != NULL)
+		take_weights(copy, m);
+	return copy;
+}
+
 bool encoder_reset(Encoder *m, uint64_t seed, Error *e)
 {
 	Encoder *fresh = encoder_new(&m->shape, m->catalogue, seed, e);
-	for (size_t i = 0; fresh != NULL && i < m->parameters.count; i++) {
-		Parameter *p = m->parameters.items[i];
-		memcpy(p->value, fresh->parameters.items[i]->value, p->count * sizeof *p->value);
-	}
+	if (fresh != NULL)
+		take_weights(m, fresh);
 	encoder_free(fresh);
 	return fresh != NULL;
 }

@@ -67,6 +67,8 @@ typedef struct {
 /* A new one, with random weights; borrows the catalogue. */
 Encoder *encoder_new(const EncoderShape *shape, const Dataset *catalogue, uint64_t seed, Error *e);
 void encoder_free(Encoder *m);
+/* With the same weights, and the same catalogue, which is borrowed. */
+Encoder *encoder_copy(const Encoder *m, Error *e);
 /* Random weights again, those of encoder_new(). */
 bool encoder_reset(Encoder *m, uint64_t seed, Error *e);
 
