@@ -1,5 +1,5 @@
 # User-LLM in C.  `make help` tells what there is.
-VERSION = 0.1.0
+VERSION = 0.2.0
 PREFIX  = /usr/local
 CC      = gcc
 CFLAGS  = -O3 -g

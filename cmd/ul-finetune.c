@@ -96,6 +96,10 @@ static bool check(const Settings *s, const Option *table, size_t count, Error *e
 		return fail(e, ERROR_USAGE, "--llm LLM is missing");
 	if (!check_task(s, table, count, e))
 		return false;
+	if (s->questions > s->batch)
+		return fail(e, ERROR_USAGE,
+		            "a --batch of %lld has no room for %lld --questions about a history",
+		            (long long)s->batch, (long long)s->questions);
 	if (shape.inject != INJECT_TEXT &&
 	    !options_refuse(table, count, "history history-features", "--inject text", e))
 		return false;
@@ -241,6 +245,7 @@ int main(int argc, char **argv)
 	    .matrices = "q,k,v,o,gate,up,down",
 	    .batch = 64,
 	    .questions = 1,
+	    .taught = -1, /* as it is asked for */
 	    .llm_lr = 0.1,
 	    .training = {
 	        .steps = -1, .epochs = 12, .lr = 3e-3, .decay = 0.01, .patience = 10, .evaluate_every = 200}};
@@ -309,9 +314,8 @@ int main(int argc, char **argv)
 	     "make the LLM's activations again on the way back instead of keeping them: less memory, more "
 	     "time"},
 	    {"teach", 0, OPTION_REAL, &s.taught, "X",
-	     "X of the truth is what the encoder itself would recommend, as it is in its file (default 0.8 "
-	     "where "
-	     "the next item is asked for, else 0)",
+	     "X of the truth is what the encoder itself would recommend, as it is in its file (default: 0.8 "
+	     "with --task next-item and -m, but not with --reset-encoder; else 0)",
 	     0, 1},
 	    {"llm-lr", 0, OPTION_REAL, &s.llm_lr, "X",
 	     "with --tune full: the LLM learns X times as fast as the rest (default 0.1)", 0, 100},
@@ -332,8 +336,8 @@ int main(int argc, char **argv)
 	            training_open(&s.training, &tool, table, count, &s.common, &provenance, &e);
 	if (s.tune == NULL)
 		s.tune = s.embeddings ? "proj" : "enc";
-	if (!option_given(table, count, "teach") && teaches(&s))
-		s.taught = 0.8;
+	if (s.taught < 0)
+		s.taught = teaches(&s) ? 0.8 : 0;
 	done = done && check(&s, table, count, &e) &&
 	       finetune(&s, tool_operand(&tool, &operands), &provenance, &e);
 	buffer_free(&record);

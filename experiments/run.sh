@@ -191,7 +191,7 @@ train() {
 	model=$(file_of "$name" "$seed")
 	readarray -t before < <(named_in "$options")
 	for ((i = 0; i < ${#before[@]}; i++)); do
-		[[ ${before[i]} != *' '* ]] ||
+		[[ $options == ask:* || ${before[i]} != *' '* ]] ||
 			{ echo "experiments/run.sh: -m {${before[i]}}: a name that another one has is one word" >&2; exit 1; }
 		train_before "${before[i]}" "$seed"
 	done

@@ -67,33 +67,21 @@ static bool measure_answers(const Finetuning *f, size_t *most, Error *e)
 	return done;
 }
 
-/* What may be asked, in training or then, of a user: its events after the first, but for the test's. */
-static Segment askable(const Finetuning *f, size_t user)
-{
-	Segment s = dataset_segment(f->data, f->users, user, PART_TRAIN);
-	Segment validation = dataset_segment(f->data, f->users, user, PART_VALIDATION);
-	return (Segment){s.first + 1, s.end + validation.has_target, false};
-}
-
-/* Tells now what would else stop the training later: a prompt that is too long.  All are as long as the first
- * where they do not tell of the event, as of a history as text there is never more than there is room for. */
+/* Tells now what would stop the training later, or leave it nothing to do.  Of fixed queries one is all. */
 static bool try_questions(const Finetuning *f, Error *e)
 {
-	bool any = false, answerable = false, done = true, one_is_all = !template_tells_event(&f->task.query);
-	Tokens prompt = {0};
+	bool any = false, answerable = false, done = true, one_is_all = template_is_fixed(&f->task.query);
 	for (size_t user = 0; done && user < f->users->count && !(answerable && one_is_all); user++) {
-		Segment s = askable(f, user);
-		for (size_t event = s.first; done && event < s.end; event++) {
+		Segment train = dataset_segment(f->data, f->users, user, PART_TRAIN);
+		bool validates = dataset_segment(f->data, f->users, user, PART_VALIDATION).has_target;
+		for (size_t event = train.first + 1; done && event < train.end + validates; event++) {
 			Query q = question_about(f->data, f->users, event);
-			any = true;
-			if (!is_answerable(f, &q))
-				continue;
-			answerable = true;
-			prompt.count = 0;
-			done = prompter_add(&f->prompter, &q, 0, &prompt, e);
+			bool has_answer = is_answerable(f, &q), trains = event < train.end;
+			any = any || trains;
+			answerable = answerable || (trains && has_answer);
+			done = !has_answer || prompter_fits(&f->prompter, &q, e);
 		}
 	}
-	tokens_free(&prompt);
 	if (!done || answerable)
 		return done;
 	return any ? fail(e, ERROR_MALFORMED,
@@ -360,7 +348,14 @@ static bool add_worth(const Finetuning *f, Tape *t, const Questions *questions, 
 	bool done = conversation_new(&c, &asking, t, questions, count);
 	const Tensor *h = done ? read_answers(f, t, &c, count) : NULL;
 	double *rows = arena_new(&t->arena, c.answers, sizeof *rows, &t->error);
-	done = h != NULL && rows != NULL && llm_nll(t, f->adapter->llm, h, c.targets.values, rows);
+	done = h != NULL && rows != NULL;
+	if (done && !llm_nll(t, f->adapter->llm, h, c.targets.values, rows)) {
+		/* Who has diverged says no numbers. */
+		done = t->error.code == ERROR_MALFORMED;
+		t->error = done ? (Error){0} : t->error;
+		for (size_t row = 0; done && row < c.answers; row++)
+			rows[row] = NAN;
+	}
 	for (size_t i = 0, row = 0, from = 0; done && i < c.count; from = c.end[i++]) {
 		double nll = 0;
 		for (size_t end = row + c.end[i] - from - c.asked[i]; row < end; row++)

@@ -89,6 +89,16 @@ static bool check_length(const Prompter *p, const Query *q, size_t count, Error 
 	            p->answer, most);
 }
 
+bool prompter_fits(const Prompter *p, const Query *q, Error *e)
+{
+	Tokens query = {0};
+	size_t soft = p->adapter && p->adapter->shape.inject == INJECT_SOFT ? p->adapter->shape.latents : 0;
+	bool done =
+	    encode_query(p, q, &query, e) && check_length(p, q, p->head.count + soft + query.count, e);
+	tokens_free(&query);
+	return done;
+}
+
 bool prompter_add(const Prompter *p, const Query *q, size_t place, Tokens *out, Error *e)
 {
 	InjectionKind kind = p->adapter ? p->adapter->shape.inject : INJECT_NONE;

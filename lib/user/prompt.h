@@ -21,4 +21,7 @@ void prompter_free(Prompter *p);
  * context, or there is not one token.  question NULL: there is no user, and the query is literal. */
 bool prompter_add(const Prompter *p, const Query *question, size_t place, Tokens *out, Error *e);
 
+/* Whether there is room for the question's prompt; of a history as text there is never more than that. */
+bool prompter_fits(const Prompter *p, const Query *question, Error *e);
+
 #endif

@@ -144,6 +144,14 @@ const TemplatePart *template_field(const Template *t)
 	return t->count == 1 && t->parts[0].kind != FIELD_LITERAL ? &t->parts[0] : NULL;
 }
 
+bool template_is_fixed(const Template *t)
+{
+	for (size_t i = 0; i < t->count; i++)
+		if (t->parts[i].kind != FIELD_LITERAL)
+			return false;
+	return true;
+}
+
 bool template_tells_event(const Template *t)
 {
 	for (size_t i = 0; i < t->count; i++) {

@@ -42,6 +42,8 @@ bool template_fill(const Template *t, const Dataset *data, const Strings *names,
                    Buffer *out, Error *e);
 /* Whether that is more than nothing. */
 bool template_says(const Template *t, const Dataset *data, const Strings *names, const Query *question);
+/* Whether it is the same text for all. */
+bool template_is_fixed(const Template *t);
 /* Whether it tells anything of that event. */
 bool template_tells_event(const Template *t);
 /* The only field that there is, with nothing around it; NULL: there is more, or less. */

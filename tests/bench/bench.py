@@ -148,7 +148,7 @@ def llm(path):
 
     def mine():
         # 27 tokens of query and four or five of an item's id.
-        return rate(run(f"{ours('ul-finetune')} --llm {ROOM}/llm.gguf -m {ROOM}/untrained.ult --tune enc "
+        return rate(run(f"{ours('ul-finetune')} --llm {ROOM}/llm.gguf -m {ROOM}/untrained.ult --tune enc --teach 0 "
                         f"--query Next-film-of-this-person-is --batch 64 --questions 4 --steps 10 "
                         f"--evaluate-every 4 -T2 -o {ROOM}/adapter.ult {ROOM}/items.ult", on(path))[2])
     ways = [torch("torch_llm.py", "--bf16"), torch("torch_llm.py", "")]

@@ -32,7 +32,19 @@ events "${rows}u41,1001,3,short\nu41,1002,3,$long\nu41,1003,3,short\nu41,1004,3,
 expect 2 learn --steps 4 --query 'After {review}:' --target '{item}' long.ult 2>err
 grep -q "user 'u41': prompt of .* longer" err
 expect 1 grep -q 'step=' err
+# Of users, too.
+events "${rows}$(printf 'u%.0s' {1..400}),1001,3,\n" named.ult
+expect 0 learn --steps 1 --query 'After {favorite.rating}:' --target '{item}' named.ult 2>err
+rm out
+events "${rows}$(for item in 1 2 3 4; do printf '%s,100%s,3,\\n' "$(printf 'u%.0s' {1..400})" $item; done)" named.ult
+expect 2 learn --steps 4 --query 'For {user}:' --target '{item}' named.ult 2>err
+grep -q "prompt of .* longer" err
+expect 1 grep -q 'step=' err
 [[ ! -e out ]]
+# What only validation asks for is no training.
+events "${rows/not bad/}v,1001,3,\nv,1002,3,\nv,1003,3,\nv,1004,3,only here\nv,1005,3,\n" validation.ult
+expect 3 learn --steps 4 --task review validation.ult 2>err
+grep -q "nothing to train on: '{review}' is empty" err
 # As text, as many events are learned with as will be told: more than 200, too.
 rows=
 for event in {1..290}; do

@@ -18,6 +18,7 @@ words='teaches of items alone' usage tune --llm lm.gguf -m encoder.ult --teach 0
 words='--teach goes with' usage tune --llm lm.gguf --inject none --tune full --teach 0.5 -o out data.ult
 words='--teach goes with -m' usage ul-finetune --llm lm.gguf --embeddings x.npy --teach 0.5 -o out data.ult
 words='--perceiver-layers goes with --latents 1' usage ul-finetune --llm lm.gguf -m encoder.ult --latents 0 --perceiver-layers 2 -o out data.ult
+words='no room for 8 --questions' usage ul-finetune --llm lm.gguf -m encoder.ult --batch 4 --questions 8 -o out data.ult
 words='--answer-tokens goes with' usage tune --llm lm.gguf -m encoder.ult --answer-tokens 4 -o out data.ult
 words='UTF-8' usage tune --llm lm.gguf -m encoder.ult --query $'x\xff' -o out data.ult
 [[ ! -e out ]]
