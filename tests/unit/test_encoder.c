@@ -804,7 +804,7 @@ static void test_masks(void **state)
 	setting_free(s);
 }
 
-/* As it was when it was new. */
+/* As it was when it was new; and another that is the same. */
 static void test_reset(void **state)
 {
 	(void)state;
@@ -815,6 +815,10 @@ static void test_reset(void **state)
 	assert_true(small_hash(&m->parameters) != small_hash(&fresh->parameters));
 	assert_true(encoder_reset(m, 9, &e));
 	assert_int_equal(small_hash(&m->parameters), small_hash(&fresh->parameters));
+	Encoder *copy = encoder_copy(m, &e);
+	assert_non_null(copy);
+	assert_int_equal(small_hash(&copy->parameters), small_hash(&m->parameters));
+	encoder_free(copy);
 	encoder_free(fresh);
 	encoder_free(m);
 	sample_free(&s);

@@ -19,7 +19,9 @@ ul-pretrain -q --dim 8 --layers 1 --heads 1 --steps 3 -o other.ult data.ult
 words='other.ult is not what was in' usage ul-finetune -q --resume saved.checkpoint -m other.ult -o new data.ult
 words='--tune was proj' usage ul-finetune -q --resume saved.checkpoint --tune enc -o new data.ult
 # What was not the default stays so, though it is not said again.
-rm -f ./*.checkpoint
-tune --llm lm.gguf -m encoder.ult --teach 0 --steps 12 --evaluate-every 5 --checkpoint-every 1e-6 -o saved data.ult
-ul-finetune -q --resume saved.checkpoint --llm lm.gguf -m encoder.ult -o again data.ult
-cmp saved again
+for options in '--llm lm.gguf -m encoder.ult --teach 0 --steps 1000000 --patience 0' '--resume saved.checkpoint'; do
+	# shellcheck disable=SC2086
+	expect 130 timeout --preserve-status -s INT 2 ul-finetune -q $options -o saved data.ult
+	ul-cat --list saved.checkpoint >list
+	grep -q 'ul.option.teach *0$' list
+done
