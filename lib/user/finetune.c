@@ -352,9 +352,10 @@ static bool add_worth(const Finetuning *f, Tape *t, const Questions *questions, 
 	if (done && !llm_nll(t, f->adapter->llm, h, c.targets.values, rows)) {
 		/* Who has diverged says no numbers. */
 		done = t->error.code == ERROR_MALFORMED;
-		t->error = done ? (Error){0} : t->error;
+		if (done)
+			t->error = (Error){0};
 		for (size_t row = 0; done && row < c.answers; row++)
-			rows[row] = NAN;
+			rows[row] = (double)NAN;
 	}
 	for (size_t i = 0, row = 0, from = 0; done && i < c.count; from = c.end[i++]) {
 		double nll = 0;
