@@ -27,8 +27,7 @@ typedef struct {
 } TrieQuestion;
 
 /* Answers questions together, each as if it were alone, but for rounding; those of a decoder with a placing
- * are its sequences.
- */
+ * are its sequences. */
 bool decoder_rank(Decoder *d, const TrieSearch *search, TrieQuestion *questions, size_t count, Error *e);
 
 #endif

@@ -341,6 +341,19 @@ static bool validation_question(const Finetuning *f, size_t user, Questions *q)
 	return is_answerable(f, &question);
 }
 
+/* -log P of all the answers' tokens; who has diverged says no numbers. */
+static bool answer_rows(const Finetuning *f, Tape *t, const Conversation *c, const Tensor *h, double *rows)
+{
+	if (llm_nll(t, f->adapter->llm, h, c->targets.values, rows))
+		return true;
+	if (t->error.code != ERROR_MALFORMED)
+		return false;
+	t->error = (Error){0};
+	for (size_t row = 0; row < c->answers; row++)
+		rows[row] = (double)NAN;
+	return true;
+}
+
 static bool add_worth(const Finetuning *f, Tape *t, const Questions *questions, size_t count, Worth *worth)
 {
 	const Asking asking = {&f->prompter, f->users, NULL, 0};
@@ -348,15 +361,7 @@ static bool add_worth(const Finetuning *f, Tape *t, const Questions *questions, 
 	bool done = conversation_new(&c, &asking, t, questions, count);
 	const Tensor *h = done ? read_answers(f, t, &c, count) : NULL;
 	double *rows = arena_new(&t->arena, c.answers, sizeof *rows, &t->error);
-	done = h != NULL && rows != NULL;
-	if (done && !llm_nll(t, f->adapter->llm, h, c.targets.values, rows)) {
-		/* Who has diverged says no numbers. */
-		done = t->error.code == ERROR_MALFORMED;
-		if (done)
-			t->error = (Error){0};
-		for (size_t row = 0; done && row < c.answers; row++)
-			rows[row] = (double)NAN;
-	}
+	done = h != NULL && rows != NULL && answer_rows(f, t, &c, h, rows);
 	for (size_t i = 0, row = 0, from = 0; done && i < c.count; from = c.end[i++]) {
 		double nll = 0;
 		for (size_t end = row + c.end[i] - from - c.asked[i]; row < end; row++)
