@@ -322,7 +322,8 @@ static void test_each_event_is_asked_once(void **state)
 	Setting *s = setting_for(&next_item, shape);
 	Strings names = {0};
 	Tape t = {0};
-	double expected = 0, loss = 0;
+	enum { EPOCHS = 8 }; /* of other draws each */
+	double expected = 0, loss[EPOCHS] = {0};
 	size_t count = 0, questions = 0, events = 0, steps = 0;
 	other.questions = 6;
 	other.batch = 36;
@@ -330,12 +331,15 @@ static void test_each_event_is_asked_once(void **state)
 	s->finetuning = finetuning_new(s->adapter, &s->sample.data, &s->sample.users, &other, &e);
 	assert_non_null(s->finetuning);
 	s->trainee = finetuning_trainee(s->finetuning);
-	assert_true(s->trainee.epoch(s->trainee.context, 0, &steps, &e));
-	assert_int_equal(steps, 1);
-	s->shards = s->trainee.step(s->trainee.context, 0);
-	for (size_t shard = 0; shard < s->shards; shard++) {
-		tape_reset(&t, true, 1);
-		assert_true(s->trainee.shard(s->trainee.context, &t, shard, &loss, &questions, &events));
+	for (size_t epoch = 0; epoch < EPOCHS; epoch++) {
+		assert_true(s->trainee.epoch(s->trainee.context, epoch, &steps, &e));
+		assert_int_equal(steps, 1);
+		s->shards = s->trainee.step(s->trainee.context, 0);
+		for (size_t shard = 0; shard < s->shards; shard++) {
+			tape_reset(&t, true, 1);
+			assert_true(s->trainee.shard(s->trainee.context, &t, shard, &loss[epoch], &questions,
+			                             &events));
+		}
 	}
 	tape_free(&t);
 	assert_true(item_names(&s->sample.data, &names, &e));
@@ -353,8 +357,9 @@ static void test_each_event_is_asked_once(void **state)
 		}
 	}
 	assert_int_equal(count, 25);
-	assert_int_equal(questions, count);
-	assert_true(fabs(loss / expected - 1) < 1e-4);
+	assert_int_equal(questions, EPOCHS * count);
+	for (size_t epoch = 0; epoch < EPOCHS; epoch++)
+		assert_true(fabs(loss[epoch] / expected - 1) < 1e-4);
 	strings_free(&names);
 	setting_free(s);
 }
