@@ -1,6 +1,7 @@
 #include "user/answer.h"
 
 #include "eval/metrics.h"
+#include "user/conversation.h"
 
 #include <math.h>
 #include <string.h>
@@ -104,13 +105,12 @@ void answerer_free(Answerer *a)
 	*a = (Answerer){0};
 }
 
-/* What the adapter makes of the users, of all that they had, on the tape. */
-static bool read_users(const Answerer *a, Tape *t, const Query *users, size_t count, AdapterMemory *memory,
-                       Error *e)
+/* What the adapter makes of the users, of all that they had, on the tape.  False: see its error. */
+static bool read_users(const Answerer *a, Tape *t, const Query *users, size_t count, AdapterMemory *memory)
 {
-	size_t *of = arena_new(&t->arena, count, sizeof *of, e);
-	size_t *known = arena_new(&t->arena, count, sizeof *known, e);
-	Segment *histories = arena_new(&t->arena, count, sizeof *histories, e);
+	size_t *of = arena_new(&t->arena, count, sizeof *of, &t->error);
+	size_t *known = arena_new(&t->arena, count, sizeof *known, &t->error);
+	Segment *histories = arena_new(&t->arena, count, sizeof *histories, &t->error);
 	if (of == NULL || known == NULL || histories == NULL)
 		return false;
 	for (size_t i = 0; i < count; i++) {
@@ -119,10 +119,7 @@ static bool read_users(const Answerer *a, Tape *t, const Query *users, size_t co
 		known[i] = histories[i].end - histories[i].first;
 	}
 	AsOf asked = {count, of, known};
-	if (user_reader_read(&a->reader, t, users[0].users, histories, count, &asked, memory))
-		return true;
-	*e = t->error;
-	return false;
+	return user_reader_read(&a->reader, t, users[0].users, histories, count, &asked, memory);
 }
 
 static bool place(void *context, const size_t *start, size_t count, Arena *arena, Error *e)
@@ -220,9 +217,12 @@ static bool user_decoder_new(UserDecoder *k, const Answerer *a, Tape *t, const Q
                              Error *e)
 {
 	*k = (UserDecoder){.placing = {&k->memory, place}};
-	if (!decoder_new(&k->decoder, a->llm, t->pool, e) ||
-	    (reads_users(a) && !read_users(a, t, users, count, &k->memory, e)))
+	if (!decoder_new(&k->decoder, a->llm, t->pool, e))
 		return false;
+	if (reads_users(a) && !read_users(a, t, users, count, &k->memory)) {
+		*e = t->error;
+		return false;
+	}
 	k->injection = adapter_injection(&k->memory);
 	k->decoder.injection = reads_users(a) ? &k->injection : NULL;
 	k->decoder.placing = reads_users(a) ? &k->placing : NULL;
@@ -326,79 +326,28 @@ bool answerer_continue(const Answerer *a, const Generation *g, const StringList 
 	return done;
 }
 
-/* Prompts and true answers, end to end, as answerer_worth() reads them. */
-typedef struct {
-	Tokens words;
-	size_t *start, *asked; /* by prompt: its first row, and its own tokens; start[count] is the end */
-	int32_t *tokens, *positions;
-	AttentionSegment *segments;
-} Truths;
-
-static bool add_truth(const Answerer *a, const Prompt *p, Buffer *text, Tokens *words, Error *e)
+/* The prompts with their true answers. */
+static bool add_truths(const Answerer *a, const Prompt *prompts, size_t count, Conversation *c, Arena *arena,
+                       Error *e)
 {
-	if (!answerer_target(a, p->user, text, e))
-		return false;
-	return tokens_append(words, p->prompt.ids, p->prompt.count, e) &&
-	       (text->size == 0 ||
-	        answer_tokens(a->llm->tokenizer, (Text){(const char *)text->data, text->size},
-	                      a->prompter.answer, words, e));
+	Buffer answer = {0};
+	bool done = conversation_new(c, count, arena, e);
+	for (size_t i = 0; done && i < count; i++)
+		done = answerer_target(a, prompts[i].user, &answer, e) &&
+		       tokens_append(&c->words, prompts[i].prompt.ids, prompts[i].prompt.count, e) &&
+		       conversation_add(c, &a->prompter, &answer, e);
+	buffer_free(&answer);
+	return done && conversation_lay_out(c, arena, e);
 }
 
-/* The last token of each is not read. */
-static bool list_truths(const Answerer *a, const Prompt *prompts, size_t count, Arena *arena, Truths *t,
-                        Error *e)
+static bool truths_worth(const Answerer *a, Tape *t, const Query *users, const Conversation *c, double *nll)
 {
-	Buffer text = {0};
-	size_t row = 0, from = 0;
-	t->start = arena_new(arena, count + 1, sizeof *t->start, e);
-	t->asked = arena_new(arena, count + 1, sizeof *t->asked, e);
-	t->segments = arena_new(arena, count, sizeof *t->segments, e);
-	bool done = t->start != NULL && t->asked != NULL && t->segments != NULL;
-	for (size_t i = 0; done && i < count; i++) {
-		done = add_truth(a, &prompts[i], &text, &t->words, e);
-		t->start[i] = t->words.count;
-	}
-	buffer_free(&text);
-	t->tokens = done ? arena_new(arena, t->words.count, sizeof *t->tokens, e) : NULL;
-	t->positions = done ? arena_new(arena, t->words.count, sizeof *t->positions, e) : NULL;
-	if (t->tokens == NULL || t->positions == NULL)
+	AdapterMemory memory = {0};
+	bool knows = reads_users(a);
+	if (knows && !read_users(a, t, users, c->count, &memory))
 		return false;
-	for (size_t i = 0; i < count; i++) {
-		size_t length = t->start[i] - from - 1;
-		for (size_t k = 0; k < length; k++) {
-			t->tokens[row + k] = t->words.ids[from + k];
-			t->positions[row + k] = (int32_t)k;
-		}
-		t->segments[i] = (AttentionSegment){row, length, row, length, true};
-		from = t->start[i];
-		t->start[i] = row;
-		t->asked[i] = prompts[i].prompt.count;
-		row += length;
-	}
-	t->start[count] = row;
-	return true;
-}
-
-/* The log-probabilities of one answer's tokens, some rows of hidden states h. */
-static bool add_up(const Answerer *a, Tape *t, const Tensor *h, const Truths *truths, size_t i, double *nll,
-                   size_t *tokens, Error *e)
-{
-	size_t first = truths->start[i] + truths->asked[i] - 1, end = truths->start[i + 1];
-	ArenaMark mark = arena_mark(&t->arena);
-	*nll = 0;
-	*tokens = end - first;
-	double *rows = arena_new(&t->arena, *tokens, sizeof *rows, e);
-	/* Each prompt before this one has a token more than it has rows. */
-	const int32_t *next = truths->words.ids + first + i + 1;
-	bool done =
-	    rows != NULL &&
-	    llm_nll(t, a->llm, tape_constant(t, h->value + first * h->cols, *tokens, h->cols), next, rows);
-	for (size_t k = 0; done && k < *tokens; k++)
-		*nll += rows[k];
-	arena_rewind(&t->arena, mark);
-	if (t->error.code != ERROR_NONE)
-		*e = t->error;
-	return done;
+	const Tensor *h = conversation_read(c, t, a->llm, knows ? &memory : NULL);
+	return h != NULL && conversation_worth(c, t, a->llm, h, nll);
 }
 
 bool answerer_worth(const Answerer *a, const Prompt *prompts, size_t count, Pool *pool, double *nll,
@@ -406,27 +355,18 @@ bool answerer_worth(const Answerer *a, const Prompt *prompts, size_t count, Pool
 {
 	Profile own = {0};
 	Tape t = {.pool = pool, .exact = a->exact, .profile = a->profile ? &own : NULL};
-	AdapterMemory memory = {0};
-	Truths truths = {0};
-	bool knows = reads_users(a);
+	Conversation c = {0};
 	profile_enter(a->profile, PHASE_EVALUATION, 0);
-	const Query *users = knows ? users_of(prompts, count, &t.arena, e) : NULL;
-	bool done = list_truths(a, prompts, count, &t.arena, &truths, e) &&
-	            (!knows || (users != NULL && read_users(a, &t, users, count, &memory, e) &&
-	                        adapter_tokens(&memory, truths.start, &t.arena, e)));
-	Injection injection = adapter_injection(&memory);
-	Sequence s = {.positions = truths.positions, .segments = truths.segments, .segment_count = count};
-	profile_enter(t.profile, PHASE_LLM, done ? truths.start[count] : 0);
-	const Tensor *h =
-	    done ? llm_forward(&t, a->llm, truths.tokens, truths.start[count], &s, knows ? &injection : NULL)
-	         : NULL;
-	if (done && h == NULL)
-		*e = t.error;
-	for (size_t i = 0; h != NULL && done && i < count; i++)
-		done = add_up(a, &t, h, &truths, i, &nll[i], &tokens[i], e);
+	const Query *users = users_of(prompts, count, &t.arena, &t.error);
+	bool done = users != NULL && add_truths(a, prompts, count, &c, &t.arena, &t.error) &&
+	            truths_worth(a, &t, users, &c, nll);
+	for (size_t i = 0; done && i < count; i++)
+		tokens[i] = conversation_answer(&c, i);
 	profile_gather(a->profile, &own, 1);
 	profile_enter(a->profile, PHASE_NONE, 0);
-	tokens_free(&truths.words);
+	if (!done)
+		*e = t.error;
+	conversation_free(&c);
 	tape_free(&t);
-	return done && h != NULL;
+	return done;
 }

@@ -1,7 +1,6 @@
 #include "user/finetune.h"
 
 #include "user/histories.h"
-#include "user/user_reader.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -22,6 +21,7 @@ struct Finetuning {
 	Task task;
 	Prompter prompter;
 	Teacher teacher; /* as the plan has one */
+	Asking asking;
 	Histories histories;
 	Profile *profile;
 	FinetuningPlan plan;
@@ -41,11 +41,6 @@ static bool train_set(Finetuning *f, Parameters *from, bool trains, Error *e)
 		f->trained.items[f->trained.count++] = from->items[i];
 	}
 	return true;
-}
-
-static bool is_answerable(const Finetuning *f, const Query *q)
-{
-	return template_says(&f->task.target, f->data, &f->task.names, q);
 }
 
 /* How long answers may be; and that those of a list can be told apart. */
@@ -76,7 +71,7 @@ static bool try_questions(const Finetuning *f, Error *e)
 		bool validates = dataset_segment(f->data, f->users, user, PART_VALIDATION).has_target;
 		for (size_t event = train.first + 1; done && event < train.end + validates; event++) {
 			Query q = question_about(f->data, f->users, event);
-			bool has_answer = is_answerable(f, &q), trains = event < train.end;
+			bool has_answer = question_is_answerable(&f->asking, &q), trains = event < train.end;
 			any = any || trains;
 			answerable = answerable || (trains && has_answer);
 			done = !has_answer || prompter_fits(&f->prompter, &q, e);
@@ -142,12 +137,14 @@ Finetuning *finetuning_new(Adapter *a, const Dataset *data, const Users *users, 
 	Finetuning *f = memory_new(1, sizeof *f, e);
 	if (f == NULL)
 		return NULL;
-	*f = (Finetuning){.adapter = a,
-	                  .data = data,
-	                  .users = users,
-	                  .plan = *plan,
-	                  .a_step = at_least_one(plan->batch / plan->questions),
-	                  .a_shard = at_least_one(micro_batch(plan) / plan->questions)};
+	*f = (Finetuning){
+	    .adapter = a,
+	    .data = data,
+	    .users = users,
+	    .plan = *plan,
+	    .asking = {&f->prompter, users, plan->teacher ? &f->teacher : NULL, (float)plan->taught},
+	    .a_step = at_least_one(plan->batch / plan->questions),
+	    .a_shard = at_least_one(micro_batch(plan) / plan->questions)};
 	for (size_t i = 0; i < a->llm->parameters.count; i++)
 		a->llm->parameters.items[i]->lr_scale = (float)plan->llm_lr;
 	if (prepare_users(f, e) && prepare_task(f, e) && train_set(f, &a->parameters, true, e) &&
@@ -188,7 +185,7 @@ static bool asks(const Finetuning *f, Segment history)
 {
 	for (size_t event = history.first; event < history.end; event++) {
 		Query q = question_about(f->data, f->users, event + 1);
-		if (is_answerable(f, &q))
+		if (question_is_answerable(&f->asking, &q))
 			return true;
 	}
 	return false;
@@ -216,28 +213,6 @@ static bool start_epoch(void *context, size_t epoch, size_t *steps, Error *e)
 	return true;
 }
 
-static size_t common_divisor(size_t a, size_t b)
-{
-	return b == 0 ? a : common_divisor(b, a % b);
-}
-
-/* As many questions as are asked of a history, each about another of its events that has an answer: from one
- * at random on in strides, at random too, that come to each of them before they come to one again. */
-static void draw_questions(const Finetuning *f, Questions *q, Random *random)
-{
-	size_t length = q->history.end - q->history.first, known = (size_t)random_below(random, length),
-	       stride;
-	do
-		stride = 1 + (size_t)random_below(random, length);
-	while (common_divisor(stride, length) > 1);
-	for (size_t tried = 0; tried < length && q->count < f->plan.questions; tried++) {
-		Query query = question_about(f->data, f->users, q->history.first + known + 1);
-		if (is_answerable(f, &query))
-			q->known[q->count++] = known + 1;
-		known = (known + stride) % length;
-	}
-}
-
 static size_t start_step(void *context, size_t step)
 {
 	Finetuning *f = context;
@@ -248,68 +223,53 @@ static size_t start_step(void *context, size_t step)
 		Questions *q = &f->questions[i];
 		Random random = {random_key(random_key(f->plan.seed, ~f->epoch), first + i), 0};
 		*q = (Questions){.history = f->histories.items[f->histories.order[first + i]].inputs};
-		draw_questions(f, q, &random);
+		questions_draw(q, &f->asking, f->plan.questions, &random);
 		f->question_count += q->count;
 	}
 	return (f->history_count + f->a_shard - 1) / f->a_shard;
 }
 
-/* What the LLM makes of all that is before each of the answers' tokens: [c->answers, C]. */
-static Tensor *read_answers(const Finetuning *f, Tape *t, const Conversation *c, size_t histories)
+/* What the LLM makes of all that is before each of the answers' tokens: [answers, C]. */
+static Tensor *read_questions(const Finetuning *f, Tape *t, const QuestionBatch *b)
 {
 	/* On the way back it may be asked once more. */
 	AdapterMemory *memory = arena_new(&t->arena, 1, sizeof *memory, &t->error);
 	bool reads_users = injects_rows(f->adapter->shape.inject);
-	if (memory == NULL)
+	AsOf asked = question_batch_asked(b);
+	if (memory == NULL || (reads_users && !user_reader_read(&f->reader, t, f->users, b->histories,
+	                                                        b->history_count, &asked, memory)))
 		return NULL;
-	*memory = (AdapterMemory){0};
-	AsOf asked = {c->count, c->of, c->known};
-	if (reads_users &&
-	    (!user_reader_read(&f->reader, t, f->users, c->histories, histories, &asked, memory) ||
-	     !adapter_tokens(memory, c->start, &t->arena, &t->error)))
-		return NULL;
-	Injection injection = adapter_injection(memory);
-	Sequence s = {.positions = c->positions, .segments = c->segments, .segment_count = c->count};
-	profile_enter(t->profile, PHASE_LLM, c->N);
-	Tensor *h = llm_forward(t, f->adapter->llm, c->tokens, c->N, &s, reads_users ? &injection : NULL);
-	return tape_rows(t, h, c->rows, c->answers);
+	return conversation_read(&b->conversation, t, f->adapter->llm, reads_users ? memory : NULL);
 }
 
-/* The loss of all answers, and gradients of weight · that. */
-static bool answers_loss(const Finetuning *f, Tape *t, const Conversation *c, size_t histories, double weight,
-                         double *loss)
+/* -log P(answer | user, query), summed over the questions, or what the teacher makes of it; and gradients of
+ * weight · that. */
+static bool questions_loss(const Finetuning *f, Tape *t, QuestionBatch *b, double weight, double *loss)
 {
 	const Llm *llm = f->adapter->llm;
-	LossTargets targets = {c->offsets, c->targets.values, 0, c->targets.shares};
+	LossTargets targets;
 	size_t tokens = 0;
-	return tape_cross_entropy(t, read_answers(f, t, c, histories), llm->output, llm->shape.logit_cap,
-	                          targets, (float)weight, loss, &tokens);
-}
-
-/* -log P(answer | user, query), summed over the questions, or what the teacher makes of it. */
-static bool questions_loss(const Finetuning *f, Tape *t, const Questions *questions, size_t count,
-                           double weight, double *loss, Conversation *c)
-{
-	const Asking asking = {&f->prompter, f->users, f->plan.teacher ? &f->teacher : NULL,
-	                       (float)f->plan.taught};
-	bool done = conversation_new(c, &asking, t, questions, count) &&
-	            (c->count == 0 || answers_loss(f, t, c, count, weight, loss));
-	conversation_free(c);
-	return done;
+	return question_batch_targets(b, &f->asking, t, &targets) &&
+	       tape_cross_entropy(t, read_questions(f, t, b), llm->output, llm->shape.logit_cap, targets,
+	                          (float)weight, loss, &tokens);
 }
 
 static bool run_shard(void *context, Tape *t, size_t shard, double *loss, size_t *targets, size_t *events)
 {
 	const Finetuning *f = context;
 	size_t first = shard * f->a_shard, left = f->history_count - first;
-	Conversation c;
+	QuestionBatch b;
+	const Conversation *c = &b.conversation;
 	t->recomputes = f->plan.recompute;
-	if (!questions_loss(f, t, f->questions + first, left < f->a_shard ? left : f->a_shard,
-	                    1 / (double)f->question_count, loss, &c))
+	bool done = question_batch_new(&b, &f->asking, t, f->questions + first,
+	                               left < f->a_shard ? left : f->a_shard) &&
+	            (c->count == 0 || questions_loss(f, t, &b, 1 / (double)f->question_count, loss));
+	question_batch_free(&b);
+	if (!done)
 		return false;
-	*targets += c.count;
-	*events += c.N;
-	profile_enter(t->profile, PHASE_BACKWARD, c.N);
+	*targets += c->count;
+	*events += c->N;
+	profile_enter(t->profile, PHASE_BACKWARD, c->N);
 	return tape_backward(t);
 }
 
@@ -338,39 +298,35 @@ static bool validation_question(const Finetuning *f, size_t user, Questions *q)
 	if (!s.has_target)
 		return false;
 	Query question = question_about(f->data, f->users, s.end);
-	return is_answerable(f, &question);
+	return question_is_answerable(&f->asking, &question);
 }
 
-/* -log P of all the answers' tokens; who has diverged says no numbers. */
-static bool answer_rows(const Finetuning *f, Tape *t, const Conversation *c, const Tensor *h, double *rows)
+/* Who has diverged says no numbers. */
+static bool answers_worth(const Finetuning *f, Tape *t, const QuestionBatch *b, double *nll)
 {
-	if (llm_nll(t, f->adapter->llm, h, c->targets.values, rows))
+	const Conversation *c = &b->conversation;
+	const Tensor *h = read_questions(f, t, b);
+	if (h != NULL && conversation_worth(c, t, f->adapter->llm, h, nll))
 		return true;
-	if (t->error.code != ERROR_MALFORMED)
+	if (h == NULL || t->error.code != ERROR_MALFORMED)
 		return false;
 	t->error = (Error){0};
-	for (size_t row = 0; row < c->answers; row++)
-		rows[row] = (double)NAN;
+	for (size_t i = 0; i < c->count; i++)
+		nll[i] = (double)NAN;
 	return true;
 }
 
 static bool add_worth(const Finetuning *f, Tape *t, const Questions *questions, size_t count, Worth *worth)
 {
-	const Asking asking = {&f->prompter, f->users, NULL, 0};
-	Conversation c;
-	bool done = conversation_new(&c, &asking, t, questions, count);
-	const Tensor *h = done ? read_answers(f, t, &c, count) : NULL;
-	double *rows = arena_new(&t->arena, c.answers, sizeof *rows, &t->error);
-	done = h != NULL && rows != NULL && answer_rows(f, t, &c, h, rows);
-	for (size_t i = 0, row = 0, from = 0; done && i < c.count; from = c.end[i++]) {
-		double nll = 0;
-		for (size_t end = row + c.end[i] - from - c.asked[i]; row < end; row++)
-			nll += rows[row];
-		worth->nll += nll;
-		worth->p += exp(-nll);
+	double nll[EVALUATED_TOGETHER];
+	QuestionBatch b;
+	bool done = question_batch_new(&b, &f->asking, t, questions, count) && answers_worth(f, t, &b, nll);
+	for (size_t i = 0; done && i < count; i++) {
+		worth->nll += nll[i];
+		worth->p += exp(-nll[i]);
 		worth->count++;
 	}
-	conversation_free(&c);
+	question_batch_free(&b);
 	return done;
 }
 

@@ -4,7 +4,7 @@
 #define USER_FINETUNE_H
 
 #include "nn/trainer.h"
-#include "user/conversation.h"
+#include "user/questions.h"
 
 typedef struct Finetuning Finetuning;
 
