@@ -1,6 +1,7 @@
 #include "llm/gguf_internal.h"
 
 #include "math/quant.h"
+#include "stream/frame.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -254,6 +255,9 @@ static bool read_header(Cursor *c, size_t *tensors, size_t *pairs, Error *e)
 	uint32_t magic, version;
 	if (!take_u32(c, &magic, e))
 		return false;
+	if (magic == FRAME_MAGIC)
+		return fail(e, ERROR_MALFORMED,
+		            "is a stream of these tools and no LLM (an adapter goes with --llm)");
 	if (magic != MAGIC)
 		return fail(e, ERROR_MALFORMED, "is no GGUF file");
 	if (!take_u32(c, &version, e))

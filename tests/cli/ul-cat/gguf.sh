@@ -1,5 +1,5 @@
 # A language model as GGUF: the same model again.
-small lm.gguf
+small lm.gguf data.ult
 ul-cat --to gguf -o again.gguf lm.gguf
 ul-gen -q --llm lm.gguf --prompt 'Next choice:' --n-predict 12 >one
 ul-gen -q --llm again.gguf --prompt 'Next choice:' --n-predict 12 | cmp one -
@@ -10,4 +10,6 @@ words=gguf usage ul-cat --to gguf </dev/null
 words=--tensor usage ul-cat --to gguf --tensor x lm.gguf
 expect 3 ul-cat --to gguf -o x.gguf "$TESTDATA/events.csv" 2>err
 grep -q '^ul-cat: .*is no GGUF file' err
+expect 3 ul-cat --to gguf -o x.gguf data.ult 2>err
+grep -q '^ul-cat: data.ult: is a stream of these tools and no LLM (an adapter goes with --llm)$' err
 [[ ! -e x.gguf ]]
