@@ -311,6 +311,22 @@ static void test_evaluation(void **state)
 	}
 }
 
+/* Weights that are no numbers are worth none, and no error: training has diverged. */
+static void test_evaluation_of_no_numbers(void **state)
+{
+	(void)state;
+	Error e = {0};
+	double score = 0;
+	char words[256];
+	Setting *s = setting_new(3, TUNE_PROJ, 0);
+	Pool *pool = pool_new(2, &e);
+	s->llm->output->value[0] = NAN;
+	assert_true(s->trainee.evaluate(s->trainee.context, GEMM_F32, pool, &score, words, sizeof words, &e));
+	assert_true(isnan(score));
+	pool_free(pool);
+	setting_free(s);
+}
+
 /* What is asked of a history, where that is no more than it has, is each of its events, and once: the loss of
  * a step that asks for all of them is what all of the true answers are worth. */
 static void test_each_event_is_asked_once(void **state)
@@ -1191,6 +1207,7 @@ int main(void)
 	    cmocka_unit_test(test_gradient_text),
 	    cmocka_unit_test(test_gate_gradient_when_closed),
 	    cmocka_unit_test(test_evaluation),
+	    cmocka_unit_test(test_evaluation_of_no_numbers),
 	    cmocka_unit_test(test_worth),
 	    cmocka_unit_test(test_ranking_of_classes),
 	    cmocka_unit_test(test_untrained_changes_no_bit),
