@@ -23,13 +23,16 @@ def metrics: [
 
 def numbers: .results as $results | {
 	metrics: (metrics | map({key: .[0], value: (.[0] as $name | $results | map(.[$name]) | mean)}) | from_entries),
-	spread: (if $results | length < 2 then "" else
-		$results | map(.["hr@10"] // .rougeL) | if any(. == null) then "" else " (\(min | fixed(4))–\(max | fixed(4)))" end end),
 	seconds: ($results | map(.seconds) | mean),
 	weights: ($results | map(.weights) | mean),
 	mib: ($results | map(.kib) | if mean == null then null else max / 1024 end),
 	seeds: (if $results[0].seconds == null then "–" else ($results | length) end)
 };
+
+# The lowest and the highest of several seeds, of the metrics that are told so.
+def spread($name; $digits): map(.[$name])
+	| if length < 2 or any(. == null) or ($name | IN("hr@10", "rougeL", "perplexity") | not) then ""
+	  else " (\(min | fixed($digits))–\(max | fixed($digits)))" end;
 
 def way:
 	if .elsewhere then .options
@@ -47,7 +50,7 @@ map(select(.results | length > 0)) as $lines
 | any(.[]; .options | test("query.time")) as $leagues
 | (metrics | map(select($llm or (.[0] != "reading" and .[0] != "waiting")) | select(.[0] as $name | $lines | any(.[].results[]; .[$name] != null)))) as $columns
 | (.[0] | numbers) as $base
-| "Test part, \(if $limit == "" then "" else "the first \($limit) users, " end)the full catalogue ranked, items that a user has had left out; means over seeds (HR@10: lowest–highest).",
+| "Test part, \(if $limit == "" then "" else "the first \($limit) users, " end)the full catalogue ranked, items that a user has had left out; means over seeds (in brackets the lowest and the highest).",
 (if $leagues then "League: whether a system is told when the target happens (with query time); nothing else of it is known to any." else empty end),
 (if $llm then "Options are of `ul-pretrain`, and of `ul-finetune` where it says LLM; `+` adds to those of the first line of its kind.",
 	"Weights are those that were trained, in millions.  MFLOP and milliseconds a user: until the LLM begins to answer." else empty end),
@@ -57,11 +60,11 @@ map(select(.results | length > 0)) as $lines
 	+ ($columns | map(.[1])) + (if $llm then ["weights"] else [] end) + ["minutes", "MiB", "seeds"]
 	+ if $differences then ["ΔNDCG@10", "× time"] else [] end
 	| row, "|" + "---|" * length),
-($lines[] | numbers as $n
+($lines[] | numbers as $n | .results as $results
 	| [.name, way]
 	+ (if $leagues then [if .options | test("query.time") then "with query time" else "without query time" end] else [] end)
 	+ ($columns | map(. as [$name, $title, $digits] | ($n.metrics[$name] | fixed($digits))
-		+ if $name == "hr@10" or $name == "rougeL" then $n.spread else "" end))
+		+ ($results | spread($name; $digits))))
 	+ (if $llm then [(if $n.weights then $n.weights / 1e6 else null end | fixed(2))] else [] end)
 	+ [(if $n.seconds then $n.seconds / 60 else null end | fixed(1)), ($n.mib | fixed(0)), ($n.seeds | tostring)]
 	+ if $differences then [
