@@ -24,21 +24,14 @@ Option profiling_option(Profiling *p)
 	                .written = true};
 }
 
-bool profiling_start(Profiling *p, const char *const *others, size_t count, Error *e)
+bool profiling_start(Profiling *p, const char *input, Error *e)
 {
 	p->started = now();
 	if (p->path == NULL)
 		return true;
 	if (strcmp(p->path, "-") == 0)
 		return fail(e, ERROR_USAGE, "--profile takes a file, not '-'");
-	for (size_t i = 0; i < count; i++) {
-		if (others[i] != NULL && strcmp(others[i], p->path) == 0)
-			return fail(e, ERROR_USAGE, "'%s' cannot be both the profile and another file",
-			            p->path);
-		if (others[i] != NULL && !output_differs(p->path, others[i], e))
-			return false;
-	}
-	return output_check(p->path, false, e);
+	return output_differs(p->path, input, e) && output_check(p->path, false, e);
 }
 
 Profile *profiling_profile(Profiling *p)

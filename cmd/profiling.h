@@ -13,9 +13,8 @@ typedef struct {
 
 /* The option. */
 Option profiling_option(Profiling *p);
-/* The clock starts.  ERROR_USAGE where the path is no file that could be written, or one of the others (NULL
- * among them: none). */
-bool profiling_start(Profiling *p, const char *const *others, size_t count, Error *e);
+/* The clock starts.  ERROR_USAGE where the path is no file that could be written, or is the input. */
+bool profiling_start(Profiling *p, const char *input, Error *e);
 /* What is to be counted in; NULL: nothing is. */
 Profile *profiling_profile(Profiling *p);
 /* Writes what was counted in these phases. */

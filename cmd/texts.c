@@ -44,10 +44,11 @@ static bool check_end(const ChatFormat *chat, const TokenizerModel *m, Error *e)
 	            chat_name(chat), (int)eos.size, eos.data);
 }
 
-bool text_writer_new(TextWriter *w, const TextSettings *s, const Answerer *a, Output *o, Pool *pool, Error *e)
+bool text_writer_new(TextWriter *w, const TextSettings *s, const Answerer *a, bool of_users, Output *o,
+                     Pool *pool, Error *e)
 {
 	const TokenizerModel *m = a->llm ? tokenizer_model(a->llm->tokenizer) : NULL;
-	bool terminal = o->path == NULL && !answerer_knows_users(a) && isatty(STDOUT_FILENO);
+	bool terminal = !of_users && o->path == NULL && isatty(STDOUT_FILENO);
 	*w = (TextWriter){.settings = s, .answerer = a, .output = o, .pool = pool};
 	w->text = s->format ? strcmp(s->format, "text") == 0 : terminal;
 	w->streams = terminal && w->text && s->prompts == NULL;

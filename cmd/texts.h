@@ -29,8 +29,9 @@ typedef struct {
 	const ChatFormat *chat; /* prompts are what a user says in a conversation; NULL: they are texts */
 } TextWriter;
 
-bool text_writer_new(TextWriter *w, const TextSettings *s, const Answerer *a, Output *o, Pool *pool,
-                     Error *e);
+/* `of_users`: it is for texts_of_users(), which are JSON lines. */
+bool text_writer_new(TextWriter *w, const TextSettings *s, const Answerer *a, bool of_users, Output *o,
+                     Pool *pool, Error *e);
 
 /* Continues --prompt, or each line of --prompts. */
 bool texts_of_prompts(TextWriter *w, Error *e);

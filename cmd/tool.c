@@ -52,25 +52,37 @@ static const char *file_of(const Option *o, size_t i)
 	const StringList *list = o->value;
 	if (o->kind == OPTION_LIST)
 		return i < list->count ? list->items[i] : NULL;
-	return o->given && i == 0 ? *(const char *const *)o->value : NULL;
+	return i == 0 ? *(const char *const *)o->value : NULL;
 }
 
-static bool check_input(const char *output, const Option *input, Error *e)
+bool tool_spares_inputs(const char *written, const Option *table, size_t count, Error *e)
 {
 	const char *file;
-	for (size_t i = 0; (file = file_of(input, i)) != NULL; i++)
-		if (!output_differs(output, file, e) || !gguf_parts_differ(output, file, e))
-			return false;
+	for (const Option *o = table; o < table + count; o++)
+		for (size_t i = 0; o->input && (file = file_of(o, i)) != NULL; i++)
+			if (!output_differs(written, file, e) || !gguf_parts_differ(written, file, e))
+				return false;
 	return true;
 }
 
-/* What one option has read and another written would be lost. */
-static bool check_written(const Option *table, size_t count, Error *e)
+bool tool_same_file(const char *a, const char *b)
 {
-	for (size_t i = 0; i < count; i++)
-		for (size_t k = 0; table[i].written && k < count; k++)
-			if (table[k].input && !check_input(file_of(&table[i], 0), &table[k], e))
-				return false;
+	Error ignored = {0};
+	bool files = a != NULL && b != NULL && strcmp(a, "-") != 0 && strcmp(b, "-") != 0;
+	return files && (strcmp(a, b) == 0 || !output_differs(a, b, &ignored));
+}
+
+bool tool_check_files(const Option *table, size_t count, Error *e)
+{
+	for (size_t i = 0; i < count; i++) {
+		const char *file = table[i].written ? file_of(&table[i], 0) : NULL;
+		if (file != NULL && !tool_spares_inputs(file, table, count, e))
+			return false;
+		for (size_t k = 0; file != NULL && k < i; k++)
+			if (table[k].written && tool_same_file(file, file_of(&table[k], 0)))
+				return fail(e, ERROR_USAGE, "'%s' cannot be both --%s and --%s", file,
+				            table[k].name, table[i].name);
+	}
 	return true;
 }
 
@@ -80,7 +92,7 @@ void tool_start(const Tool *tool, Option *table, size_t count, CommonOptions *co
 	Error e = {0};
 	options_common(table, common);
 	bool done = options_parse(table, count, argc, argv, operands, &e) && cpu_check(&e) &&
-	            check_written(table, count, &e);
+	            tool_check_files(table, count, &e);
 	if (done && common->help)
 		print_help(tool, table, count);
 	if (done && common->version)

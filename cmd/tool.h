@@ -18,6 +18,16 @@ typedef struct {
 void tool_start(const Tool *tool, Option *table, size_t count, CommonOptions *common, StringList *operands,
                 int argc, char **argv);
 
+/* ERROR_USAGE where a file that one option has written is one that another has read, or has written, too.
+ * tool_start() does it; to be done again where options have got other defaults since. */
+bool tool_check_files(const Option *table, size_t count, Error *e);
+
+/* ERROR_USAGE where writing the file would lose one that an option has read. */
+bool tool_spares_inputs(const char *written, const Option *table, size_t count, Error *e);
+
+/* Whether both are the same file, by whatever names; NULL and "-" are none. */
+bool tool_same_file(const char *a, const char *b);
+
 /* The only operand, or NULL where there is none (standard input). */
 const char *tool_operand(const Tool *tool, const StringList *operands);
 

@@ -103,11 +103,12 @@ void training_options(Option *table, TrainingOptions *o)
 	    {"checkpoint", 0, OPTION_STRING, &o->checkpoint, "FILE",
 	     "what to write when it is interrupted (default: the FILE of --resume, else that of -o with "
 	     ".checkpoint behind)",
-	     .incidental = true, .written = true},
+	     .incidental = true}, /* may be that of --resume, which has been read by then */
 	    {"checkpoint-every", 0, OPTION_REAL, &o->checkpoint_every, "X", "write it every X minutes, too",
 	     1e-6, 1e6, .incidental = true},
 	    {"resume", 0, OPTION_STRING, &o->resume, "FILE",
-	     "go on from a checkpoint, with the options that it began with", .incidental = true},
+	     "go on from a checkpoint, with the options that it began with", .incidental = true,
+	     .input = true},
 	};
 	o->precision = "auto";
 	memcpy(table, options, sizeof options);
@@ -172,7 +173,7 @@ static bool read_checkpoint(Training *t, Provenance *provenance, Error *e)
 	char *copy = arena_new(&t->texts, strlen(argv) + 1, 1, e);
 	provenance->argv = copy ? strcpy(copy, argv) : "";
 	provenance->seed = t->common->seed;
-	return copy != NULL;
+	return copy != NULL && tool_check_files(t->table, t->count, e);
 }
 
 bool training_open(TrainingOptions *o, const Tool *tool, Option *table, size_t count,
@@ -218,33 +219,30 @@ static bool choose_checkpoint(Training *t, const char *output, Error *e)
 	return t->checkpoint != NULL;
 }
 
-/* A log is written as it grows, in place: it must not be any other file. */
-static bool log_differs(const TrainingOptions *o, const char *output, Error *e)
+/* Whether the checkpoint is none of the files that are read, but for the one to go on from, or written. */
+static bool check_checkpoint(const Training *t, const char *input, Error *e)
 {
-	const char *others[] = {output, o->resume, o->training->checkpoint};
-	for (size_t i = 0; o->log != NULL && i < 3; i++) {
-		if (others[i] != NULL && strcmp(others[i], o->log) == 0)
-			return fail(e, ERROR_USAGE, "'%s' cannot be both the log and another file", o->log);
-		if (others[i] != NULL && !output_differs(o->log, others[i], e))
+	for (const Option *o = t->table; o < t->table + t->count; o++) {
+		bool resume = o->value == &t->options->resume;
+		const char *written = o->written ? *(const char *const *)o->value : NULL;
+		if (!resume && !tool_spares_inputs(t->checkpoint, o, 1, e))
 			return false;
+		if (written != NULL && tool_same_file(t->checkpoint, written))
+			return fail(e, ERROR_USAGE, "'%s' cannot be both the checkpoint and --%s", written,
+			            o->name);
 	}
-	return true;
+	return output_differs(t->checkpoint, input, e);
 }
 
 bool training_files(const TrainingOptions *o, const char *output, const char *input, Error *e)
 {
 	Training *t = o->training;
 	if (!output_check(output, true, e) || !output_differs(output, input, e) ||
-	    !output_differs(o->log, input, e) ||
-	    (o->resume != NULL && !output_differs(output, o->resume, e)) || !choose_checkpoint(t, output, e))
+	    !output_differs(o->log, input, e) || !choose_checkpoint(t, output, e))
 		return false;
 	if (o->checkpoint != NULL && !is_file(o->checkpoint, true))
 		return fail(e, ERROR_USAGE, "--checkpoint takes a file, not '%s'", o->checkpoint);
-	if (o->checkpoint != NULL && output != NULL && strcmp(o->checkpoint, output) == 0)
-		return fail(e, ERROR_USAGE, "'%s' cannot be both checkpoint and output", output);
-	if (!log_differs(o, output, e))
-		return false;
-	return t->checkpoint == NULL || (output_differs(t->checkpoint, input, e) &&
+	return t->checkpoint == NULL || (check_checkpoint(t, input, e) &&
 	                                 (o->checkpoint == NULL || output_check(o->checkpoint, true, e)));
 }
 

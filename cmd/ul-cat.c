@@ -307,7 +307,7 @@ static bool convert(const char *path, const Settings *s, Error *e)
 	if (s->to != NULL && strcmp(s->to, "gguf") == 0)
 		return convert_llm(path, s, e);
 	Document *first = NULL;
-	StreamReader *r = stream_reader_open(path, e);
+	StreamReader *r = output_differs(s->output, path, e) ? stream_reader_open(path, e) : NULL;
 	bool done = r != NULL && stream_read(r, &first, e);
 	if (done && first == NULL)
 		done = fail(e, ERROR_MALFORMED, "%s: the stream has no document", stream_name(r));

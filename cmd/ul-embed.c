@@ -445,12 +445,8 @@ static bool check(const Settings *s, const Option *table, size_t count, const ch
 		return false;
 	if (s->state != NULL && strcmp(s->state, "-") == 0)
 		return fail(e, ERROR_USAGE, "--state is a file, which is read and replaced, not '-'");
-	if (s->state != NULL && s->output != NULL && strcmp(s->state, s->output) == 0)
-		return fail(e, ERROR_USAGE, "'%s' cannot be both the state and the output", s->state);
-	if (s->state != NULL && !output_differs(s->output, s->state, e))
-		return false;
 	if (!s->items)
-		return true;
+		return output_differs(s->output, path, e) && output_differs(s->state, path, e);
 	if (path != NULL)
 		return fail(e, ERROR_USAGE, "'%s' is not read: --items are those of the encoder", path);
 	return options_refuse(table, count, "pool split precision shard", "users, not with --items", e);
@@ -506,7 +502,8 @@ int main(int argc, char **argv)
 	    {"items", 0, OPTION_FLAG, &s.items, NULL,
 	     "instead of users: a row for each item, with its title; reads no DATA"},
 	    {"state", 0, OPTION_STRING, &s.state, "FILE",
-	     "DATA has new events alone: put them behind what FILE has of their users, and keep it there"},
+	     "DATA has new events alone: put them behind what FILE has of their users, and keep it there",
+	     .written = true},
 	    {"cache", 0, OPTION_CHOICE, &s.cache, "none|keys",
 	     "keep keys and values in the state: pays for wide encoders alone (default none)"},
 	    {"shard", 0, OPTION_STRING, &s.shard, "I/N",

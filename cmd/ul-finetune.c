@@ -210,8 +210,7 @@ static bool write_profile(const Settings *s, Error *e)
 static bool finetune(Settings *s, const char *path, Provenance *provenance, Error *e)
 {
 	Parts p = {.shape = shape_of(s)};
-	const char *others[] = {s->output, path, s->training.log, s->training.checkpoint};
-	bool done = profiling_start(&s->profiling, others, 4, e) && open_parts(s, path, &p, e);
+	bool done = profiling_start(&s->profiling, path, e) && open_parts(s, path, &p, e);
 	if (done) {
 		finetuning_profile(p.finetuning, profiling_profile(&s->profiling));
 		Trainee trainee = finetuning_trainee(p.finetuning);

@@ -108,7 +108,7 @@ static bool check_given(const Settings *s, const Option *table, size_t count, co
 	        "n-predict temperature top-k top-p min-p repeat-penalty beams stop batch chat system",
 	        "texts: --prompt, --prompts, or what an adapter answers in words", e))
 		return false;
-	if ((s->rank == 0 && (!texts || s->model != NULL || s->embeddings != NULL)) &&
+	if (s->rank == 0 && !texts &&
 	    !options_refuse(table, count, "format", "--rank, or --prompt without users", e))
 		return false;
 	if ((s->model == NULL || s->llm != NULL || strcmp(s->split, "all") != 0) &&
@@ -167,13 +167,17 @@ static bool check(const Settings *s, Error *e)
 }
 
 /* What is asked of users, or without them. */
-static bool check_users(const Settings *s, bool knows, Error *e)
+static bool check_users(const Settings *s, bool knows, bool users, Error *e)
 {
+	if (users && s->rank == 0 && s->text.format != NULL && strcmp(s->text.format, "text") == 0)
+		return fail(e, ERROR_USAGE,
+		            "texts for users are JSON lines: --format text is for --rank, or --prompt "
+		            "without users");
 	if (knows && s->text.prompts != NULL)
 		return fail(e, ERROR_USAGE, "users (-a) are asked one --prompt, or to --rank");
 	if (knows && s->text.chat)
 		return fail(e, ERROR_USAGE, "users (-a) are asked a query, and do not --chat");
-	return knows || s->rank > 0 || asks_task(s) || !s->names_users ||
+	return users || !s->names_users ||
 	       fail(e, ERROR_USAGE, "%s knows no users: DATA, --split and --limit go with one that does",
 	            s->adapter);
 }
@@ -270,7 +274,7 @@ static bool open_parts(const Settings *s, const char *path, Parts *p, Error *e)
 	say_what_is_known(s, p->vectors);
 	bool knows = p->adapter != NULL && p->adapter->shape.inject != INJECT_NONE;
 	bool users = s->rank > 0 || knows || asks_task(s);
-	return check_users(s, knows, e) && (!users || (p->reader = dataset_open(path, e)) != NULL) &&
+	return check_users(s, knows, users, e) && (!users || (p->reader = dataset_open(path, e)) != NULL) &&
 	       (s->catalogue == NULL || (p->catalogue = dataset_open(s->catalogue, e)) != NULL) &&
 	       (s->llm == NULL || open_llm(s, p, e)) &&
 	       (p->pool = pool_new((size_t)s->common.threads, e)) != NULL && pack(s, p, e) &&
@@ -531,9 +535,9 @@ static bool probe(const Settings *s, const StringList *operands, Error *e)
 static bool generate(Settings *s, const char *path, Error *e)
 {
 	Parts p = {.profile = profiling_profile(&s->profiling)};
-	const char *others[] = {s->output, path};
-	bool done = profiling_start(&s->profiling, others, 2, e) && open_parts(s, path, &p, e) &&
-	            (s->rank > 0 || text_writer_new(&p.texts, &s->text, &p.answerer, &p.output, p.pool, e)) &&
+	bool done = profiling_start(&s->profiling, path, e) && open_parts(s, path, &p, e) &&
+	            (s->rank > 0 || text_writer_new(&p.texts, &s->text, &p.answerer, p.reader != NULL,
+	                                            &p.output, p.pool, e)) &&
 	            (p.reader == NULL ? texts_of_prompts(&p.texts, e) : answer_all(s, &p, e)) &&
 	            output_close(&p.output, e) && write_profile(s, e);
 	close_parts(&p);

@@ -157,7 +157,7 @@ static bool check_output(const Arguments *a, Error *e)
 	for (size_t i = 0; i < a->inputs.count; i++)
 		if (!output_differs(a->output, a->inputs.items[i], e))
 			return false;
-	return true;
+	return a->items == NULL || output_differs(a->output, a->items, e);
 }
 
 static void say_fields(const Dataset *d)

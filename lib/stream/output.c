@@ -101,6 +101,8 @@ bool output_open(Output *o, const char *path, bool binary, Error *e)
 		o->file = stdout;
 		return true;
 	}
+	if (path[0] == '\0')
+		return fail(e, ERROR_USAGE, "the output has an empty name");
 	o->path = resolve(path, e);
 	if (o->path == NULL)
 		return false;
@@ -144,7 +146,7 @@ bool output_check(const char *path, bool binary, Error *e)
 {
 	Output o;
 	struct stat status;
-	if (path != NULL && stat(path, &status) == 0 && !S_ISREG(status.st_mode))
+	if (path != NULL && stat(path, &status) == 0 && !S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode))
 		return true; /* opening a pipe means something to its reader */
 	if (!output_open(&o, path, binary, e))
 		return false;

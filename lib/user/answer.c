@@ -71,11 +71,6 @@ bool answerer_new(Answerer *a, const Llm *llm, const Adapter *adapter, const Dat
 	return prompter_new(&a->prompter, llm, adapter, &a->task, answer, e);
 }
 
-bool answerer_knows_users(const Answerer *a)
-{
-	return a->adapter != NULL && a->adapter->shape.inject != INJECT_NONE;
-}
-
 bool answerer_prompt(const Answerer *a, const Query *user, size_t place, Tokens *out, Error *e)
 {
 	if (user->history.has_target || !template_tells_event(&a->task.query))

@@ -34,8 +34,6 @@ typedef struct {
 bool answerer_new(Answerer *a, const Llm *llm, const Adapter *adapter, const Dataset *data,
                   const Dataset *catalogue, const char *query, bool literal, Error *e);
 void answerer_free(Answerer *a);
-/* Whether answers differ between users. */
-bool answerer_knows_users(const Answerer *a);
 /* Appends the prompt of a user, whose number in the batch is `place`. */
 bool answerer_prompt(const Answerer *a, const Query *user, size_t place, Tokens *out, Error *e);
 

@@ -296,6 +296,12 @@ static bool evaluate(void *context, GemmPrecision precision, Pool *pool, double 
 	            rank_users(&ranker, p->data, p->users, PART_VALIDATION, 0, p->users->count, &next, pool,
 	                       &answers, e);
 	encoder_ranker_free(&encoder);
+	if (!done && e->code == ERROR_MALFORMED) { /* no numbers: it has diverged */
+		*e = (Error){0};
+		*score = (double)NAN;
+		snprintf(words, size, "ndcg@10=nan");
+		return true;
+	}
 	if (!done)
 		return false;
 	size_t count = answers.count;

@@ -169,7 +169,7 @@ static bool rank_by_encoder(void *context, Tape *t, const Query *queries, size_t
 			seen[k] = r->translation->ids[0][q->users->items[first + k]];
 		item_scores(&r->items, r->precision, h->value + (h->rows - 1) * h->cols, 1, scores);
 		if (!vector_finite(scores + ID_FIRST, V - ID_FIRST))
-			return fail(e, ERROR_FAILURE,
+			return fail(e, ERROR_MALFORMED,
 			            "the encoder gives no numbers: are its weights damaged?");
 		ranking_fill(&answers[i], scores, V, seen, had, r->translation->ids[0][q->target], K);
 	}

@@ -55,7 +55,7 @@ void rankings_free(Rankings *r);
 void ranking_fill(Ranking *r, float *scores, size_t V, const int32_t *seen, size_t seen_count, int32_t target,
                   size_t K);
 
-/* Ranks by the encoder alone: E's last row · items. */
+/* Ranks by the encoder alone: E's last row · items.  ERROR_MALFORMED where these are no numbers. */
 typedef struct {
 	const Encoder *encoder;
 	const Translation *translation;

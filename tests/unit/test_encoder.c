@@ -527,6 +527,10 @@ static void test_pretraining_learns(void **state)
 	assert_string_equal(trainee.loss_name(trainee.context, 2), s->sample.data.features[1].name);
 	assert_true(trainee.evaluate(trainee.context, GEMM_F32, pool, &score, words, sizeof words, &e));
 	assert_true(score > 0.6 && strstr(words, "users=3") != NULL); /* the third had its target before */
+	/* Weights that are no numbers: it has diverged, which is no failure of the evaluation. */
+	s->encoder->tables[0]->value[s->encoder->shape.dim * ID_FIRST] = NAN;
+	assert_true(trainee.evaluate(trainee.context, GEMM_F32, pool, &score, words, sizeof words, &e));
+	assert_true(isnan(score));
 	pool_free(pool);
 	pretraining_free(p);
 	tape_free(&t);

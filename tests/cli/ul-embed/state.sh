@@ -84,7 +84,7 @@ words='no --state' usage ul-embed -q -m encoder.ult --state state --shard 1/2 -o
 words='no --state' usage ul-embed -q -m encoder.ult --state state --items -o out
 words='both' usage ul-embed -q -m encoder.ult --state out -o out part.ult
 words='replaced' usage ul-embed -q -m encoder.ult --state - -o out part.ult
-words='is an input, too' usage ul-embed -q -m encoder.ult --state state -o ./state part.ult
+words='cannot be both' usage ul-embed -q -m encoder.ult --state state -o ./state part.ult
 expect 3 ul-embed -q -m encoder.ult --state all.ult -o out part.ult 2>err
 grep -q "kind 'dataset'" err
 : >empty

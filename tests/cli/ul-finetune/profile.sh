@@ -18,5 +18,5 @@ done
 # All weights train: back is twice forward, but for the first layers and the scores that are computed anew.
 jq -e '.phases | (.encoder.tokens == 0) and (.backward.flops / .llm.flops | . > 1.9 and . < 2.2)' full >said
 words="not '-'" usage ul-finetune --llm lm.gguf -m encoder.ult --profile - -o out data.ult
-words='another file' usage ul-finetune --llm lm.gguf -m encoder.ult --profile log --log log -o out data.ult
+words='cannot be both' usage ul-finetune --llm lm.gguf -m encoder.ult --profile log --log log -o out data.ult
 [[ ! -e out && ! -e log ]]

@@ -60,6 +60,6 @@ cp full before
 expect 3 ul-gen -q --llm data.ult --prompt Next --profile full 2>err
 cmp full before
 words="not '-'" usage ul-gen --llm lm.gguf --prompt Next --profile -
-words='another file' usage ul-gen --llm lm.gguf --prompt Next --profile out.txt -o out.txt
+words='cannot be both' usage ul-gen --llm lm.gguf --prompt Next --profile out.txt -o out.txt
 words='lm.gguf' usage ul-gen --llm lm.gguf --prompt Next --profile lm.gguf
 words='goes with answers' usage ul-gen --llm lm.gguf --tokenize --profile full before
