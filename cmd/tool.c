@@ -124,14 +124,20 @@ static void clear_line(void)
 		fputs("\r\033[K", stderr);
 }
 
+/* One line, whatever files and what is in them are called. */
+static void print_line(const Tool *tool, const char *text)
+{
+	clear_line();
+	fprintf(stderr, "%s: ", tool->name);
+	for (const char *p = text; *p != '\0'; p++)
+		fputc((unsigned char)*p < ' ' || *p == 0x7f ? '?' : *p, stderr);
+	fputc('\n', stderr);
+}
+
 int tool_fail(const Tool *tool, const Error *e)
 {
 	fflush(stdout);
-	clear_line();
-	fprintf(stderr, "%s: ", tool->name);
-	for (const char *p = e->text; *p != '\0'; p++) /* one line, whatever a file is called */
-		fputc((unsigned char)*p < ' ' ? '?' : *p, stderr);
-	fputc('\n', stderr);
+	print_line(tool, e->text);
 	return e->code == ERROR_NONE ? ERROR_FAILURE : e->code;
 }
 
@@ -147,12 +153,11 @@ int tool_finish(const Tool *tool, bool done, Error *e)
 
 void tool_say(const Tool *tool, const char *format, ...)
 {
+	char text[8192];
 	va_list arguments;
 	va_start(arguments, format);
-	clear_line();
-	fprintf(stderr, "%s: ", tool->name);
-	vfprintf(stderr, format, arguments);
-	fputc('\n', stderr);
+	if (vsnprintf(text, sizeof text, format, arguments) >= 0)
+		print_line(tool, text);
 	va_end(arguments);
 }
 

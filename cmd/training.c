@@ -361,6 +361,8 @@ static TrainerEnd run_trainer(Training *t, const Budget *budget, Pool *pool, Err
 	catch_signals(before);
 	TrainerEnd end = trainer_run(t->trainee, budget, pool, &host, e);
 	release_signals(before);
+	if (end == TRAINER_DONE || end == TRAINER_DIVERGED)
+		t->stopped = stop_signal; /* too late to stop anything; who sent it is still to see it */
 	return end;
 }
 

@@ -22,7 +22,7 @@ typedef struct {
 	    *matrices, *layers;
 	int64_t answer, heads, dim, latents, perceiver_layers, history, rank, batch, questions, micro_batch;
 	double alpha, dropout, taught, llm_lr;
-	bool features, reset, recompute;
+	bool features, reset, recompute, bounds_answer;
 	CommonOptions common;
 	TrainingOptions training;
 	Profiling profiling;
@@ -78,9 +78,6 @@ static bool check_task(const Settings *s, const Option *table, size_t count, Err
 		return false;
 	if (task != TASK_FAVORITE && task != TASK_REVIEW &&
 	    !options_refuse(table, count, "field", "--task favorite and review", e))
-		return false;
-	if ((task == TASK_FAVORITE || task == TASK_NEXT_ITEM) &&
-	    !options_refuse(table, count, "answer-tokens", "answers in words that are none of a list", e))
 		return false;
 	if ((s->query != NULL && !text_is_utf8(text_of(s->query))) ||
 	    (s->target != NULL && !text_is_utf8(text_of(s->target))))
@@ -179,6 +176,9 @@ static bool open_parts(const Settings *s, const char *path, Parts *p, Error *e)
 	                       .llm_lr = s->llm_lr,
 	                       .seed = seed};
 	p->finetuning = p->adapter ? finetuning_new(p->adapter, data, p->users, &plan, e) : NULL;
+	if (p->finetuning != NULL && s->bounds_answer && finetuning_ranks(p->finetuning))
+		return fail(e, ERROR_USAGE,
+		            "--answer-tokens goes with answers in words that are none of a list");
 	return p->finetuning != NULL &&
 	       (p->encoder == NULL ||
 	        tool_check_data(&tool, finetuning_translation(p->finetuning), s->common.quiet, e));
@@ -337,6 +337,7 @@ int main(int argc, char **argv)
 		s.tune = s.embeddings ? "proj" : "enc";
 	if (s.taught < 0)
 		s.taught = teaches(&s) ? 0.8 : 0;
+	s.bounds_answer = option_given(table, count, "answer-tokens");
 	done = done && check(&s, table, count, &e) &&
 	       finetune(&s, tool_operand(&tool, &operands), &provenance, &e);
 	buffer_free(&record);

@@ -119,8 +119,9 @@ static bool check_given(const Settings *s, const Option *table, size_t count, co
 	if (s->llm == NULL &&
 	    !options_refuse(table, count, "query catalogue beam rank-exact precision", "--llm", e))
 		return false;
-	if ((s->tokenize || s->logits || s->perplexity) &&
-	    !options_refuse(table, count, "profile", "answers", e))
+	if (probes(s) && !options_refuse(table, count, "profile", "answers", e))
+		return false;
+	if (s->tokenize && !options_refuse(table, count, "precision", "products, of which this has none", e))
 		return false;
 	if (s->rank > 0 || (s->adapter != NULL && !s->perplexity))
 		return true;
@@ -193,6 +194,9 @@ static bool open_llm(const Settings *s, Parts *p, Error *e)
 	if (p->encoder != NULL &&
 	    !tool_check_data(&tool, &p->answerer.reader.translation, s->common.quiet, e))
 		return false;
+	if (s->keep_seen && p->answerer.catalogue == &p->answerer.classes)
+		return fail(e, ERROR_USAGE,
+		            "--keep-seen is for items: nothing else is left out for having been seen");
 	p->answerer.beam = s->exact ? 0 : (size_t)s->beam;
 	p->answerer.exact = is_exact(s);
 	p->answerer.keep_seen = s->keep_seen;

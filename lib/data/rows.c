@@ -388,16 +388,14 @@ bool rows_reject(Rows *r, BadReason reason, const char *detail, Error *e)
 	r->bad->counts[reason]++;
 	if (r->bad->skip)
 		return true;
-	if (detail == NULL)
-		detail = bad_reason_name(reason);
-	if (reason == BAD_COLUMNS && r->count != r->column_count)
+	if (reason == BAD_COLUMNS && detail == NULL && r->count != r->column_count)
 		return fail(
 		    e, ERROR_MALFORMED,
 		    "%s: line %zu: %zu columns where the others have %zu (--skip-bad leaves such rows "
 		    "out)",
 		    r->name, r->row_line, r->count, r->column_count);
 	return fail(e, ERROR_MALFORMED, "%s: line %zu: %s (--skip-bad leaves such rows out)", r->name,
-	            r->row_line, detail);
+	            r->row_line, detail ? detail : bad_reason_name(reason));
 }
 
 /* Where no end of the row was found, reading goes on at the line behind its first. */
@@ -570,8 +568,10 @@ static bool find_one(const Rows *r, Text column, size_t *index)
 			return false;
 		number = number * 10 + (size_t)(column.data[i] - '0');
 	}
+	if (r->columns.count > 0 || number < 1 || number > r->column_count)
+		return false;
 	*index = number - 1;
-	return r->columns.count == 0 && number >= 1 && number <= r->column_count;
+	return true;
 }
 
 static bool append_column(Rows *r, Text name, Error *e)
@@ -591,6 +591,7 @@ static bool find_keys(Rows *r, Error *e)
 		if (!fill(r, e))
 			return false;
 	bool done = true;
+	Vocabulary keys = {0};
 	const uint8_t *p = r->data + r->at, *end = r->data + r->end, *next;
 	for (; done && p < end; p = next + 1) {
 		next = memchr(p, '\n', (size_t)(end - p));
@@ -602,11 +603,13 @@ static bool find_keys(Rows *r, Error *e)
 		    object_read((Text){(const char *)p, (size_t)(next - p)}, r->format.syntax, &flaw);
 		const char *key;
 		json_t *value;
-		size_t index;
 		json_object_foreach(object, key, value) done =
-		    done && (find_one(r, text_of(key), &index) || append_column(r, text_of(key), e));
+		    done && vocabulary_add(&keys, (Text){key, strlen(key) + 1}, e) >= 0;
 		json_decref(object);
 	}
+	r->columns = keys.strings;
+	keys.strings = (Strings){0};
+	vocabulary_free(&keys);
 	r->column_count = r->columns.count;
 	return done;
 }

@@ -135,7 +135,9 @@ static void evaluate_lane(void *context, size_t lane)
 	for (size_t i = lane; i < v->count && v->errors[lane].code == ERROR_NONE; i += LANES) {
 		tape_reset(&t, false, 0);
 		t.precision = v->precision;
-		if (!pieces_loss(v->p->llm, &t, v->pieces, NULL, i, 1, 1, &v->loss[lane], &v->targets[lane]))
+		size_t piece = i * v->pieces->count / v->count; /* of all parts of the texts */
+		if (!pieces_loss(v->p->llm, &t, v->pieces, NULL, piece, 1, 1, &v->loss[lane],
+		                 &v->targets[lane]))
 			v->errors[lane] = t.error;
 	}
 	tape_free(&t);

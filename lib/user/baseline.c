@@ -57,16 +57,16 @@ static bool rank_by_counts(void *context, Tape *t, const Query *queries, size_t 
 {
 	const BaselineRanker *b = context;
 	size_t V = b->data->items.strings.count;
+	/* Popularity below 1 breaks ties among counts of followers. */
+	float share = 1;
+	for (size_t id = 0; id < V && b->co_occurrence; id++)
+		share = fmaxf(share, b->popularity[id] + 1);
 	float *scores = arena_new(&t->arena, V, sizeof *scores, e);
 	if (scores == NULL)
 		return false;
 	for (size_t i = 0; i < count; i++) {
 		const Query *q = &queries[i];
 		size_t first = (size_t)q->users->offsets[q->user];
-		/* Popularity below 1 breaks ties among counts of followers. */
-		float share = 1;
-		for (size_t id = 0; id < V && b->co_occurrence; id++)
-			share = fmaxf(share, b->popularity[id] + 1);
 		for (size_t id = 0; id < V; id++)
 			scores[id] = id < (size_t)ID_FIRST ? -INFINITY : b->popularity[id] / share;
 		if (b->co_occurrence && q->history.end > first) {

@@ -174,6 +174,11 @@ const Translation *finetuning_translation(const Finetuning *f)
 	return f->adapter->users.encoder ? &f->reader.translation : NULL;
 }
 
+bool finetuning_ranks(const Finetuning *f)
+{
+	return task_ranks(&f->task);
+}
+
 static size_t longest_history(const Finetuning *f)
 {
 	const Encoder *encoder = f->adapter->users.encoder;

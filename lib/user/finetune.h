@@ -27,6 +27,7 @@ Finetuning *finetuning_new(Adapter *a, const Dataset *data, const Users *users, 
                            Error *e);
 void finetuning_free(Finetuning *f);
 const Translation *finetuning_translation(const Finetuning *f); /* NULL: there is no encoder */
+bool finetuning_ranks(const Finetuning *f);                     /* answers are of a list (task_ranks()) */
 /* What the trainee is to count in, called before finetuning_trainee(); borrowed. */
 void finetuning_profile(Finetuning *f, Profile *profile);
 Trainee finetuning_trainee(Finetuning *f);

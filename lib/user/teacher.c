@@ -84,6 +84,7 @@ static const float *ask_encoder(const Teacher *t, Tape *tape, const Users *users
 		return NULL;
 	for (size_t i = 0; i < N; i++)
 		memcpy(h + i * d, e->value + rows[i] * d, d * sizeof *h);
+	profile_product(tape->profile, N, V, d);
 	item_scores(&t->items, GEMM_F32, h, N, scores);
 	return scores;
 }

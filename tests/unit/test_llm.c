@@ -286,6 +286,39 @@ static void test_refused(void **state)
 		                 ERROR_MALFORMED);
 }
 
+/* Of many texts some are evaluated, and not the first ones alone. */
+static void test_evaluation_of_many(void **state)
+{
+	(void)state;
+	static const char *const said[] = {"title no. 2", "a title, no. 3, and so on"};
+	Error e = {0};
+	Strings texts = {0};
+	Llm *m = small_llm(true, 7);
+	double nll = 0, score = 0;
+	size_t count = 0;
+	char words[64];
+	for (size_t i = 0; i < 2; i++) {
+		Tokens all = {0};
+		assert_true(tokenizer_encode(m->tokenizer, text_of(said[i]), TOKENIZE_BOS, &all, &e) &&
+		            tokens_append(&all, &tokenizer_model(m->tokenizer)->eos, 1, &e));
+		nll -= small_worth(m, all.ids, all.count, 1, NULL);
+		count += all.count - 1;
+		tokens_free(&all);
+		for (size_t k = 0; k < 300; k++)
+			assert_true(strings_append(&texts, said[i], strlen(said[i]), &e));
+	}
+	LlmPretraining *p = llm_pretraining_new(m, &texts, 8, 0, 1, &e);
+	assert_non_null(p);
+	Trainee trainee = llm_pretraining_trainee(p);
+	Pool *pool = pool_new(2, &e);
+	assert_true(trainee.evaluate(trainee.context, GEMM_F32, pool, &score, words, sizeof words, &e));
+	assert_true(fabs(score + nll / (double)count) < 1e-4);
+	pool_free(pool);
+	llm_pretraining_free(p);
+	llm_free(m);
+	strings_free(&texts);
+}
+
 /* Training on texts that can be known by heart. */
 static void test_pretraining_learns(void **state)
 {
@@ -339,7 +372,7 @@ int main(void)
 	    cmocka_unit_test(test_others_are_saved),   cmocka_unit_test(test_loss_gradient),
 	    cmocka_unit_test(test_segments_are_apart), cmocka_unit_test(test_context_is_a_limit),
 	    cmocka_unit_test(test_save_and_load),      cmocka_unit_test(test_refused),
-	    cmocka_unit_test(test_pretraining_learns),
+	    cmocka_unit_test(test_evaluation_of_many), cmocka_unit_test(test_pretraining_learns),
 	};
 	gemm_start();
 	return cmocka_run_group_tests(tests, NULL, NULL);

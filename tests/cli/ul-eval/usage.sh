@@ -5,3 +5,7 @@ for wrong in --k=0 --k= --k=5,1 --k=1,,2 --k=1, --k=x --k=99999999999 --format=x
 	[[ $(wc -l <err) == 1 ]]
 done
 expect 2 ul-eval --name a --name b "$CASES/ul-eval/good.jsonl" 2>err
+# What a task is called leaves the terminal alone.
+printf '{"user":"1","task":"\\u001b[31mred","target":"a","text":"b"}\n' >red
+expect 4 ul-eval --require 'exact>=1' red 2>err >out
+grep -qF "task '?[31mred'" err

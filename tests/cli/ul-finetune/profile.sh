@@ -17,6 +17,12 @@ for way in '-m encoder.ult' '-m encoder.ult --inject soft --tune proj --latents 
 done
 # All weights train: back is twice forward, but for the first layers and the scores that are computed anew.
 jq -e '.phases | (.encoder.tokens == 0) and (.backward.flops / .llm.flops | . > 1.9 and . < 2.2)' full >said
+# An encoder that teaches reads the histories once more, and ranks all of the 240 items for each of the 48 questions.
+for taught in 0 0.8; do
+	ul-finetune -q --llm lm.gguf -m encoder.ult --batch 16 --steps 3 --teach $taught --profile taught$taught -o out data.ult
+done
+rm out
+jq -e -s 'map(.phases.encoder.flops) | (.[1] - 2 * .[0]) / (2 * 48 * 8) | . == floor and . >= 240 and . < 250' taught0 taught0.8
 words="not '-'" usage ul-finetune --llm lm.gguf -m encoder.ult --profile - -o out data.ult
 words='cannot be both' usage ul-finetune --llm lm.gguf -m encoder.ult --profile log --log log -o out data.ult
 [[ ! -e out && ! -e log ]]

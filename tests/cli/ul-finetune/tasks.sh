@@ -58,5 +58,6 @@ words='written twice' usage own --query '{' --target '{item}'
 words='{favorite.title} is no field' usage own --task favorite --field title
 words='--task goes with' usage own --task favorite --query 'x' --target '{item}'
 words='--field goes with' usage own --field genres
+words='--answer-tokens goes with' usage own --query 'Which?' --target '{item}' --answer-tokens 4
 words='longer than the LLM' usage own --task review --answer-tokens 4000
 [[ ! -e out ]]
