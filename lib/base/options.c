@@ -157,7 +157,7 @@ bool options_refuse(const Option *table, size_t count, const char *names, const 
 	return true;
 }
 
-/* One option: its names in a column of 26, its help wrapped beside it. */
+/* One option: its names in a column, its help wrapped beside it. */
 static bool help_line(const Option *o, Buffer *out, Error *e)
 {
 	enum { COLUMN = 28, WIDTH = 80 };

@@ -202,11 +202,10 @@ static bool cut_chunks(Chunks *c, Error *e)
 	return true;
 }
 
-static bool fill_document(void *context, size_t index, Document *d, Arena *arena, uint64_t *users, Error *e)
+static bool fill_document(void *context, size_t index, Document *d, Arena *arena, Error *e)
 {
 	const Chunks *c = context;
 	size_t first = c->starts[index], end = c->starts[index + 1];
-	*users = end - first;
 	return fill_chunk(d, arena, c->data, c->users, first, end, e);
 }
 
@@ -215,7 +214,7 @@ static bool write_first(StreamWriter *w, const Dataset *data, const Users *users
 {
 	Arena arena = {0};
 	Document *d = document_new(e);
-	bool done = d != NULL && fill_first(d, &arena, data, users, p, e) && stream_write(w, d, 0, e);
+	bool done = d != NULL && fill_first(d, &arena, data, users, p, e) && stream_write(w, d, e);
 	document_free(d);
 	arena_free(&arena);
 	return done;

@@ -7,8 +7,8 @@
 
 /* From the tokenizer.ggml.* keys; an unknown model or pre-tokenizer is refused by name. */
 Tokenizer *vocabulary_read(const Gguf *g, Error *e);
-/* For a model of V embeddings, at least as many as tokens.  ERROR_FAILURE where GGUF has no name for what the
- * tokenizer does. */
+/* For a model of V embeddings, at least as many as tokens.  ERROR_MALFORMED where GGUF has no name for what
+ * the tokenizer does. */
 bool vocabulary_write(const TokenizerModel *m, size_t V, GgufWriter *w, Error *e);
 
 #endif

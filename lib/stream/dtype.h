@@ -1,4 +1,4 @@
-/* The element types of safetensors, and conversion to and from F32. */
+/* The element types of safetensors. */
 #ifndef STREAM_DTYPE_H
 #define STREAM_DTYPE_H
 

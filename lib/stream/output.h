@@ -13,7 +13,7 @@ typedef struct {
 } Output;
 
 /* path NULL or "-" is standard output; with `binary` a terminal is refused.  A file that is
- * replaced hands on its permissions; of a symbolic link, the file behind it is replaced. */
+ * replaced hands on its permissions; of a symbolic link, the file behind it, if there is one, is replaced. */
 bool output_open(Output *o, const char *path, bool binary, Error *e);
 /* Whether output_open() could do it, for a tool that has something to write only after hours. */
 bool output_check(const char *path, bool binary, Error *e);

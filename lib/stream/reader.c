@@ -243,14 +243,14 @@ static bool check_frame(const StreamReader *r, const Frame *frame, Error *e)
 	            (unsigned long long)frame->offset);
 }
 
-/* What was read against what the end frame says.  The users of the frames are the
- * one thing that only it knows. */
+/* What was read against what the end frame says. */
 static bool check_table(const StreamReader *r, const FrameTable *said, Error *e)
 {
 	bool same =
 	    said->count == r->found.count && said->bytes == r->found.bytes && said->hash == stream_hash(r);
 	for (size_t i = 0; i < said->count && same; i++)
-		same = same_frame(&said->frames[i], &r->found.frames[i]);
+		same = same_frame(&said->frames[i], &r->found.frames[i]) &&
+		       said->frames[i].users == r->found.frames[i].users;
 	return same ||
 	       fail(e, ERROR_MALFORMED, "the end frame tells of other documents than those before it");
 }
@@ -316,6 +316,17 @@ static bool read_plain(StreamReader *r, Buffer *out, Error *e)
 	       fail(e, ERROR_MALFORMED, "the document is truncated: %zu bytes of %zu", out->size, whole);
 }
 
+/* Against the table, where there is one yet. */
+static bool check_users(const StreamReader *r, const Document *d, Error *e)
+{
+	uint64_t users = document_users(d);
+	if (!r->seeked)
+		r->found.frames[r->next].users = users;
+	return r->end == 0 || r->table.frames[r->next].users == users ||
+	       fail(e, ERROR_MALFORMED, "%llu users where the end frame tells of %llu",
+	            (unsigned long long)users, (unsigned long long)r->table.frames[r->next].users);
+}
+
 bool stream_read(StreamReader *r, Document **d, Error *e)
 {
 	Buffer bytes = {0};
@@ -326,8 +337,12 @@ bool stream_read(StreamReader *r, Document **d, Error *e)
 	if (done && !r->ended) {
 		XXH64_update(&r->hash, bytes.data, bytes.size);
 		*d = document_decode(&bytes, e);
-		done = *d != NULL;
-		r->next++;
+		done = *d != NULL && (r->plain || check_users(r, *d, e));
+		r->next += done;
+	}
+	if (!done) {
+		document_free(*d);
+		*d = NULL;
 	}
 	buffer_free(&bytes);
 	return done || (fail_in(e, "%s: document %zu", r->name, r->next + 1), false);

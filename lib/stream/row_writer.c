@@ -56,8 +56,7 @@ static bool write_csv_head(RowWriter *w, Error *e)
 static bool open_format(RowWriter *w, const char *path, const Document *first, Error *e)
 {
 	if (w->format == FORMAT_ULT)
-		return (w->stream = stream_writer_open(path, e)) != NULL &&
-		       stream_write(w->stream, first, 0, e);
+		return (w->stream = stream_writer_open(path, e)) != NULL && stream_write(w->stream, first, e);
 	if (w->format == FORMAT_NPY && (w->of.dtype == DTYPE_I8 || w->of.dtype == DTYPE_BF16))
 		return fail(e, ERROR_USAGE,
 		            "npy has no place for %s: choose f32 or f16, or ult or safetensors",
@@ -184,7 +183,7 @@ static bool put_chunk(RowWriter *w, Document *d, Error *e)
 		done = document_add_vector(d, "title.bytes", DTYPE_U8, (size_t)w->titles.offsets[users],
 		                           w->titles.bytes, e) &&
 		       document_add_vector(d, "title.offsets", DTYPE_I64, users + 1, w->titles.offsets, e);
-	return done && (w->joiner ? joiner_add(w->joiner, d, e) : stream_write(w->stream, d, users, e));
+	return done && (w->joiner ? joiner_add(w->joiner, d, e) : stream_write(w->stream, d, e));
 }
 
 static bool flush_chunk(RowWriter *w, Error *e)

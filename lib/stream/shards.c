@@ -103,7 +103,7 @@ static bool check_users(Merge *m, const Document *d, Error *e)
 			return false;
 		if (m->users.strings.count == known)
 			return fail(e, ERROR_MALFORMED, "user '%.*s' was there before",
-			            (int)(user.size & 0xff), user.data);
+			            (int)(user.size < 255 ? user.size : 255), user.data);
 	}
 	return true;
 }
@@ -115,7 +115,7 @@ static bool copy_chunks(Merge *m, StreamReader *r, Error *e)
 		if (d == NULL)
 			return true;
 		bool done = m->count == 1 || check_users(m, d, e) || fail_in(e, "%s", stream_name(r));
-		done = done && stream_write(m->writer, d, document_users(d), e);
+		done = done && stream_write(m->writer, d, e);
 		document_free(d);
 		if (!done)
 			return false;
@@ -126,7 +126,7 @@ static bool copy_chunks(Merge *m, StreamReader *r, Error *e)
 static bool merge_inputs(Merge *m, const char *const *paths, const char *output, Error *e)
 {
 	if (!open_inputs(m, paths, e) || (m->writer = stream_writer_open(output, e)) == NULL ||
-	    !stream_write(m->writer, m->firsts[0], document_users(m->firsts[0]), e))
+	    !stream_write(m->writer, m->firsts[0], e))
 		return false;
 	for (size_t i = 0; i < m->count; i++)
 		if (!copy_chunks(m, m->readers[i], e))

@@ -34,11 +34,11 @@ typedef struct StreamWriter StreamWriter;
 StreamWriter *stream_writer_open(const char *path, Error *e);
 /* What follows is numbers that hardly shrink: compress for speed. */
 void stream_writer_hurry(StreamWriter *w);
-bool stream_write(StreamWriter *w, const Document *d, uint64_t users, Error *e);
+bool stream_write(StreamWriter *w, const Document *d, Error *e);
 /* `count` documents, which the pool's threads fill in and compress while those before are
  * written; the bytes are those of as many stream_write().  What `fill` puts into the document
  * may lie in the arena.  It is called for one index only once, by any thread. */
-typedef bool StreamFill(void *context, size_t index, Document *d, Arena *arena, uint64_t *users, Error *e);
+typedef bool StreamFill(void *context, size_t index, Document *d, Arena *arena, Error *e);
 bool stream_write_many(StreamWriter *w, Pool *pool, size_t count, StreamFill *fill, void *context, Error *e);
 bool stream_writer_close(StreamWriter *w, Error *e); /* end frame, flush, rename; frees w in any case */
 void stream_writer_abort(StreamWriter *w);           /* leaves nothing behind; takes NULL */

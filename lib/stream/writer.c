@@ -15,7 +15,6 @@ typedef struct {
 	ZSTD_CCtx *zstd;    /* borrowed */
 	Buffer bytes;       /* compressed */
 	StreamWriter *sink; /* takes the bytes as they come, or NULL */
-	uint64_t users;
 	Error error;
 } Packing;
 
@@ -124,9 +123,9 @@ static bool pack(Packing *p, const Document *d, Error *e)
 	       document_emit(d, compress_piece, p, e) && compress(p, NULL, 0, ZSTD_e_end, e);
 }
 
-static bool start_frame(StreamWriter *w, const Document *d, uint64_t users, Frame *frame, Error *e)
+static bool start_frame(StreamWriter *w, const Document *d, Frame *frame, Error *e)
 {
-	*frame = (Frame){.offset = w->position, .users = users};
+	*frame = (Frame){.offset = w->position, .users = document_users(d)};
 	XXH64_reset(&w->frame_hash, 0);
 	if (!document_emit(d, count_bytes, &frame->size, e))
 		return false;
@@ -142,12 +141,12 @@ static bool end_frame(StreamWriter *w, const Document *d, Frame *frame, Error *e
 	return document_emit(d, hash_piece, &w->bytes_hash, e) && frame_table_append(&w->table, *frame, e);
 }
 
-bool stream_write(StreamWriter *w, const Document *d, uint64_t users, Error *e)
+bool stream_write(StreamWriter *w, const Document *d, Error *e)
 {
 	Frame frame;
 	Packing *p = &w->packings[0];
 	p->sink = w;
-	bool done = start_zstd(w, 0, p, e) && start_frame(w, d, users, &frame, e) && pack(p, d, e) &&
+	bool done = start_zstd(w, 0, p, e) && start_frame(w, d, &frame, e) && pack(p, d, e) &&
 	            end_frame(w, d, &frame, e);
 	p->sink = NULL;
 	return done;
@@ -171,7 +170,7 @@ static Packing *packing_of(const Stage *s, size_t index)
 static bool put(StreamWriter *w, Packing *p, Error *e)
 {
 	Frame frame;
-	return start_frame(w, p->document, p->users, &frame, e) && send_bytes(w, &p->bytes, e) &&
+	return start_frame(w, p->document, &frame, e) && send_bytes(w, &p->bytes, e) &&
 	       end_frame(w, p->document, &frame, e);
 }
 
@@ -201,7 +200,7 @@ static void run_stage(void *context, size_t task)
 	p->error = (Error){0};
 	p->document = document_new(&p->error);
 	if (p->document != NULL && start_zstd(s->writer, task - 1, p, &p->error) &&
-	    s->fill(s->context, index, p->document, &p->arena, &p->users, &p->error))
+	    s->fill(s->context, index, p->document, &p->arena, &p->error))
 		pack(p, p->document, &p->error);
 }
 
@@ -249,7 +248,7 @@ bool stream_write_one(const char *path, const Document *d, Error *e)
 	StreamWriter *w = stream_writer_open(path, e);
 	if (w == NULL)
 		return false;
-	if (!stream_write(w, d, 0, e)) {
+	if (!stream_write(w, d, e)) {
 		stream_writer_abort(w);
 		return false;
 	}

@@ -42,8 +42,8 @@ static bool decode_byte(Text token, Buffer *out, Error *e)
 		memcpy(digits, token.data + 3, 2);
 	uint8_t byte = (uint8_t)strtoul(digits, &end, 16);
 	if (end != digits + 2)
-		return fail(e, ERROR_MALFORMED, "'%.*s' is no byte token", (int)(token.size & 0xff),
-		            token.data);
+		return fail(e, ERROR_MALFORMED, "'%.*s' is no byte token",
+		            (int)(token.size < 255 ? token.size : 255), token.data);
 	return buffer_append(out, &byte, 1, e);
 }
 

@@ -327,13 +327,12 @@ static bool add_layer(Document *d, const Encoder *m, const Pending *p, size_t i,
 	       add_matrix(d, DTYPE_F32, p->rows, m->shape.dim, &p->v[i], v, e);
 }
 
-static bool fill_document(void *context, size_t index, Document *d, Arena *arena, uint64_t *users, Error *e)
+static bool fill_document(void *context, size_t index, Document *d, Arena *arena, Error *e)
 {
 	const StateWriter *w = context;
 	const Encoder *m = w->owner.encoder;
 	const Pending *p = &w->pending[index];
 	const Strings *ids = &p->ids;
-	*users = ids->count;
 	bool done =
 	    document_set(d, "ul.kind", "state-chunk", e) &&
 	    document_add_vector(d, "user.bytes", DTYPE_U8, (size_t)ids->offsets[ids->count],
@@ -371,7 +370,7 @@ static bool write_first(StateWriter *w, const Provenance *p, Error *e)
 	            document_set_format(d, "ul.dim", e, "%zu", m->shape.dim) &&
 	            document_set_format(d, "ul.layers", e, "%zu", m->shape.layers) &&
 	            document_set_format(d, "ul.max_len", e, "%zu", m->shape.max_len) &&
-	            stream_write(w->stream, d, 0, e);
+	            stream_write(w->stream, d, e);
 	document_free(d);
 	return done;
 }

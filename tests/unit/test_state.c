@@ -274,7 +274,7 @@ static void check_damage(Setting *s, const char *path, const char *name, size_t 
 			((int32_t *)t->data)[at] = (int32_t)value;
 		else if (t != NULL)
 			((int64_t *)t->data)[at] = value;
-		assert_true(stream_write(to, d, document_users(d), &e));
+		assert_true(stream_write(to, d, &e));
 		document_free(d);
 	}
 	assert_true(stream_writer_close(to, &e));

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 #undef fail /* base/error.h has one of its own */
 
+#include "stream/frame.h"
 #include "stream_fixture.h"
 
 #include <dirent.h>
@@ -84,6 +85,35 @@ static void every_flip_is_refused(void **state)
 		assert_int_equal(read_as_pipe(bytes.data, bytes.size), ERROR_MALFORMED);
 		bytes.data[i] ^= 0xff;
 	}
+	buffer_free(&bytes);
+}
+
+/* An end frame that is whole, and tells of other users than the documents have. */
+static void wrong_users_are_refused(void **state)
+{
+	(void)state;
+	Error e = {0};
+	Document *d = NULL;
+	FrameTable table = {0};
+	size_t size;
+	char path[] = "/tmp/test_stream.XXXXXX";
+	Buffer bytes = make_stream(2, &e);
+	assert_true(frame_end_size(bytes.data + bytes.size - FRAME_TAIL, &size, &e));
+	bytes.size -= size;
+	assert_true(frame_table_decode(&table, bytes.data + bytes.size, size, &e));
+	table.frames[1].users++;
+	assert_true(frame_table_encode(&table, &bytes, &e));
+	assert_int_equal(read_as_file(bytes.data, bytes.size), ERROR_MALFORMED);
+	assert_int_equal(read_as_pipe(bytes.data, bytes.size), ERROR_MALFORMED);
+	write_file(path, bytes.data, bytes.size);
+	StreamReader *r = stream_reader_open(path, &e);
+	assert_true(stream_seek(r, 1, &e));
+	assert_false(stream_read(r, &d, &e));
+	assert_true(d == NULL &&
+	            strstr(e.text, "document 2: 2 users where the end frame tells of 3") != NULL);
+	stream_reader_free(r);
+	unlink(path);
+	frame_table_free(&table);
 	buffer_free(&bytes);
 }
 
@@ -371,6 +401,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(every_cut_is_refused),
 	    cmocka_unit_test(every_flip_is_refused),
+	    cmocka_unit_test(wrong_users_are_refused),
 	    cmocka_unit_test(flip_is_seen_after_seek),
 	    cmocka_unit_test(bytes_behind_the_end_are_refused),
 	    cmocka_unit_test(foreign_frames_are_refused),

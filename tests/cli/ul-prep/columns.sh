@@ -27,3 +27,25 @@ ul-prep -o ms.ult ms.csv 2>err
 grep -q '1 users have events after the year 5138: .*COL:ms' err
 ul-prep --time time:ms -o ms.ult ms.csv 2>err
 expect 1 grep -q 5138 err
+# A table with a header has its key by name, or first, whatever number the item has in rows without one.
+printf '1::10::5::100\n' >rows.dat
+printf '1::x::x::x::x::x::10::100\n' >wide.dat
+printf 'id,title\n10,Ten\n' >items.csv
+table=(--format :: --items-format csv --items items.csv --text title=items.title --user 1)
+ul-prep -q "${table[@]}" --item 2 --time 4 -o near.ult rows.dat
+ul-prep -q "${table[@]}" --item 7 --time 8 -o far.ult wide.dat
+[[ $(ul-cat --to safetensors --tensor item.title.bytes near.ult | tail -c 3) == Ten ]]
+[[ $(ul-cat --to safetensors --tensor item.title.bytes far.ult | tail -c 3) == Ten ]]
+# Lines that end as none do.
+printf 'user,item\ra,1\rb,2\r' >returns.csv
+expect 3 ul-prep -o out returns.csv 2>err
+grep -q 'line 1: a carriage return inside a line' err
+# Many keys, one object.
+seq -f '"k%.0f": 1' 1 50000 | paste -sd, | sed 's/^/{"user": "a", "item": "b", /; s/$/}/' >keys.jsonl
+ul-prep -q -o keys.ult keys.jsonl
+# The same time, however JSON spells it.
+printf '{"user": "a", "item": "b", "time": 1500000000000000000}\n' >whole.jsonl
+printf '{"user": "a", "item": "b", "time": 1.5e18}\n' >real.jsonl
+ul-prep -q --time time:ms -o whole.ult whole.jsonl
+ul-prep -q --time time:ms -o real.ult real.jsonl
+cmp <(ul-cat --to npy --tensor event.time whole.ult 2>err) <(ul-cat --to npy --tensor event.time real.ult) && [[ ! -s err ]]
