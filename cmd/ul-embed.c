@@ -434,22 +434,22 @@ static bool embed_items(const Settings *s, Encoder *m, const Provenance *provena
 /* What was given and means nothing to what is asked. */
 static bool check(const Settings *s, const Option *table, size_t count, const char *path, Error *e)
 {
+	const OptionRule rules[] = {
+	    {s->state != NULL, "items shard split", "no --state"},
+	    {s->state == NULL, "cache", "--state"},
+	    {s->adapter != NULL, "pool items state", "the encoder's own rows, not with -a"},
+	    {s->items, "pool split precision shard", "users, not with --items"},
+	};
 	if (s->model == NULL)
 		return fail(e, ERROR_USAGE, "which encoder? -m ENCODER is missing");
-	if (s->state != NULL && !options_refuse(table, count, "items shard split", "no --state", e))
-		return false;
-	if (s->adapter != NULL &&
-	    !options_refuse(table, count, "pool items state", "the encoder's own rows, not with -a", e))
-		return false;
-	if (s->state == NULL && !options_refuse(table, count, "cache", "--state", e))
+	if (!options_check(table, count, rules, sizeof rules / sizeof *rules, e))
 		return false;
 	if (s->state != NULL && strcmp(s->state, "-") == 0)
 		return fail(e, ERROR_USAGE, "--state is a file, which is read and replaced, not '-'");
 	if (!s->items)
 		return output_differs(s->output, path, e) && output_differs(s->state, path, e);
-	if (path != NULL)
-		return fail(e, ERROR_USAGE, "'%s' is not read: --items are those of the encoder", path);
-	return options_refuse(table, count, "pool split precision shard", "users, not with --items", e);
+	return path == NULL ||
+	       fail(e, ERROR_USAGE, "'%s' is not read: --items are those of the encoder", path);
 }
 
 static bool open_models(const Settings *s, Models *m, Error *e)

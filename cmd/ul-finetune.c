@@ -70,20 +70,50 @@ static bool teaches(const Settings *s)
 	return s->model != NULL && injects_rows(inject) && task_of(s) == TASK_NEXT_ITEM && !s->reset;
 }
 
-static bool check_task(const Settings *s, const Option *table, size_t count, Error *e)
+/* What was given and means nothing to what is asked. */
+static bool check_given(const Settings *s, const AdapterShape *shape, const Option *table, size_t count,
+                        Error *e)
 {
 	TaskKind task = task_of(s);
-	if (s->target != NULL &&
-	    !options_refuse(table, count, "task", "its own target, not with a --target", e))
-		return false;
-	if (task != TASK_FAVORITE && task != TASK_REVIEW &&
-	    !options_refuse(table, count, "field", "--task favorite and review", e))
-		return false;
+	const OptionRule rules[] = {
+	    {s->target != NULL, "task", "its own target, not with a --target"},
+	    {task != TASK_FAVORITE && task != TASK_REVIEW, "field", "--task favorite and review"},
+	    {shape->inject != INJECT_TEXT, "history history-features", "--inject text"},
+	    {shape->inject != INJECT_CROSS, "inject-layers inject-heads inject-dim", "--inject cross"},
+	    {shape->tuning != TUNE_LORA, "rank lora-alpha lora-matrices lora-dropout", "--tune lora"},
+	    {shape->tuning != TUNE_FULL, "llm-lr", "--tune full"},
+	    {shape->tuning == TUNE_PROJ, "reset-encoder", "an encoder that trains, not --tune proj"},
+	    {!injects_rows(shape->inject), "model embeddings reset-encoder teach latents perceiver-layers",
+	     "--inject cross and soft"},
+	    {s->model == NULL, "reset-encoder teach", "-m ENCODER"},
+	    {shape->latents == 0, "perceiver-layers", "--latents 1 or more"},
+	};
+	return options_check(table, count, rules, sizeof rules / sizeof *rules, e);
+}
+
+static bool check_task(const Settings *s, Error *e)
+{
 	if ((s->query != NULL && !text_is_utf8(text_of(s->query))) ||
 	    (s->target != NULL && !text_is_utf8(text_of(s->target))))
 		return fail(e, ERROR_USAGE, "--query and --target are texts in UTF-8");
-	return task != TASK_TEMPLATE || (s->query != NULL && s->target != NULL) ||
+	return task_of(s) != TASK_TEMPLATE || (s->query != NULL && s->target != NULL) ||
 	       fail(e, ERROR_USAGE, "a task of one's own is a --query and a --target");
+}
+
+/* Whether there are users where they are needed, and something to train. */
+static bool check_users(const Settings *s, const AdapterShape *shape, Error *e)
+{
+	if (s->model != NULL && s->embeddings != NULL)
+		return fail(e, ERROR_USAGE, "users come from an encoder (-m) or from --embeddings, not both");
+	if (s->embeddings != NULL && shape->tuning == TUNE_ENC)
+		return fail(e, ERROR_USAGE,
+		            "--embeddings do not train: --tune proj (the default with them), lora or full");
+	if (injects_rows(shape->inject))
+		return s->model != NULL || s->embeddings != NULL ||
+		       fail(e, ERROR_USAGE, "-m ENCODER is missing (or --embeddings FILE)");
+	return shape->tuning >= TUNE_LORA ||
+	       fail(e, ERROR_USAGE,
+	            "with --inject %s there is nothing but the LLM to train: --tune lora or full", s->inject);
 }
 
 static bool check(const Settings *s, const Option *table, size_t count, Error *e)
@@ -91,44 +121,11 @@ static bool check(const Settings *s, const Option *table, size_t count, Error *e
 	AdapterShape shape = shape_of(s);
 	if (s->llm == NULL)
 		return fail(e, ERROR_USAGE, "--llm LLM is missing");
-	if (!check_task(s, table, count, e))
-		return false;
 	if (s->questions > s->batch)
 		return fail(e, ERROR_USAGE,
 		            "a --batch of %lld has no room for %lld --questions about a history",
 		            (long long)s->batch, (long long)s->questions);
-	if (shape.inject != INJECT_TEXT &&
-	    !options_refuse(table, count, "history history-features", "--inject text", e))
-		return false;
-	if (shape.inject != INJECT_CROSS &&
-	    !options_refuse(table, count, "inject-layers inject-heads inject-dim", "--inject cross", e))
-		return false;
-	if (shape.tuning != TUNE_LORA &&
-	    !options_refuse(table, count, "rank lora-alpha lora-matrices lora-dropout", "--tune lora", e))
-		return false;
-	if (shape.tuning != TUNE_FULL && !options_refuse(table, count, "llm-lr", "--tune full", e))
-		return false;
-	if (shape.tuning == TUNE_PROJ &&
-	    !options_refuse(table, count, "reset-encoder", "an encoder that trains, not --tune proj", e))
-		return false;
-	if (s->model != NULL && s->embeddings != NULL)
-		return fail(e, ERROR_USAGE, "users come from an encoder (-m) or from --embeddings, not both");
-	if (s->model == NULL && !options_refuse(table, count, "reset-encoder teach", "-m ENCODER", e))
-		return false;
-	if (s->embeddings != NULL && shape.tuning == TUNE_ENC)
-		return fail(e, ERROR_USAGE,
-		            "--embeddings do not train: --tune proj (the default with them), lora or full");
-	if (shape.latents == 0 && !options_refuse(table, count, "perceiver-layers", "--latents 1 or more", e))
-		return false;
-	if (injects_rows(shape.inject))
-		return s->model != NULL || s->embeddings != NULL ||
-		       fail(e, ERROR_USAGE, "-m ENCODER is missing (or --embeddings FILE)");
-	if (shape.tuning < TUNE_LORA)
-		return fail(e, ERROR_USAGE,
-		            "with --inject %s there is nothing but the LLM to train: --tune lora or full",
-		            s->inject);
-	return options_refuse(table, count, "model embeddings reset-encoder teach latents perceiver-layers",
-	                      "--inject cross and soft", e);
+	return check_given(s, &shape, table, count, e) && check_task(s, e) && check_users(s, &shape, e);
 }
 
 /* Whom the adapter is to know. */

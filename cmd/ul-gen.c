@@ -85,52 +85,34 @@ static bool asks_for_text(const Settings *s)
 static bool check_given(const Settings *s, const Option *table, size_t count, const StringList *operands,
                         Error *e)
 {
-	bool texts = asks_for_text(s);
-	if (s->text.beams > 1 && !options_refuse(table, count, "temperature top-k top-p min-p",
-	                                         "sampling, which --beams take the place of", e))
+	bool texts = asks_for_text(s), ranks = s->rank > 0;
+	bool of_users = ranks || (s->adapter != NULL && !s->perplexity);
+	bool paragraphs = s->text.format != NULL && strcmp(s->text.format, "text") == 0;
+	const OptionRule rules[] = {
+	    {s->text.beams > 1, "temperature top-k top-p min-p", "sampling, which --beams take the place of"},
+	    {!option_given(table, count, "temperature"), "top-k top-p min-p",
+	     "--temperature, without which nothing is drawn"},
+	    {!ranks, "keep-seen catalogue beam rank-exact history", "--rank"},
+	    {!paragraphs, "history", "--format text"},
+	    {!ranks && !asks_task(s), "query", "--rank or an adapter"},
+	    {!texts, "n-predict temperature top-k top-p min-p repeat-penalty beams stop batch chat system",
+	     "texts: --prompt, --prompts, or what an adapter answers in words"},
+	    {!ranks && !texts, "format", "--rank, or --prompt without users"},
+	    {s->model == NULL || s->llm != NULL || strcmp(s->split, "all") != 0, "at",
+	     "-m alone and --split all"},
+	    {s->exact, "beam", "a search, not with --rank-exact"},
+	    {s->llm == NULL, "query catalogue beam rank-exact precision", "--llm"},
+	    {probes(s), "profile", "answers"},
+	    {s->tokenize, "precision", "products, of which this has none"},
+	    {!of_users, "split limit",
+	     "users, whom --rank asks about, or with an adapter (-a) --prompt does"},
+	};
+	if (!options_check(table, count, rules, sizeof rules / sizeof *rules, e))
 		return false;
-	if (!option_given(table, count, "temperature") &&
-	    !options_refuse(table, count, "top-k top-p min-p",
-	                    "--temperature, without which nothing is drawn", e))
-		return false;
-	if (s->rank == 0 &&
-	    !options_refuse(table, count, "keep-seen catalogue beam rank-exact history", "--rank", e))
-		return false;
-	if ((s->text.format == NULL || strcmp(s->text.format, "text") != 0) &&
-	    !options_refuse(table, count, "history", "--format text", e))
-		return false;
-	if (s->rank == 0 && !asks_task(s) &&
-	    !options_refuse(table, count, "query", "--rank or an adapter", e))
-		return false;
-	if (!texts &&
-	    !options_refuse(
-	        table, count,
-	        "n-predict temperature top-k top-p min-p repeat-penalty beams stop batch chat system",
-	        "texts: --prompt, --prompts, or what an adapter answers in words", e))
-		return false;
-	if (s->rank == 0 && !texts &&
-	    !options_refuse(table, count, "format", "--rank, or --prompt without users", e))
-		return false;
-	if ((s->model == NULL || s->llm != NULL || strcmp(s->split, "all") != 0) &&
-	    !options_refuse(table, count, "at", "-m alone and --split all", e))
-		return false;
-	if (s->exact && !options_refuse(table, count, "beam", "a search, not with --rank-exact", e))
-		return false;
-	if (s->llm == NULL &&
-	    !options_refuse(table, count, "query catalogue beam rank-exact precision", "--llm", e))
-		return false;
-	if (probes(s) && !options_refuse(table, count, "profile", "answers", e))
-		return false;
-	if (s->tokenize && !options_refuse(table, count, "precision", "products, of which this has none", e))
-		return false;
-	if (s->rank > 0 || (s->adapter != NULL && !s->perplexity))
-		return true;
-	if (operands->count > 0 && !s->tokenize && !s->perplexity)
-		return fail(e, ERROR_USAGE, "'%s' is not read: %s", operands->items[0],
-		            s->logits ? "--logits are of --ids alone"
-		                      : "a --prompt knows users through an adapter alone (-a)");
-	return options_refuse(table, count, "split limit",
-	                      "users, whom --rank asks about, or with an adapter (-a) --prompt does", e);
+	return of_users || s->tokenize || s->perplexity || operands->count == 0 ||
+	       fail(e, ERROR_USAGE, "'%s' is not read: %s", operands->items[0],
+	            s->logits ? "--logits are of --ids alone"
+	                      : "a --prompt knows users through an adapter alone (-a)");
 }
 
 static bool check(const Settings *s, Error *e)

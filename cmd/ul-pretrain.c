@@ -39,10 +39,7 @@ static bool is(const char *word, const char *other)
 static bool check_meaning(const Settings *s, const Option *table, size_t count, Error *e)
 {
 	bool lm = is(s->arch, "lm"), causal = is(s->arch, "ar") || is(s->arch, "dual");
-	const struct {
-		bool refused;
-		const char *options, *instead;
-	} rules[] = {
+	const OptionRule rules[] = {
 	    {!causal, "recency time-bias query-time", "--arch ar or dual"},
 	    {is(s->arch, "dual"), "free-items feature-weight", "--arch ar or bert4rec"},
 	    {is(s->block, "hstu"), "ffn", "--block transformer"},
@@ -57,10 +54,7 @@ static bool check_meaning(const Settings *s, const Option *table, size_t count, 
 	     "sampling calibration temperature free-items mask-rate sequences",
 	     "--arch ar, dual or bert4rec"},
 	};
-	for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
-		if (rules[i].refused && !options_refuse(table, count, rules[i].options, rules[i].instead, e))
-			return false;
-	return true;
+	return options_check(table, count, rules, sizeof rules / sizeof *rules, e);
 }
 
 /* And numbers that are too much, or too little, for it. */

@@ -146,13 +146,24 @@ bool option_given(const Option *table, size_t count, const char *name)
 	return false;
 }
 
-bool options_refuse(const Option *table, size_t count, const char *names, const char *what, Error *e)
+/* The first of the names that was given; NULL: none. */
+static const Option *find_given(const Option *table, size_t count, const char *names)
 {
 	for (size_t length; *names != '\0'; names += length + (names[length] == ' ')) {
 		length = strcspn(names, " ");
 		for (const Option *o = table; o < table + count; o++)
 			if (o->given && strlen(o->name) == length && strncmp(o->name, names, length) == 0)
-				return fail(e, ERROR_USAGE, "--%s goes with %s", o->name, what);
+				return o;
+	}
+	return NULL;
+}
+
+bool options_check(const Option *table, size_t count, const OptionRule *rules, size_t rule_count, Error *e)
+{
+	for (const OptionRule *r = rules; r < rules + rule_count; r++) {
+		const Option *o = r->refused ? find_given(table, count, r->names) : NULL;
+		if (o != NULL)
+			return fail(e, ERROR_USAGE, "--%s goes with %s", o->name, r->instead);
 	}
 	return true;
 }

@@ -58,8 +58,14 @@ bool options_parse(Option *table, size_t count, int argc, char **argv, StringLis
 /* Whether the option called `name` was given. */
 bool option_given(const Option *table, size_t count, const char *name);
 
-/* ERROR_USAGE "--NAME goes with WHAT" for the first of the names, separated by spaces, that was given. */
-bool options_refuse(const Option *table, size_t count, const char *names, const char *what, Error *e);
+/* Options, by their names with spaces between, that mean nothing to what is asked. */
+typedef struct {
+	bool refused;
+	const char *names, *instead; /* what they go with */
+} OptionRule;
+
+/* ERROR_USAGE "--NAME goes with INSTEAD" for the first that a rule refuses and that was given. */
+bool options_check(const Option *table, size_t count, const OptionRule *rules, size_t rule_count, Error *e);
 
 /* The value as text, in `number` where it is one; NULL where there is none: it was not given, and what it is
  * without lies outside the range, is NULL or false.  Of a list: NULL. */
