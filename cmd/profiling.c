@@ -1,16 +1,10 @@
 #include "profiling.h"
 
+#include "base/clock.h"
 #include "stream/output.h"
 
 #include <string.h>
 #include <sys/resource.h>
-#include <time.h>
-
-static double now(void)
-{
-	struct timespec t;
-	return clock_gettime(CLOCK_MONOTONIC, &t) == 0 ? (double)t.tv_sec + 1e-9 * (double)t.tv_nsec : 0;
-}
 
 Option profiling_option(Profiling *p)
 {
@@ -26,7 +20,7 @@ Option profiling_option(Profiling *p)
 
 bool profiling_start(Profiling *p, const char *input, Error *e)
 {
-	p->started = now();
+	p->started = clock_seconds();
 	if (p->path == NULL)
 		return true;
 	if (strcmp(p->path, "-") == 0)
@@ -63,7 +57,7 @@ bool profiling_write(const Profiling *p, const char *tool, const Phase *phases, 
 		return false;
 	fprintf(o.file,
 	        "{\n  \"tool\": \"%s\",\n  \"seconds\": %.6f,\n  \"peak_bytes\": %llu,\n  \"phases\": {\n",
-	        tool, now() - p->started, peak_memory());
+	        tool, clock_seconds() - p->started, peak_memory());
 	for (size_t i = 0; i < count; i++)
 		write_phase(o.file, phase_name(phases[i]), &p->profile.phases[phases[i]], i + 1 == count);
 	fputs("  }\n}\n", o.file);

@@ -1,5 +1,6 @@
 #include "tool.h"
 
+#include "base/clock.h"
 #include "base/cpu.h"
 #include "llm/gguf.h"
 #include "math/gemm.h"
@@ -8,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 #include <zstd.h>
 
@@ -164,10 +164,9 @@ void tool_say(const Tool *tool, const char *format, ...)
 void tool_progress(const Tool *tool, bool last, const char *format, ...)
 {
 	static double shown;
-	struct timespec now;
-	if (!isatty(STDERR_FILENO) || clock_gettime(CLOCK_MONOTONIC, &now) != 0)
+	double seconds = clock_seconds();
+	if (!isatty(STDERR_FILENO))
 		return;
-	double seconds = (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 	if (!last && seconds - shown < 0.1)
 		return;
 	shown = seconds;

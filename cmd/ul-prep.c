@@ -1,6 +1,7 @@
 /* ul-prep: interactions and an item table become a dataset. */
 #include "tool.h"
 
+#include "base/clock.h"
 #include "data/prepare.h"
 #include "data/preset.h"
 #include "stream/output.h"
@@ -8,7 +9,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 
 static const Tool tool = {
     .name = "ul-prep",
@@ -236,12 +236,6 @@ static void say_report(const Arguments *a, const Dataset *d, const Users *u, con
 	         d->items.strings.count - ID_FIRST, d->events, seconds);
 }
 
-static double now(void)
-{
-	struct timespec t;
-	return clock_gettime(CLOCK_MONOTONIC, &t) == 0 ? (double)t.tv_sec + 1e-9 * (double)t.tv_nsec : 0;
-}
-
 /* The interactions and the item table are the inputs on record. */
 static bool write_dataset(Arguments *a, const Option *table, const StringList *operands, const Dataset *d,
                           const Users *u, const uint64_t *hashes, Pool *pool, Error *e)
@@ -265,7 +259,7 @@ static bool write_dataset(Arguments *a, const Option *table, const StringList *o
 
 static bool run(Arguments *a, const Option *table, const StringList *operands, Error *e)
 {
-	double start = now();
+	double start = clock_seconds();
 	Schema schema = {0};
 	Dataset d = {0};
 	Users u = {0};
@@ -292,7 +286,7 @@ static bool run(Arguments *a, const Option *table, const StringList *operands, E
 		       write_dataset(a, table, operands, &d, &u, hashes, pool, e);
 	}
 	if (done && !a->common.quiet)
-		say_report(a, &d, &u, &report, now() - start);
+		say_report(a, &d, &u, &report, clock_seconds() - start);
 	schema_free(&schema);
 	users_free(&u);
 	dataset_free(&d);

@@ -1,13 +1,12 @@
 #include "llm/tokenizer_json.h"
 
 #include "text/expression.h"
+#include "text/utf8.h"
 
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
-
-#define VISIBLE_SPACE "\xe2\x96\x81"
 
 enum { HOLES_MOST = 1 << 16 }; /* ids without a token */
 

@@ -1,14 +1,9 @@
 #include "nn/profile.h"
 
+#include "base/clock.h"
+
 #include <stdbool.h>
 #include <string.h>
-#include <time.h>
-
-static double now(void)
-{
-	struct timespec t;
-	return clock_gettime(CLOCK_MONOTONIC, &t) == 0 ? (double)t.tv_sec + 1e-9 * (double)t.tv_nsec : 0;
-}
 
 const char *phase_name(Phase phase)
 {
@@ -31,7 +26,7 @@ void profile_enter(Profile *p, Phase phase, size_t tokens)
 {
 	if (p == NULL)
 		return;
-	double time = now();
+	double time = clock_seconds();
 	if (p->since > 0)
 		p->phases[p->phase].seconds += time - p->since;
 	p->since = time;
@@ -73,7 +68,7 @@ static void add(Profile *whole, const Profile *part, double share)
 
 void profile_gather(Profile *whole, Profile *parts, size_t count)
 {
-	double seconds = 0, time = now();
+	double seconds = 0, time = clock_seconds();
 	if (whole == NULL)
 		return;
 	for (size_t i = 0; i < count; i++)

@@ -1,5 +1,6 @@
 #include "nn/trainer.h"
 
+#include "base/clock.h"
 #include "nn/checkpoint.h"
 #include "nn/optimizer.h"
 
@@ -7,13 +8,6 @@
 #include <math.h>
 #include <pthread.h>
 #include <string.h>
-#include <time.h>
-
-static double now(void)
-{
-	struct timespec t;
-	return clock_gettime(CLOCK_MONOTONIC, &t) == 0 ? (double)t.tv_sec + 1e-9 * (double)t.tv_nsec : 0;
-}
 
 typedef struct {
 	double *loss; /* by loss */
@@ -95,7 +89,7 @@ static double progress_of(const Trainer *r, double epoch)
 	const Budget *b = r->budget;
 	double progress;
 	if (b->minutes > 0)
-		progress = (now() - r->started) / (60 * b->minutes);
+		progress = (clock_seconds() - r->started) / (60 * b->minutes);
 	else if (b->steps >= 0)
 		progress = b->steps > 0 ? (double)r->step / (double)b->steps : 1;
 	else
@@ -187,7 +181,7 @@ static bool evaluate(Trainer *r, TrainerReport *report, char *words, size_t size
 static bool tell(Trainer *r, bool due, double progress, double epoch, double lr, Error *e)
 {
 	char words[256] = "";
-	double time = now(), events = r->since[2 * r->losses];
+	double time = clock_seconds(), events = r->since[2 * r->losses];
 	for (size_t i = 0; i < r->losses; i++)
 		r->means[i] = r->since[i] / r->since[r->losses + i];
 	TrainerReport line = {.step = r->step,
@@ -203,7 +197,7 @@ static bool tell(Trainer *r, bool due, double progress, double epoch, double lr,
 	r->host->report(r->host->context, &line);
 	if (due) {
 		memset(r->since, 0, (2 * r->losses + 1) * sizeof *r->since);
-		r->reported = now();
+		r->reported = clock_seconds();
 	}
 	return true;
 }
@@ -213,7 +207,7 @@ static bool describe(const Trainer *r, Document *d, Error *e)
 	return document_set_format(d, "ul.step", e, "%llu", (unsigned long long)r->step) &&
 	       document_set_format(d, "ul.epoch", e, "%zu", r->epoch) &&
 	       document_set_format(d, "ul.epoch_step", e, "%zu", r->epoch_step) &&
-	       document_set_format(d, "ul.seconds", e, "%.17g", now() - r->started) &&
+	       document_set_format(d, "ul.seconds", e, "%.17g", clock_seconds() - r->started) &&
 	       document_set_format(d, "ul.reported", e, "%.17g", r->reported - r->started) &&
 	       document_set_format(d, "ul.waited", e, "%zu", r->waited) &&
 	       (r->best == NULL || document_set_format(d, "ul.best_score", e, "%.17g", r->best_score)) &&
@@ -244,7 +238,7 @@ static bool read_place(Trainer *r, const Document *d, Error *e)
 	r->epoch = (size_t)epoch;
 	r->epoch_step = (size_t)epoch_step;
 	r->waited = (size_t)waited;
-	r->started = now() - seconds;
+	r->started = clock_seconds() - seconds;
 	r->reported = r->started + reported;
 	return true;
 }
@@ -337,7 +331,7 @@ static bool start(Trainer *r, Error *e)
 		s->targets = memory_new(r->losses, sizeof *s->targets, e);
 		done = s->loss != NULL && s->targets != NULL;
 	}
-	r->started = r->reported = now();
+	r->started = r->reported = clock_seconds();
 	if (done && r->host->resume != NULL && !resume(r, r->host->resume, e))
 		done = fail_in(e, "the checkpoint");
 	document_free(r->host->resume);

@@ -9,7 +9,6 @@
 #include <utf8proc.h>
 
 /* SentencePiece's sign for a space */
-static const char visible_space[] = "\xe2\x96\x81";
 
 struct Normalizer {
 	const NormalizeSteps *steps;
@@ -136,7 +135,6 @@ static bool run_strip(bool left, Text text, Buffer *out, Error *e)
 
 static bool run_squeeze(Text text, Buffer *out, Error *e)
 {
-	const size_t visible = sizeof visible_space - 1;
 	bool after_space = true;
 	for (size_t i = 0; i < text.size; i++) {
 		bool space = text.data[i] == ' ';
@@ -147,9 +145,9 @@ static bool run_squeeze(Text text, Buffer *out, Error *e)
 	for (;;) {
 		if (out->size > 0 && out->data[out->size - 1] == ' ')
 			out->size--;
-		else if (out->size >= visible &&
-		         memcmp(out->data + out->size - visible, visible_space, visible) == 0)
-			out->size -= visible;
+		else if (out->size >= VISIBLE_SPACE_SIZE && memcmp(out->data + out->size - VISIBLE_SPACE_SIZE,
+		                                                   VISIBLE_SPACE, VISIBLE_SPACE_SIZE) == 0)
+			out->size -= VISIBLE_SPACE_SIZE;
 		else
 			return true;
 	}

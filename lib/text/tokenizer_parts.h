@@ -4,10 +4,7 @@
 
 #include "text/tokenizer.h"
 #include "text/unigram.h"
-
-/* SentencePiece writes a space as U+2581 */
-#define VISIBLE_SPACE "\xe2\x96\x81"
-enum { VISIBLE_SPACE_SIZE = sizeof VISIBLE_SPACE - 1 };
+#include "text/utf8.h"
 
 /* The pair that becomes `merged`; rank 0: a free slot, else 1 is the best. */
 typedef struct {

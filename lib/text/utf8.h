@@ -5,6 +5,10 @@
 
 #include "base/strings.h"
 
+/* U+2581: how SentencePiece spells a space. */
+#define VISIBLE_SPACE "\xe2\x96\x81"
+enum { VISIBLE_SPACE_SIZE = sizeof VISIBLE_SPACE - 1 };
+
 bool utf8_is_space(uint32_t code); /* Unicode's White_Space */
 
 /* GPT-2's alphabet: bytes that print in Latin-1 stand for themselves, the others

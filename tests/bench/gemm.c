@@ -4,6 +4,7 @@
  *
  * The peak is that of a loop of multiply-adds (or tile products) in registers, measured
  * between the products, so that both see the same clock; both on one thread. */
+#include "base/clock.h"
 #include "base/cpu.h"
 #include "math/gemm.h"
 #include "peak.h"
@@ -11,14 +12,6 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
-
-static double now(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 typedef struct {
 	size_t m, n, k;
@@ -27,7 +20,8 @@ typedef struct {
 
 static double measure(const Shape *s, GemmPrecision precision, const float *a, PackedOperand *b, float *c)
 {
-	double flops = 2.0 * (double)s->m * (double)s->n * (double)s->k, done = 0, start = now(), seconds;
+	double flops = 2.0 * (double)s->m * (double)s->n * (double)s->k, done = 0, start = clock_seconds(),
+	       seconds;
 	do {
 		if (s->packed)
 			gemm_packed(precision, s->m, (Operand){a, s->k, false}, packed_whole(b), false, c,
@@ -36,7 +30,7 @@ static double measure(const Shape *s, GemmPrecision precision, const float *a, P
 			gemm(precision, s->m, s->n, s->k, (Operand){a, s->k, false}, b->source, false, c,
 			     s->n);
 		done += flops;
-		seconds = now() - start;
+		seconds = clock_seconds() - start;
 	} while (seconds < 0.2);
 	return done / seconds / 1e9;
 }

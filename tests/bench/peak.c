@@ -1,10 +1,10 @@
 #include "peak.h"
 
+#include "base/clock.h"
 #include "base/cpu.h"
 
 #include <math.h>
 #include <stddef.h>
-#include <time.h>
 
 enum { ROUNDS = 2000, SUMS = 24 };
 
@@ -78,19 +78,12 @@ static double (*loop_of(bool bf16))(void)
 }
 #endif
 
-static double now(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 double peak_gflops(bool bf16)
 {
-	double (*loop)(void) = loop_of(bf16), flops = 0, start = now(), seconds = 0;
+	double (*loop)(void) = loop_of(bf16), flops = 0, start = clock_seconds(), seconds = 0;
 	if (loop == NULL)
 		return (double)NAN;
-	for (; seconds < 0.2; seconds = now() - start)
+	for (; seconds < 0.2; seconds = clock_seconds() - start)
 		flops += loop();
 	return flops / seconds / 1e9;
 }
