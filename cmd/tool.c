@@ -2,13 +2,15 @@
 
 #include "base/clock.h"
 #include "base/cpu.h"
-#include "llm/gguf.h"
+#include "llm/model.h"
 #include "math/gemm.h"
 
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <zstd.h>
 
@@ -60,16 +62,38 @@ bool tool_spares_inputs(const char *written, const Option *table, size_t count, 
 	const char *file;
 	for (const Option *o = table; o < table + count; o++)
 		for (size_t i = 0; o->input && (file = file_of(o, i)) != NULL; i++)
-			if (!output_differs(written, file, e) || !gguf_parts_differ(written, file, e))
+			if (!llm_differs(written, file, e))
 				return false;
 	return true;
 }
 
+/* Of the folder that a file is in, or would be. */
+static bool stat_folder(const char *path, struct stat *status)
+{
+	char folder[PATH_MAX];
+	const char *slash = strrchr(path, '/');
+	int size = slash ? snprintf(folder, sizeof folder, "%.*s/", (int)(slash - path), path) : 0;
+	return size >= 0 && size < PATH_MAX && stat(slash ? folder : ".", status) == 0;
+}
+
+static const char *last_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	return slash ? slash + 1 : path;
+}
+
 bool tool_same_file(const char *a, const char *b)
 {
-	Error ignored = {0};
-	bool files = a != NULL && b != NULL && strcmp(a, "-") != 0 && strcmp(b, "-") != 0;
-	return files && (strcmp(a, b) == 0 || !output_differs(a, b, &ignored));
+	struct stat x, y;
+	if (a == NULL || b == NULL || strcmp(a, "-") == 0 || strcmp(b, "-") == 0)
+		return false;
+	bool there = stat(a, &x) == 0;
+	if (there != (stat(b, &y) == 0) ||
+	    (there && !S_ISREG(x.st_mode))) /* a device or a pipe can be both */
+		return false;
+	if (!there && (strcmp(last_name(a), last_name(b)) != 0 || !stat_folder(a, &x) || !stat_folder(b, &y)))
+		return false;
+	return x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
 bool tool_check_files(const Option *table, size_t count, Error *e)
@@ -124,20 +148,22 @@ static void clear_line(void)
 		fputs("\r\033[K", stderr);
 }
 
-/* One line, whatever files and what is in them are called. */
-static void print_line(const Tool *tool, const char *text)
+/* One line, whatever files and what is in them are called, and in one piece, as others may write there, too.
+ */
+static void print_line(const Tool *tool, char *text)
 {
+	for (char *p = text; *p != '\0'; p++)
+		if ((unsigned char)*p < ' ' || *p == 0x7f)
+			*p = '?';
 	clear_line();
-	fprintf(stderr, "%s: ", tool->name);
-	for (const char *p = text; *p != '\0'; p++)
-		fputc((unsigned char)*p < ' ' || *p == 0x7f ? '?' : *p, stderr);
-	fputc('\n', stderr);
+	fprintf(stderr, "%s: %s\n", tool->name, text);
 }
 
 int tool_fail(const Tool *tool, const Error *e)
 {
+	Error said = *e;
 	fflush(stdout);
-	print_line(tool, e->text);
+	print_line(tool, said.text);
 	return e->code == ERROR_NONE ? ERROR_FAILURE : e->code;
 }
 

@@ -240,6 +240,8 @@ bool training_files(const TrainingOptions *o, const char *output, const char *in
 	if (!output_check(output, true, e) || !output_differs(output, input, e) ||
 	    !output_differs(o->log, input, e) || !choose_checkpoint(t, output, e))
 		return false;
+	if (o->log != NULL && strcmp(o->log, "-") == 0)
+		return fail(e, ERROR_USAGE, "--log takes a file, not '-'");
 	if (o->checkpoint != NULL && !is_file(o->checkpoint, true))
 		return fail(e, ERROR_USAGE, "--checkpoint takes a file, not '%s'", o->checkpoint);
 	return t->checkpoint == NULL || (check_checkpoint(t, input, e) &&

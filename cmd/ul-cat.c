@@ -297,7 +297,7 @@ static bool convert_llm(const char *path, const Settings *s, Error *e)
 		    "--to gguf reads a language model, or with --llm an adapter: which FILE or folder?");
 	if (s->tensor != NULL || s->from > 0 || s->count < INT64_MAX)
 		return fail(e, ERROR_USAGE, "--tensor, --from and --count are not for --to gguf");
-	if (!output_differs(s->output, path, e) || !gguf_parts_differ(s->output, path, e))
+	if (!llm_differs(s->output, path, e))
 		return false;
 	return s->llm ? adapter_convert(path, s->llm, s->output, e) : llm_convert(path, NULL, s->output, e);
 }

@@ -2,7 +2,6 @@
 
 #include "data/literal.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,13 +41,10 @@ json_t *object_read(Text line, Syntax syntax, Error *e)
 	return NULL;
 }
 
-/* The shortest decimal that reads back as the same number, and looks like a real; of a whole number, which
- * may be a time, without an exponent. */
+/* The shortest decimal that reads back as the same number, and looks like a real. */
 static bool append_real(Buffer *out, double x, Error *e)
 {
 	char text[64];
-	if (fabs(x) < 9e18 && floor(x) >= x)
-		return buffer_print(out, e, "%.1f", x);
 	for (int digits = 15; digits <= 17; digits++) {
 		snprintf(text, sizeof text, "%.*g", digits, x);
 		if (strtod(text, NULL) >= x && strtod(text, NULL) <= x)

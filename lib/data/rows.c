@@ -388,7 +388,7 @@ bool rows_reject(Rows *r, BadReason reason, const char *detail, Error *e)
 	r->bad->counts[reason]++;
 	if (r->bad->skip)
 		return true;
-	if (reason == BAD_COLUMNS && r->column_count > 0 && r->count != r->column_count)
+	if (reason == BAD_COLUMNS && detail == NULL) /* counted by read_row() */
 		return fail(
 		    e, ERROR_MALFORMED,
 		    "%s: line %zu: %zu columns where the others have %zu (--skip-bad leaves such rows "

@@ -1,5 +1,9 @@
 #include "data/scalar.h"
 
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
 /* Reads digits, `least` of them or more, up to `most`; *value saturates. */
 static size_t read_digits(Text *t, size_t least, size_t most, int64_t *value)
 {
@@ -137,15 +141,31 @@ static bool read_plain(Text t, int64_t *value)
 	return t.size > 0;
 }
 
-/* A decimal number and nothing else, rounded down; INT64_MAX and INT64_MIN + 1 stand for larger ones. */
+/* A number with an exponent, rounded down, as what writes JSON may spell large ones. */
+static bool read_exponent(Text t, int64_t *value)
+{
+	char terminated[64];
+	if (t.size >= sizeof terminated || !scalar_is_number(t))
+		return false;
+	memcpy(terminated, t.data, t.size);
+	terminated[t.size] = '\0';
+	double x = floor(strtod(terminated, NULL));
+	*value = x >= 9.2e18 ? INT64_MAX : x <= -9.2e18 ? INT64_MIN + 1 : (int64_t)x;
+	return true;
+}
+
+/* A number and nothing else, rounded down; INT64_MAX and INT64_MIN + 1 stand for larger ones. */
 static bool read_whole(Text t, int64_t *value)
 {
 	bool negative, fraction;
 	int64_t whole;
 	if (t.size <= 18 && read_plain(t, value))
 		return true;
-	if (!read_decimal(&t, &negative, &whole, &fraction) || t.size > 0)
+	Text all = t;
+	if (!read_decimal(&t, &negative, &whole, &fraction))
 		return false;
+	if (t.size > 0)
+		return read_exponent(all, value);
 	*value = negative ? -whole - (fraction && whole < INT64_MAX) : whole;
 	return true;
 }

@@ -257,7 +257,7 @@ static bool read_header(Cursor *c, size_t *tensors, size_t *pairs, Error *e)
 		return false;
 	if (magic == FRAME_MAGIC)
 		return fail(e, ERROR_MALFORMED,
-		            "is a stream of these tools and no LLM (an adapter goes with --llm)");
+		            "is compressed by zstd, as streams of these tools are, and no GGUF file");
 	if (magic != MAGIC)
 		return fail(e, ERROR_MALFORMED, "is no GGUF file");
 	if (!take_u32(c, &version, e))

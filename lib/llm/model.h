@@ -56,6 +56,10 @@ Llm *llm_load(const char *path, LlmWeights weights, Error *e);
 Tokenizer *llm_tokenizer(const char *path, Error *e);
 /* As GGUF, F32. */
 bool llm_save(const Llm *m, const char *name, const char *path, Error *e);
+/* Whether writing the file replaces none of those that such a model is read from: the parts of a GGUF, or
+ * what a folder has.  Any other file has no more than itself. */
+bool llm_differs(const char *output, const char *path, Error *e);
+
 /* A model that llm_load() takes, as GGUF with the numbers that it has, or as F32 with those of `tuned`, if
  * not NULL; path NULL: to standard output. ERROR_MALFORMED where GGUF has no name for what its tokenizer
  * does.

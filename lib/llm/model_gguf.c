@@ -197,6 +197,32 @@ static bool is_directory(const char *path)
 	return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
 }
 
+static bool ends_with(const char *text, const char *end)
+{
+	size_t size = strlen(text), length = strlen(end);
+	return size >= length && strcmp(text + size - length, end) == 0;
+}
+
+/* Of what is called so in the folder. */
+static bool folder_differs(const char *output, const char *folder, Error *e)
+{
+	const char *slash = strrchr(output, '/'), *name = slash ? slash + 1 : output;
+	Buffer inside = {0};
+	if (!ends_with(name, ".json") && !ends_with(name, ".safetensors")) /* nothing else is read */
+		return true;
+	bool done = buffer_print(&inside, e, "%s/%s", folder, name) &&
+	            output_differs(output, (const char *)inside.data, e);
+	buffer_free(&inside);
+	return done;
+}
+
+bool llm_differs(const char *output, const char *path, Error *e)
+{
+	if (output != NULL && is_directory(path))
+		return folder_differs(output, path, e);
+	return output_differs(output, path, e) && gguf_parts_differ(output, path, e);
+}
+
 static Tokenizer *read_tokenizer(const Gguf *g, const char *path, Error *e)
 {
 	if (is_directory(path))

@@ -118,25 +118,12 @@ bool output_open(Output *o, const char *path, bool binary, Error *e)
 	return done;
 }
 
-/* Of the folder that a file is in. */
-static bool stat_folder(const char *path, struct stat *status)
-{
-	char *real = realpath(path, NULL), *slash = real ? strrchr(real, '/') : NULL;
-	if (slash != NULL)
-		slash[1] = '\0';
-	bool done = slash != NULL && stat(real, status) == 0;
-	free(real);
-	return done;
-}
-
 bool output_differs(const char *path, const char *input, Error *e)
 {
 	struct stat out, in;
 	bool standard = input == NULL || strcmp(input, "-") == 0;
 	if (path == NULL || strcmp(path, "-") == 0 || stat(path, &out) != 0 || !S_ISREG(out.st_mode) ||
 	    (standard ? fstat(STDIN_FILENO, &in) : stat(input, &in)) != 0)
-		return true;
-	if (S_ISDIR(in.st_mode) && !stat_folder(path, &out))
 		return true;
 	return out.st_dev != in.st_dev || out.st_ino != in.st_ino ||
 	       fail(e, ERROR_USAGE, "the output '%s' is an input, too: it would be lost", path);

@@ -17,8 +17,8 @@ typedef struct {
 bool output_open(Output *o, const char *path, bool binary, Error *e);
 /* Whether output_open() could do it, for a tool that has something to write only after hours. */
 bool output_check(const char *path, bool binary, Error *e);
-/* Whether writing the one does not replace the other, or a file in it, by whatever name: else an ERROR_USAGE.
- * For a tool whose output is no version of its input. */
+/* Whether writing the one does not replace the other, by whatever name: else an ERROR_USAGE.  For a tool
+ * whose output is no version of its input. */
 bool output_differs(const char *path, const char *input, Error *e);
 bool output_close(Output *o, Error *e); /* flush, check, rename; on error nothing stays behind */
 void output_abort(Output *o);           /* may be called twice, or on a zeroed struct */

@@ -8,8 +8,6 @@
 #include <string.h>
 #include <utf8proc.h>
 
-/* SentencePiece's sign for a space */
-
 struct Normalizer {
 	const NormalizeSteps *steps;
 	Expression **expressions; /* by step; NULL: it has none */

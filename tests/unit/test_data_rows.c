@@ -201,7 +201,7 @@ static void test_bad(void **state)
 	    {"csv", "a,b\n1,2\"3\n3,\"4\" 5\n6,7\n", 0, ENCODING_UTF8, false, "4 6|7\n", "line 2: a quote",
 	     BAD_QUOTE, 2},
 	    {"csv", "a,b\n1,2\n3,\"", 0, ENCODING_UTF8, false, "2 1|2\n", "line 3: a quote", BAD_QUOTE, 1},
-	    {"csv", "a,b\n1,2\r3,4\n5,6\n", 0, ENCODING_UTF8, false, "3 5|6\n", "line 2: 4 columns",
+	    {"csv", "a,b\n1,2\r3,4\n5,6\n", 0, ENCODING_UTF8, false, "3 5|6\n", "line 2: a carriage return",
 	     BAD_COLUMNS, 1},
 	    {"csv", "a,b\n1,2\r3,\"4\n5,6\n", 0, ENCODING_UTF8, false, "3 5|6\n", "line 2: a quote",
 	     BAD_QUOTE, 1},
@@ -352,6 +352,8 @@ static void test_scalars(void **state)
 	} times[] = {
 	    {"978300760", 978300760},
 	    {"12.9", 12},
+	    {"1.5e9", 1500000000},
+	    {"-1.5E0", -2},
 	    {"-12.1", -13},
 	    {"-12.0", -12},
 	    {"1970-01-01", 0},
@@ -394,7 +396,9 @@ static void test_scalars(void **state)
 	                                    "2001-01-01T10:60",
 	                                    "2001-01-01T10:00:00X",
 	                                    "2001-01-01x",
-	                                    "1e3"};
+	                                    "1e99",
+	                                    "1e",
+	                                    "1e3x"};
 	for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
 		if (scalar_time(text_of(wrong[i]), &seconds))
 			fail_msg("'%s' is taken for a time", wrong[i]);

@@ -11,5 +11,5 @@ words=--tensor usage ul-cat --to gguf --tensor x lm.gguf
 expect 3 ul-cat --to gguf -o x.gguf "$TESTDATA/events.csv" 2>err
 grep -q '^ul-cat: .*is no GGUF file' err
 expect 3 ul-cat --to gguf -o x.gguf data.ult 2>err
-grep -q '^ul-cat: data.ult: is a stream of these tools and no LLM (an adapter goes with --llm)$' err
+grep -q '^ul-cat: data.ult: is compressed by zstd, as streams of these tools are, and no GGUF file$' err
 [[ ! -e x.gguf ]]

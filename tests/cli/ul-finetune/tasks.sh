@@ -23,6 +23,7 @@ gen favorite.ult --rank 1000 >said
 jq -r '.target' said >targets
 gen favorite.ult --rank 3 --format text | sed -n 's/^  took: //p' | cmp - targets
 gen favorite.ult --rank 3 --format text | grep -q '^  asked: Favorite genres:$'
+words='--keep-seen is for items' usage gen favorite.ult --rank 3 --keep-seen
 # In words, with what the true answer is worth.
 gen favorite.ult --n-predict 5 >words
 [[ $(jq -c 'select(.task == "favorite" and .nll > 0 and .tokens > 1 and (.text | type) == "string")' words | wc -l) == 9 ]]

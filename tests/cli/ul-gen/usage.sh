@@ -20,3 +20,4 @@ ul-pretrain -q --dim 8 --layers 1 --heads 1 --steps 0 -o other.ult data.ult
 ul-pretrain -q --arch lm --dim 16 --layers 2 --heads 2 --vocab 400 --steps 0 -o other.gguf data.ult
 words='another encoder' usage ul-gen --llm lm.gguf -m other.ult -a adapter.ult --rank 1 data.ult
 words='another LLM' usage ul-gen --llm other.gguf -m encoder.ult -a adapter.ult --rank 1 data.ult
+words='--precision goes with' usage ul-gen --llm lm.gguf --tokenize --precision bf16 texts

@@ -42,7 +42,7 @@ expect 3 ul-prep -o out returns.csv 2>err
 grep -q 'line 1: a carriage return inside a line' err
 # Many keys, one object.
 seq -f '"k%.0f": 1' 1 50000 | paste -sd, | sed 's/^/{"user": "a", "item": "b", /; s/$/}/' >keys.jsonl
-ul-prep -q -o keys.ult keys.jsonl
+timeout 3 ul-prep -q -o keys.ult keys.jsonl
 # The same time, however JSON spells it.
 printf '{"user": "a", "item": "b", "time": 1500000000000000000}\n' >whole.jsonl
 printf '{"user": "a", "item": "b", "time": 1.5e18}\n' >real.jsonl
