@@ -1,35 +1,24 @@
 #include "data/rows.h"
 
+#include "data/lines.h"
+
 #include <csv.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
-#define XXH_INLINE_ALL
-#include <xxhash.h>
 
 /* Columns are looked for in the first BLOCK; a batch is cut into PIECEs. */
 enum { BLOCK = 1 << 20, BATCH = 4 << 20, ROOM = BATCH + ROW_MAX, PIECE = 256 << 10 };
 enum { PIECES = ROOM / PIECE + 1 };
 
 struct Rows {
-	const char *name;
-	int file;
 	RowFormat format;
 	BadRows *bad;
-	XXH64_state_t hash;
-
-	/* The bytes from the start of the row on: lines before `at` are parsed. */
-	uint8_t *data, *spare; /* ROOM bytes each; the next are read into the other one */
-	size_t row, at, end;
-	size_t by_row;         /* up to there they are read row by row */
-	bool at_end;           /* of the file */
-	size_t row_line, line; /* numbers of the lines at `row` and `at` */
-	Buffer converted;      /* a line that was Latin-1 */
+	Lines lines;      /* marked where the row begins; those before `at` are parsed */
+	Buffer converted; /* a line that was Latin-1 */
 
 	/* The row. */
+	size_t row_line; /* number of its first line */
 	struct csv_parser parser;
 	bool complete;
 	BadReason flaw; /* or ROW_GOOD */
@@ -47,6 +36,7 @@ struct Rows {
 	bool *wanted; /* NULL: all */
 
 	/* The batch. */
+	size_t by_row;               /* up to there in the file rows are read one by one */
 	RowBlock blocks[PIECES + 1]; /* the last is for a row by itself */
 	bool simple[PIECES];
 	Error failures[PIECES];
@@ -90,42 +80,6 @@ void text_printable(Text t, char *out, size_t size)
 	out[count] = '\0';
 }
 
-/* Bytes and lines */
-
-/* data[row … end) to the front of the other buffer, which becomes the one in use. */
-static void turn_over(Rows *r)
-{
-	uint8_t *other = r->spare;
-	memcpy(other, r->data + r->row, r->end - r->row);
-	r->spare = r->data;
-	r->data = other;
-	r->at -= r->row;
-	r->end -= r->row;
-	r->by_row = r->by_row > r->row ? r->by_row - r->row : 0;
-	r->row = 0;
-}
-
-static bool read_more(Rows *r, Error *e)
-{
-	ssize_t got;
-	do
-		got = read(r->file, r->data + r->end, ROOM - r->end);
-	while (got < 0 && errno == EINTR);
-	if (got < 0)
-		return fail_errno(e, "%s", r->name);
-	XXH64_update(&r->hash, r->data + r->end, (size_t)got);
-	r->end += (size_t)got;
-	r->at_end = got == 0;
-	return true;
-}
-
-/* Reads more behind data[row … end), which moves to the front. */
-static bool fill(Rows *r, Error *e)
-{
-	turn_over(r);
-	return read_more(r, e);
-}
-
 static void find_flaw(Rows *r, BadReason flaw, const char *detail)
 {
 	if (r->flaw == ROW_GOOD) {
@@ -134,45 +88,7 @@ static void find_flaw(Rows *r, BadReason flaw, const char *detail)
 	}
 }
 
-/* The line at `at` with its end, and `at` moves behind it; empty at the end of the
- * file, and where the row grows too long. */
-static bool take_line(Rows *r, Text *line, Error *e)
-{
-	size_t scanned = 0;
-	const uint8_t *found = NULL;
-	*line = (Text){0};
-	for (;;) {
-		found = memchr(r->data + r->at + scanned, '\n', r->end - r->at - scanned);
-		if (found != NULL || r->at_end || r->end - r->row > ROW_MAX)
-			break;
-		scanned = r->end - r->at;
-		if (!fill(r, e))
-			return false;
-	}
-	size_t size = (found ? (size_t)(found + 1 - r->data) : r->end) - r->at;
-	if (r->at + size - r->row > ROW_MAX) {
-		find_flaw(r, BAD_LONG, NULL);
-		return true;
-	}
-	*line = (Text){(const char *)r->data + r->at, size};
-	r->at += size;
-	r->line += size > 0;
-	return true;
-}
-
-/* Moves to the line behind the one at which the row began. */
-static bool skip_line(Rows *r, Error *e)
-{
-	const uint8_t *found;
-	while ((found = memchr(r->data + r->row, '\n', r->end - r->row)) == NULL && !r->at_end) {
-		r->row = r->at = r->end;
-		if (!fill(r, e))
-			return false;
-	}
-	r->at = found ? (size_t)(found + 1 - r->data) : r->end;
-	r->line = r->row_line + 1;
-	return true;
-}
+/* Lines */
 
 static void scan_bytes(Text t, bool *high, bool *nul)
 {
@@ -269,9 +185,9 @@ static bool start_csv(Rows *r, Error *e)
 }
 
 /* Whatever else is wrong: the end of the row is not known. */
-static void lose_row(Rows *r)
+static void lose_row(Rows *r, BadReason flaw)
 {
-	r->flaw = BAD_QUOTE;
+	r->flaw = flaw;
 	r->detail = NULL;
 }
 
@@ -280,13 +196,14 @@ static bool parse_csv(Rows *r, Text line, Error *e)
 {
 	if (line.size == 0) {
 		if (csv_fini(&r->parser, on_field, on_row, r) != 0)
-			lose_row(r);
+			lose_row(r, BAD_QUOTE);
 	} else if (csv_parse(&r->parser, line.data, line.size, on_field, on_row, r) != line.size) {
 		if (csv_error(&r->parser) != CSV_EPARSE)
-			return fail(e, ERROR_FAILURE, "%s: %s", r->name, csv_strerror(csv_error(&r->parser)));
-		lose_row(r);
+			return fail(e, ERROR_FAILURE, "%s: %s", r->lines.name,
+			            csv_strerror(csv_error(&r->parser)));
+		lose_row(r, BAD_QUOTE);
 	} else if (r->complete && r->parser.quoted) { /* behind a bare carriage return */
-		lose_row(r);
+		lose_row(r, BAD_QUOTE);
 	}
 	if (r->failure.code != ERROR_NONE) {
 		*e = r->failure;
@@ -337,7 +254,7 @@ static bool parse_object(Rows *r, Text line, Error *e)
 static bool parse_line(Rows *r, Text line, Error *e)
 {
 	/* Fields are no longer than the row so far, which Latin-1 may have doubled. */
-	if (!buffer_reserve(&r->text, 2 * (r->at - r->row), e))
+	if (!buffer_reserve(&r->text, 2 * (r->lines.at - r->lines.mark), e))
 		return false;
 	if (r->format.separator != NULL && r->format.separator[1] == '\0')
 		return parse_csv(r, line, e);
@@ -350,8 +267,8 @@ static bool parse_line(Rows *r, Text line, Error *e)
 
 static void start_row(Rows *r)
 {
-	r->row = r->at;
-	r->row_line = r->line;
+	lines_mark(&r->lines);
+	r->row_line = r->lines.line;
 	r->complete = false;
 	r->flaw = ROW_GOOD;
 	r->detail = NULL;
@@ -364,10 +281,11 @@ static bool read_row(Rows *r, Error *e)
 	start_row(r);
 	for (bool last = false; !last && !r->complete && r->flaw != BAD_QUOTE;) {
 		Text line;
-		if (!take_line(r, &line, e))
+		bool too_long;
+		if (!lines_take(&r->lines, ROW_MAX, &line, &too_long, e))
 			return false;
-		if (r->flaw == BAD_LONG) {
-			r->flaw = r->parser.quoted ? BAD_QUOTE : BAD_LONG; /* the one makes the other */
+		if (too_long) {
+			lose_row(r, r->parser.quoted ? BAD_QUOTE : BAD_LONG); /* the one makes the other */
 			return true;
 		}
 		last = line.size == 0;
@@ -393,8 +311,8 @@ bool rows_reject(Rows *r, BadReason reason, const char *detail, Error *e)
 		    e, ERROR_MALFORMED,
 		    "%s: line %zu: %zu columns where the others have %zu (--skip-bad leaves such rows "
 		    "out)",
-		    r->name, r->row_line, r->count, r->column_count);
-	return fail(e, ERROR_MALFORMED, "%s: line %zu: %s (--skip-bad leaves such rows out)", r->name,
+		    r->lines.name, r->row_line, r->count, r->column_count);
+	return fail(e, ERROR_MALFORMED, "%s: line %zu: %s (--skip-bad leaves such rows out)", r->lines.name,
 	            r->row_line, detail ? detail : bad_reason_name(reason));
 }
 
@@ -410,7 +328,7 @@ static bool leave_row(Rows *r, Error *e)
 		if (!start_csv(r, e))
 			return false;
 	}
-	return skip_line(r, e);
+	return lines_skip(&r->lines, e);
 }
 
 bool rows_next(Rows *r, const Text **fields, Error *e)
@@ -441,31 +359,26 @@ size_t rows_line(const Rows *r)
 
 bool rows_ahead(Rows *r, Error *e)
 {
-	r->row = r->at;
-	turn_over(r);
-	while (!r->at_end && r->end < ROOM)
-		if (!read_more(r, e))
-			return false;
-	return true;
+	return lines_ahead(&r->lines, e);
 }
 
 /* Whole lines from `at` on become blocks. */
 static size_t cut_blocks(Rows *r)
 {
+	const uint8_t *start = r->lines.data + r->lines.at, *end = r->lines.data + r->lines.end, *last;
 	size_t count = 0;
-	for (size_t at = r->at; at < r->end; count++) {
-		const uint8_t *start = r->data + at, *last = NULL;
-		if (r->end - at > PIECE)
-			last = memchr(start + PIECE, '\n', r->end - at - PIECE);
+	for (; start < end; start = last + 1, count++) {
+		last = NULL;
+		if (end - start > PIECE)
+			last = memchr(start + PIECE, '\n', (size_t)(end - start) - PIECE);
 		if (last == NULL)
-			last = memrchr(start, '\n', r->end - at);
+			last = memrchr(start, '\n', (size_t)(end - start));
 		if (last == NULL)
 			break;
 		RowBlock *b = &r->blocks[count];
 		b->data = (const char *)start;
 		b->size = (size_t)(last + 1 - start);
 		b->columns = r->column_count;
-		at += b->size;
 	}
 	return count;
 }
@@ -483,25 +396,23 @@ static void split_block(void *context, size_t task)
  * like are left to the parser. */
 static bool take_blocks(Rows *r, size_t cut, size_t *count, Error *e)
 {
-	for (*count = 0; *count < cut && r->simple[*count]; ++*count) {
-		RowBlock *b = &r->blocks[*count];
-		b->line = r->line;
-		r->line += b->rows;
-		r->at += b->size;
+	size_t i = 0;
+	for (; i < cut && r->simple[i]; i++) {
+		r->blocks[i].line = r->lines.line;
+		lines_pass(&r->lines, r->blocks[i].size, r->blocks[i].rows);
 	}
-	r->by_row = r->at;
-	for (size_t i = 0; i < cut; i++) {
+	*count = i;
+	r->by_row = lines_position(&r->lines);
+	for (; *count == 0 && i < cut && !r->simple[i]; i++)
+		r->by_row += r->blocks[i].size;
+	if (cut == 0)
+		r->by_row += r->lines.end - r->lines.at;
+	lines_mark(&r->lines);
+	for (i = 0; i < cut; i++)
 		if (r->failures[i].code != ERROR_NONE) {
 			*e = r->failures[i];
 			return false;
 		}
-		if (*count == 0 && r->by_row == (size_t)((const uint8_t *)r->blocks[i].data - r->data) &&
-		    !r->simple[i])
-			r->by_row += r->blocks[i].size;
-	}
-	if (cut == 0)
-		r->by_row = r->end;
-	r->row = r->at;
 	return true;
 }
 
@@ -515,8 +426,8 @@ bool rows_batch(Rows *r, Pool *pool, const RowBlock **blocks, size_t *count, Err
 {
 	*blocks = r->blocks;
 	*count = 0;
-	if (splits(r) && r->at >= r->by_row) {
-		if (!r->at_end && r->end < ROOM && !rows_ahead(r, e))
+	if (splits(r) && lines_position(&r->lines) >= r->by_row) {
+		if (!r->lines.at_end && r->lines.end < ROOM && !rows_ahead(r, e))
 			return false;
 		size_t cut = cut_blocks(r);
 		pool_run(pool, cut, split_block, r);
@@ -541,7 +452,7 @@ size_t rows_expected(const Rows *r, const RowBlock *blocks, size_t count)
 		rows += blocks[i].rows;
 		bytes += blocks[i].size;
 	}
-	if (bytes == 0 || fstat(r->file, &status) != 0 || !S_ISREG(status.st_mode))
+	if (bytes == 0 || fstat(r->lines.file, &status) != 0 || !S_ISREG(status.st_mode))
 		return 0;
 	return (size_t)((double)rows / (double)bytes * (double)status.st_size);
 }
@@ -587,15 +498,14 @@ static bool append_column(Rows *r, Text name, Error *e)
 /* All keys of the objects in the first block; flaws come up when they are read. */
 static bool find_keys(Rows *r, Error *e)
 {
-	while (!r->at_end && r->end - r->row < BLOCK)
-		if (!fill(r, e))
-			return false;
+	if (!lines_read(&r->lines, BLOCK, e))
+		return false;
 	bool done = true;
 	Vocabulary keys = {0};
-	const uint8_t *p = r->data + r->at, *end = r->data + r->end, *next;
+	const uint8_t *p = r->lines.data + r->lines.at, *end = r->lines.data + r->lines.end, *next;
 	for (; done && p < end; p = next + 1) {
 		next = memchr(p, '\n', (size_t)(end - p));
-		if (next == NULL && !r->at_end) /* the block cuts it */
+		if (next == NULL && !r->lines.at_end) /* the block cuts it */
 			break;
 		next = next ? next : end;
 		Error flaw = {0};
@@ -625,56 +535,15 @@ static bool find_columns(Rows *r, Error *e)
 	if (!rows_next(r, &fields, e))
 		return false;
 	if (fields == NULL || r->count == 0)
-		return fail(e, ERROR_MALFORMED, "%s: there is nothing in it", r->name);
+		return fail(e, ERROR_MALFORMED, "%s: there is nothing in it", r->lines.name);
 	for (size_t i = 0; r->format.header && i < r->count; i++)
 		if (!append_column(r, fields[i], e))
 			return false;
 	r->column_count = r->count;
 	if (!r->format.header) { /* that row is to be read again */
-		r->at = r->row;
-		r->line = r->row_line;
+		lines_back(&r->lines);
 	}
 	return true;
-}
-
-static bool skip_byte_order_mark(Rows *r, Error *e)
-{
-	while (r->end < 5 && !r->at_end) /* check_magic() looks at them, too */
-		if (!fill(r, e))
-			return false;
-	if (r->end >= 3 && memcmp(r->data, "\xef\xbb\xbf", 3) == 0)
-		r->row = r->at = 3;
-	return true;
-}
-
-/* What is no text can be made text by another program, which is named. */
-static bool check_magic(const Rows *r, Error *e)
-{
-	static const struct {
-		const char *magic;
-		size_t size;
-		const char *kind, *unpack;
-	} kinds[] = {
-	    {"\x1f\x8b", 2, "compressed with gzip", "zcat"},
-	    {"\x28\xb5\x2f\xfd", 4, "compressed with zstd", "zstdcat"},
-	    {"\xfd\x37zXZ", 5, "compressed with xz", "xzcat"},
-	    {"PK\x03\x04", 4, "a ZIP archive", "unzip -p"},
-	    {"\xff\xfe", 2, "UTF-16", "iconv -f UTF-16 -t UTF-8"},
-	    {"\xfe\xff", 2, "UTF-16", "iconv -f UTF-16 -t UTF-8"},
-	};
-	bool standard = r->file == STDIN_FILENO;
-	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
-		if (r->end >= kinds[i].size && memcmp(r->data, kinds[i].magic, kinds[i].size) == 0)
-			return fail(e, ERROR_MALFORMED, "%s: this is %s: %s %s | ul-prep ...", r->name,
-			            kinds[i].kind, kinds[i].unpack, standard ? "FILE" : r->name);
-	return true;
-}
-
-/* Bytes that are not touched before there is something to put into them. */
-static bool make_room(uint8_t **data, Error *e)
-{
-	size_t capacity = 0;
-	return memory_grow(data, &capacity, ROOM, 1, e);
 }
 
 Rows *rows_open(const char *path, const RowFormat *format, BadRows *bad, Error *e)
@@ -682,19 +551,11 @@ Rows *rows_open(const char *path, const RowFormat *format, BadRows *bad, Error *
 	Rows *r = memory_new(1, sizeof *r, e);
 	if (r == NULL)
 		return NULL;
-	bool standard = path == NULL || strcmp(path, "-") == 0;
-	r->name = standard ? "standard input" : path;
 	r->format = *format;
 	r->bad = bad;
-	r->line = 1;
-	XXH64_reset(&r->hash, 0);
-	r->file = standard ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
-	if (r->file < 0)
-		fail_errno(e, "%s", r->name);
 	bool quotes = format->separator != NULL && format->separator[1] == '\0';
-	if (r->file < 0 || (quotes && !start_csv(r, e)) || !make_room(&r->data, e) ||
-	    !make_room(&r->spare, e) || !skip_byte_order_mark(r, e) || !check_magic(r, e) ||
-	    !find_columns(r, e) || (r->wanted = memory_new(r->column_count, 1, e)) == NULL) {
+	if (!lines_open(&r->lines, path, ROOM, e) || (quotes && !start_csv(r, e)) || !find_columns(r, e) ||
+	    (r->wanted = memory_new(r->column_count, 1, e)) == NULL) {
 		rows_close(r);
 		return NULL;
 	}
@@ -705,14 +566,11 @@ void rows_close(Rows *r)
 {
 	if (r == NULL)
 		return;
-	if (r->file > STDERR_FILENO)
-		close(r->file);
 	if (r->parser.options != 0) /* it was started */
 		csv_free(&r->parser);
 	for (size_t i = 0; i < PIECES; i++)
 		block_free(&r->blocks[i]);
-	memory_free(r->data);
-	memory_free(r->spare);
+	lines_close(&r->lines);
 	buffer_free(&r->converted);
 	buffer_free(&r->text);
 	memory_free(r->ends);
@@ -724,7 +582,7 @@ void rows_close(Rows *r)
 
 const char *rows_name(const Rows *r)
 {
-	return r->name;
+	return r->lines.name;
 }
 
 size_t rows_columns(const Rows *r)
@@ -760,12 +618,12 @@ bool rows_fail_column(const Rows *r, const char *what, Text column, Error *e)
 		if (names.data[i] < ' ') /* a message is one line */
 			names.data[i] = '?';
 	if (done && r->columns.count > 0)
-		fail(e, ERROR_USAGE, "%s: there is no column '%.*s' for %s; there are %.*s", r->name,
+		fail(e, ERROR_USAGE, "%s: there is no column '%.*s' for %s; there are %.*s", r->lines.name,
 		     (int)column.size, column.data, what, (int)names.size, (const char *)names.data);
 	else if (done)
 		fail(e, ERROR_USAGE,
-		     "%s: there is no column '%.*s' for %s; without a header they are 1 to %zu", r->name,
-		     (int)column.size, column.data, what, r->column_count);
+		     "%s: there is no column '%.*s' for %s; without a header they are 1 to %zu",
+		     r->lines.name, (int)column.size, column.data, what, r->column_count);
 	buffer_free(&names);
 	return false;
 }
@@ -777,5 +635,5 @@ void rows_want(Rows *r, size_t column)
 
 uint64_t rows_hash(const Rows *r)
 {
-	return XXH64_digest(&r->hash);
+	return XXH64_digest(&r->lines.hash);
 }
