@@ -60,7 +60,12 @@ static void pack_panel(GemmPrecision precision, Operand b, size_t k0, size_t k, 
 		pack_panel_f32(b, k0, k, n0, n, panel);
 }
 
-/* Points `out` to B's panel [k0, n0): where it lies already, or laid out in `room`. */
+/* F32 needs no laying out, and gets it only where many rows or columns are to profit: what lies a power of
+ * two apart wants the same few places in the first-level cache.  Columns of A are soonest in want of that. */
+enum { MANY_ROWS = 8 * GROUP, MANY_COLUMNS = 8 * PANEL, SOME_COLUMNS = 2 * PANEL };
+
+/* Points `out` to B's panel [k0, n0): where it lies already, or laid out in `room`, as a last one is that has
+ * fewer columns than a kernel reads. */
 static void find_panel(const Product *p, size_t k0, size_t n0, PanelProduct *out, float *room)
 {
 	const PackedOperand *b = p->packed.b;
@@ -73,7 +78,7 @@ static void find_panel(const Product *p, size_t k0, size_t n0, PanelProduct *out
 		    (const uint8_t *)b->panels + panel * panel_bytes + row * PANEL * element(p->precision);
 		if (n0 + PANEL < p->n)
 			out->next = (const char *)out->b + panel_bytes;
-	} else if (p->precision == GEMM_F32 && !p->b.transposed) {
+	} else if (p->precision == GEMM_F32 && !p->b.transposed && out->n == PANEL && out->m < MANY_ROWS) {
 		out->b = at(p->b, k0, n0);
 		out->b_row = p->b.stride;
 	} else {
@@ -86,20 +91,33 @@ static void find_panel(const Product *p, size_t k0, size_t n0, PanelProduct *out
  * places in the first-level cache. */
 enum { ROW_BYTES = DEPTH_BLOCK * sizeof(Bf16) + LINE };
 
-/* F32 needs no laying out, and gets it only where many columns are to profit. */
-enum { MANY_COLUMNS = 8 * PANEL };
+/* Rows [0, m) of what is read transposed, k numbers each: group by group, a column's numbers of the group
+ * side by side. */
+static void pack_columns(const float *x, size_t stride, size_t m, size_t k, float *out)
+{
+	for (size_t i = 0; i < k; i++, x += stride, out += GROUP) {
+		float *to = out;
+		size_t r = 0;
+		for (; r + GROUP <= m; r += GROUP, to += GROUP * k)
+			memcpy(to, x + r, GROUP * sizeof *to);
+		memcpy(to, x + r, (m - r) * sizeof *to);
+	}
+}
 
 static void find_rows(const Product *p, size_t m0, size_t k0, PanelProduct *out, void *room)
 {
-	bool bf16 = p->precision == GEMM_BF16;
+	bool bf16 = p->precision == GEMM_BF16, groups = !bf16 && p->a.transposed && p->n >= SOME_COLUMNS;
+	out->a = room;
 	out->a_column = 1;
 	if (bf16) {
-		out->a = room;
 		out->a_row = round_up(out->k, DEPTH_UNIT) + LINE / sizeof(Bf16);
 		pack_rows_bf16(p->a, m0, out->m, cpu_path() == CPU_AMX ? round_up(out->m, PANEL) : out->m, k0,
 		               out->k, room, out->a_row);
+	} else if (groups) {
+		out->a_row = 1;
+		out->a_column = GROUP;
+		pack_columns(at(p->a, m0, k0), p->a.stride, out->m, out->k, room);
 	} else if (!p->a.transposed && p->n >= MANY_COLUMNS) {
-		out->a = room;
 		out->a_row = out->k + LINE / sizeof(float);
 		for (size_t r = 0; r < out->m; r++)
 			memcpy((float *)room + r * out->a_row, at(p->a, m0 + r, k0), out->k * sizeof(float));
@@ -108,6 +126,7 @@ static void find_rows(const Product *p, size_t m0, size_t k0, PanelProduct *out,
 		out->a_row = p->a.transposed ? 1 : p->a.stride;
 		out->a_column = p->a.transposed ? p->a.stride : 1;
 	}
+	out->a_group = GROUP * (groups ? out->k : out->a_row);
 }
 
 /* A block of rows and of depth: all columns of C for it. */

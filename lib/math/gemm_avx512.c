@@ -5,7 +5,7 @@
 #include <immintrin.h>
 #include <string.h>
 
-enum { ROWS = 12 };
+enum { ROWS = GROUP };
 
 static inline __mmask16 first_lanes(size_t count)
 {
@@ -34,7 +34,7 @@ static inline __attribute__((always_inline)) void start_rows(const PanelProduct 
 {
 	*row_bytes = p->a_row * size;
 	for (size_t i = 0; i < 4; i++)
-		at[i] = (const char *)p->a + (first + 3 * i) * *row_bytes;
+		at[i] = (const char *)p->a + first / ROWS * p->a_group * size + 3 * i * *row_bytes;
 }
 
 static inline __attribute__((always_inline)) void store_rows(const PanelProduct *p, size_t first, size_t rows,
@@ -70,15 +70,25 @@ static inline __attribute__((always_inline)) void fetch(Fetch *f)
 		_mm_prefetch((const char *)f->next, _MM_HINT_T1);
 }
 
+/* What sums are to be added to comes from memory while they are made. */
+static inline __attribute__((always_inline)) void fetch_rows(const PanelProduct *p, size_t first, size_t rows)
+{
+	const float *c = p->c + first * p->ldc;
+	for (size_t r = 0; r < rows && p->add; r++, c += p->ldc) {
+		__builtin_prefetch(c, 1);
+		__builtin_prefetch(c + 16, 1);
+	}
+}
+
 /* `rows` is a constant where it is called, so that the sums stay in registers. */
 static inline __attribute__((always_inline)) void rows_f32(const PanelProduct *p, size_t first, size_t rows)
 {
 	const float *b = p->b;
 	const char *at[4];
 	size_t row_bytes, step = p->a_column * sizeof(float);
-	__mmask16 left = first_lanes(p->n), right = first_lanes(p->n > 16 ? p->n - 16 : 0);
 	__m512 sum[ROWS][2];
 	start_rows(p, first, sizeof(float), at, &row_bytes);
+	fetch_rows(p, first, rows);
 #pragma GCC unroll 12
 	for (size_t r = 0; r < rows; r++)
 		sum[r][0] = sum[r][1] = _mm512_setzero_ps();
@@ -86,7 +96,7 @@ static inline __attribute__((always_inline)) void rows_f32(const PanelProduct *p
 	for (size_t k = 0; k < p->k; k++, b += p->b_row) {
 		if (k % (FETCH_STEP / (PANEL * sizeof(float))) == 0)
 			fetch(&next);
-		__m512 b0 = _mm512_maskz_loadu_ps(left, b), b1 = _mm512_maskz_loadu_ps(right, b + 16);
+		__m512 b0 = _mm512_loadu_ps(b), b1 = _mm512_loadu_ps(b + 16);
 #pragma GCC unroll 12
 		for (size_t r = 0; r < rows; r++) {
 			__m512 x = _mm512_set1_ps(*(const float *)of_row(at, row_bytes, r));

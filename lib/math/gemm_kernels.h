@@ -14,7 +14,8 @@
 #include <stdint.h>
 
 enum {
-	LINE = 64, /* of the caches, in bytes */
+	LINE = 64,  /* of the caches, in bytes */
+	GROUP = 12, /* rows of A that a vector kernel takes at a time */
 	PANEL = PACKED_UNIT,
 	DEPTH_UNIT = PACKED_UNIT, /* bf16: k is filled up to a multiple of this */
 	DEPTH_BLOCK = 1024, /* of k, worked on at a time: a panel's block stays in the first-level cache */
@@ -36,8 +37,9 @@ void pack_rows_bf16(Operand a, size_t m0, size_t m, size_t filled, size_t k0, si
 typedef struct {
 	size_t m, n, k;
 	const void *a;
-	size_t a_row,
-	    a_column; /* distances in A; bf16: a_column is 1, and k is filled up, for tiles rows, too */
+	/* Distances in A: of groups, of the rows of one, of columns.  bf16: rows have one distance, a_column
+	 * is 1, and k is filled up, for tiles rows, too. */
+	size_t a_group, a_row, a_column;
 	const void *b;
 	size_t b_row; /* distance between rows (of pairs of rows) of the panel, in elements */
 	float *c;

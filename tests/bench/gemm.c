@@ -13,9 +13,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+typedef enum {
+	PACKED,   /* A · B', B a weight that was laid out before */
+	UNPACKED, /* the same as it comes */
+	GRADIENT  /* A' · B, added to C: of a weight, from k rows of input and of output */
+} Kind;
+
 typedef struct {
 	size_t m, n, k;
-	bool packed; /* B is a weight, laid out before */
+	Kind kind;
 } Shape;
 
 static double measure(const Shape *s, GemmPrecision precision, const float *a, PackedOperand *b, float *c)
@@ -23,12 +29,15 @@ static double measure(const Shape *s, GemmPrecision precision, const float *a, P
 	double flops = 2.0 * (double)s->m * (double)s->n * (double)s->k, done = 0, start = clock_seconds(),
 	       seconds;
 	do {
-		if (s->packed)
+		if (s->kind == PACKED)
 			gemm_packed(precision, s->m, (Operand){a, s->k, false}, packed_whole(b), false, c,
 			            s->n);
-		else
+		else if (s->kind == UNPACKED)
 			gemm(precision, s->m, s->n, s->k, (Operand){a, s->k, false}, b->source, false, c,
 			     s->n);
+		else
+			gemm(precision, s->m, s->n, s->k, (Operand){a, s->m, true},
+			     (Operand){b->source.data, s->n, false}, true, c, s->n);
 		done += flops;
 		seconds = clock_seconds() - start;
 	} while (seconds < 0.2);
@@ -43,6 +52,7 @@ static int by_value(const void *a, const void *b)
 
 static bool bench(const Shape *s, GemmPrecision precision, size_t runs, Error *e)
 {
+	static const char *const kinds[] = {"", "-unpacked", "-gradient"};
 	double ours[99], peak[99];
 	size_t tasks = 0;
 	float *a = memory_new(s->m * s->k, sizeof *a, e), *b = memory_new(s->k * s->n, sizeof *b, e),
@@ -67,7 +77,7 @@ static bool bench(const Shape *s, GemmPrecision precision, size_t runs, Error *e
 	qsort(ours, runs, sizeof *ours, by_value);
 	printf("{\"work\": \"gemm-%zux%zux%zu%s%s\", \"cpu\": \"%s\", \"unit\": \"GFLOP/s\", \"runs\": %zu, "
 	       "\"ours\": %.1f, \"ours_low\": %.1f, \"ours_high\": %.1f",
-	       s->m, s->n, s->k, precision == GEMM_BF16 ? "" : "-f32", s->packed ? "" : "-unpacked",
+	       s->m, s->n, s->k, precision == GEMM_BF16 ? "" : "-f32", kinds[s->kind],
 	       cpu_path_name(cpu_path()), runs, ours[runs / 2], ours[0], ours[runs - 1]);
 	if (isfinite(peak[runs / 2])) /* some paths have none */
 		printf(", \"peer\": \"peak\", \"theirs\": %.1f, \"theirs_low\": %.1f, \"theirs_high\": %.1f, "
@@ -83,10 +93,10 @@ static bool bench(const Shape *s, GemmPrecision precision, size_t runs, Error *e
 
 int main(int argc, char **argv)
 {
-	static const Shape shapes[] = {{512, 1536, 576, true},   {512, 1536, 576, false},
-	                               {2048, 2048, 2048, true}, {2048, 2048, 2048, false},
-	                               {256, 256, 64, true},     {1024, 64, 176, true},
-	                               {64, 200, 32, false}};
+	static const Shape shapes[] = {
+	    {512, 1536, 576, PACKED},     {512, 1536, 576, UNPACKED}, {2048, 2048, 2048, PACKED},
+	    {2048, 2048, 2048, UNPACKED}, {256, 256, 64, PACKED},     {1024, 64, 176, PACKED},
+	    {64, 200, 32, UNPACKED},      {256, 1024, 352, GRADIENT}, {1024, 256, 88, GRADIENT}};
 	size_t runs = argc > 1 ? strtoul(argv[1], NULL, 10) : 5;
 	Error e = {0};
 	gemm_start();

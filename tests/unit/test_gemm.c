@@ -123,6 +123,8 @@ static void test_shapes(void **state)
 					check(m[i], n[j], k[l], form & 1, form & 2);
 	for (int form = 0; form < 4; form++)
 		check(70, 65, 1100, form & 1, form & 2); /* several blocks of depth */
+	for (int form = 0; form < 4; form++)
+		check(295, 263, 550, form & 1, form & 2); /* many rows and columns are laid out */
 	for (size_t rows = 257; rows <= 289; rows += 16)
 		check(rows, 33, 1024, false,
 		      true); /* whole blocks of rows and of depth, and what is beyond */
