@@ -31,17 +31,18 @@ void lines_mark(Lines *l); /* at what is next */
 void lines_back(Lines *l); /* to the mark */
 
 /* The next line with its end, valid until more is read; empty at the end of the file.  *too_long, and nothing
- * is taken, where there would be more than `most` bytes from the mark to its end. */
+ * is taken, where there would be more than `most` bytes, fewer than there is room for, from the mark to its
+ * end. */
 bool lines_take(Lines *l, size_t most, Text *line, bool *too_long, Error *e);
 /* Goes on behind the line at the mark, however long that is; the mark is lost. */
 bool lines_skip(Lines *l, Error *e);
 /* Takes whole lines at once: `size` bytes, `count` lines, that lie behind `at`. */
 void lines_pass(Lines *l, size_t size, size_t count);
 
-/* Reads until there are `size` bytes from the mark on, or the file ends. */
+/* Reads until there are `size` bytes, for which there is room, from the mark on, or the file ends. */
 bool lines_read(Lines *l, size_t size, Error *e);
-/* Reads as much as there is room for, and marks what is next; what was taken before stays valid until then.
- */
+/* Marks what is next, and reads as much behind it as there is room for.  What was taken before stays valid
+ * until more is read after that. */
 bool lines_ahead(Lines *l, Error *e);
 
 /* Of `at` in the file. */

@@ -88,7 +88,7 @@ static void find_flaw(Rows *r, BadReason flaw, const char *detail)
 	}
 }
 
-/* Lines */
+/* Bytes of a line */
 
 static void scan_bytes(Text t, bool *high, bool *nul)
 {
@@ -540,9 +540,8 @@ static bool find_columns(Rows *r, Error *e)
 		if (!append_column(r, fields[i], e))
 			return false;
 	r->column_count = r->count;
-	if (!r->format.header) { /* that row is to be read again */
-		lines_back(&r->lines);
-	}
+	if (!r->format.header)
+		lines_back(&r->lines); /* that row is to be read again */
 	return true;
 }
 

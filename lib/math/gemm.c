@@ -60,9 +60,9 @@ static void pack_panel(GemmPrecision precision, Operand b, size_t k0, size_t k, 
 		pack_panel_f32(b, k0, k, n0, n, panel);
 }
 
-/* F32 needs no laying out, and gets it only where many rows or columns are to profit: what lies a power of
- * two apart wants the same few places in the first-level cache.  Columns of A are soonest in want of that. */
-enum { MANY_ROWS = 8 * GROUP, MANY_COLUMNS = 8 * PANEL, SOME_COLUMNS = 2 * PANEL };
+/* F32 is laid out where enough rows or columns share the work: numbers of a column a power of two apart want
+ * the same few places in the first-level cache.  Where A is transposed that pays from fewer columns on. */
+enum { MANY_ROWS = 8 * GROUP, MANY_COLUMNS = 8 * PANEL, TRANSPOSED_COLUMNS = 2 * PANEL };
 
 /* Points `out` to B's panel [k0, n0): where it lies already, or laid out in `room`, as a last one is that has
  * fewer columns than a kernel reads. */
@@ -100,13 +100,15 @@ static void pack_columns(const float *x, size_t stride, size_t m, size_t k, floa
 		size_t r = 0;
 		for (; r + GROUP <= m; r += GROUP, to += GROUP * k)
 			memcpy(to, x + r, GROUP * sizeof *to);
-		memcpy(to, x + r, (m - r) * sizeof *to);
+		if (r < m)
+			memcpy(to, x + r, (m - r) * sizeof *to);
 	}
 }
 
 static void find_rows(const Product *p, size_t m0, size_t k0, PanelProduct *out, void *room)
 {
-	bool bf16 = p->precision == GEMM_BF16, groups = !bf16 && p->a.transposed && p->n >= SOME_COLUMNS;
+	bool bf16 = p->precision == GEMM_BF16,
+	     groups = !bf16 && p->a.transposed && p->n >= TRANSPOSED_COLUMNS;
 	out->a = room;
 	out->a_column = 1;
 	if (bf16) {

@@ -5,8 +5,6 @@
 #include <immintrin.h>
 #include <string.h>
 
-enum { ROWS = GROUP };
-
 static inline __mmask16 first_lanes(size_t count)
 {
 	return (__mmask16)(count >= 16 ? 0xffffu : (1u << count) - 1);
@@ -34,11 +32,11 @@ static inline __attribute__((always_inline)) void start_rows(const PanelProduct 
 {
 	*row_bytes = p->a_row * size;
 	for (size_t i = 0; i < 4; i++)
-		at[i] = (const char *)p->a + first / ROWS * p->a_group * size + 3 * i * *row_bytes;
+		at[i] = (const char *)p->a + first / GROUP * p->a_group * size + 3 * i * *row_bytes;
 }
 
 static inline __attribute__((always_inline)) void store_rows(const PanelProduct *p, size_t first, size_t rows,
-                                                             __m512 sum[ROWS][2])
+                                                             __m512 sum[GROUP][2])
 {
 #pragma GCC unroll 12
 	for (size_t r = 0; r < rows; r++) {
@@ -57,8 +55,8 @@ typedef struct {
 
 static inline Fetch fetch_of(const PanelProduct *p, size_t first, size_t row_bytes)
 {
-	size_t groups = (p->m + ROWS - 1) / ROWS, lines = (FETCH_STEP / LINE + groups - 1) / groups;
-	size_t steps = (p->k * row_bytes + FETCH_STEP - 1) / FETCH_STEP, before = first / ROWS * lines;
+	size_t groups = (p->m + GROUP - 1) / GROUP, lines = (FETCH_STEP / LINE + groups - 1) / groups;
+	size_t steps = (p->k * row_bytes + FETCH_STEP - 1) / FETCH_STEP, before = first / GROUP * lines;
 	if (p->next == NULL || groups == 1 || before >= FETCH_STEP / LINE)
 		return (Fetch){0};
 	return (Fetch){(uintptr_t)p->next + steps * before * LINE, lines};
@@ -76,7 +74,7 @@ static inline __attribute__((always_inline)) void fetch_rows(const PanelProduct 
 	const float *c = p->c + first * p->ldc;
 	for (size_t r = 0; r < rows && p->add; r++, c += p->ldc) {
 		__builtin_prefetch(c, 1);
-		__builtin_prefetch(c + 16, 1);
+		__builtin_prefetch(c + p->n - 1, 1);
 	}
 }
 
@@ -86,7 +84,7 @@ static inline __attribute__((always_inline)) void rows_f32(const PanelProduct *p
 	const float *b = p->b;
 	const char *at[4];
 	size_t row_bytes, step = p->a_column * sizeof(float);
-	__m512 sum[ROWS][2];
+	__m512 sum[GROUP][2];
 	start_rows(p, first, sizeof(float), at, &row_bytes);
 	fetch_rows(p, first, rows);
 #pragma GCC unroll 12
@@ -115,7 +113,7 @@ static inline __attribute__((always_inline)) void rows_bf16(const PanelProduct *
 	const Bf16 *b = p->b;
 	const char *at[4];
 	size_t row_bytes;
-	__m512 sum[ROWS][2];
+	__m512 sum[GROUP][2];
 	start_rows(p, first, sizeof(Bf16), at, &row_bytes);
 #pragma GCC unroll 12
 	for (size_t r = 0; r < rows; r++)
@@ -148,8 +146,8 @@ static inline __attribute__((always_inline)) void rows_bf16(const PanelProduct *
 	void name(const PanelProduct *p)                                                                     \
 	{                                                                                                    \
 		size_t first = 0;                                                                            \
-		for (; first + ROWS <= p->m; first += ROWS)                                                  \
-			rows_of(p, first, ROWS);                                                             \
+		for (; first + GROUP <= p->m; first += GROUP)                                                \
+			rows_of(p, first, GROUP);                                                            \
 		switch (p->m - first) {                                                                      \
 			CASE(rows_of, 1)                                                                     \
 			CASE(rows_of, 2)                                                                     \

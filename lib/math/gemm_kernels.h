@@ -1,10 +1,11 @@
 /* The inside of the products: what a CPU path multiplies, block by block, and how it
  * wants its operands laid out.  Only gemm.c, the kernels and their tests know this.
  *
- * op(B) lies in panels of PANEL columns.  F32: [k][PANEL] floats; bf16: pairs of rows
- * interleaved, [k/2][PANEL][2], which is the layout of a bf16 tile (Intel SDM, TDPBF16PS)
- * and of a bf16 dot product, too.  op(A) is read as it is for F32; for bf16 it is
- * rounded, row by row, to [m][stride].  What lies beyond k or n is zero. */
+ * op(B) goes by panels of PANEL columns.  F32: [k][PANEL] floats, laid out or as they lie in B;
+ * bf16: pairs of rows interleaved, [k/2][PANEL][2], which is the layout of a bf16 tile (Intel SDM,
+ * TDPBF16PS) and of a bf16 dot product, too.  op(A) goes by groups of GROUP rows.  F32: as they lie in
+ * A, copied row by row, or laid out as [k][GROUP]; bf16: rounded, row by row, to [m][stride].  What is
+ * laid out has zeros beyond k or n. */
 #ifndef MATH_GEMM_KERNELS_H
 #define MATH_GEMM_KERNELS_H
 
@@ -22,6 +23,7 @@ enum {
 	ROW_BLOCK = 288     /* of m: A's block stays in the second-level cache */
 };
 _Static_assert(ROW_BLOCK % PANEL == 0, "rows are filled up to a multiple of PANEL");
+_Static_assert(ROW_BLOCK % GROUP == 0, "groups are laid out whole");
 
 typedef uint16_t Bf16;
 
@@ -37,8 +39,8 @@ void pack_rows_bf16(Operand a, size_t m0, size_t m, size_t filled, size_t k0, si
 typedef struct {
 	size_t m, n, k;
 	const void *a;
-	/* Distances in A: of groups, of the rows of one, of columns.  bf16: rows have one distance, a_column
-	 * is 1, and k is filled up, for tiles rows, too. */
+	/* Distances in A, in elements: of groups, of rows of one, of columns.  bf16: a_group is that of GROUP
+	 * rows, a_column is 1, and k is filled up, for tiles rows, too, which go without groups. */
 	size_t a_group, a_row, a_column;
 	const void *b;
 	size_t b_row; /* distance between rows (of pairs of rows) of the panel, in elements */

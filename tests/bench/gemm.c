@@ -52,7 +52,8 @@ static int by_value(const void *a, const void *b)
 
 static bool bench(const Shape *s, GemmPrecision precision, size_t runs, Error *e)
 {
-	static const char *const kinds[] = {"", "-unpacked", "-gradient"};
+	static const char *const kinds[] = {
+	    [PACKED] = "", [UNPACKED] = "-unpacked", [GRADIENT] = "-gradient"};
 	double ours[99], peak[99];
 	size_t tasks = 0;
 	float *a = memory_new(s->m * s->k, sizeof *a, e), *b = memory_new(s->k * s->n, sizeof *b, e),

@@ -162,6 +162,23 @@ static void test_nothing(void **state)
 	assert_true(c[0] == 0 && c[1] == 0);
 }
 
+/* However operands are laid out, the same sums in the same order: columns of C alone, and among others. */
+static void test_layouts(void **state)
+{
+	(void)state;
+	enum { M = 110, N = 263, K = 600, ALONE = 32 };
+	for (int form = 0; form < 4 && cpu_path() >= CPU_AVX512; form++) {
+		Case x = case_new(M, N, K, form & 1, form & 2);
+		for (size_t i = 0; i < (size_t)M * K; i++)
+			x.a_data[i] /= 3;
+		gemm(GEMM_F32, M, N, K, x.a, x.b, true, x.c, x.ldc);
+		gemm(GEMM_F32, M, ALONE, K, x.a, x.b, true, x.expected, x.ldc);
+		for (size_t i = 0; i < M; i++)
+			assert_memory_equal(x.c + i * x.ldc, x.expected + i * x.ldc, ALONE * sizeof *x.c);
+		case_free(&x);
+	}
+}
+
 /* What rounding to 8 bits of mantissa may cost, and no more. */
 static void test_rounding(void **state)
 {
@@ -184,10 +201,8 @@ static void test_rounding(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_shapes),
-	    cmocka_unit_test(test_parts),
-	    cmocka_unit_test(test_nothing),
-	    cmocka_unit_test(test_rounding),
+	    cmocka_unit_test(test_shapes),  cmocka_unit_test(test_parts),    cmocka_unit_test(test_layouts),
+	    cmocka_unit_test(test_nothing), cmocka_unit_test(test_rounding),
 	};
 	gemm_start();
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -135,7 +135,7 @@ static void check(size_t m, size_t n, size_t k, bool add)
 			expected[i * LDC + j] = sum;
 		}
 	tiles_begin();
-	panel_bf16_amx(&(PanelProduct){m, n, k, a, 0, K, 1, b, 2 * PANEL, c, LDC, add});
+	panel_bf16_amx(&(PanelProduct){m, n, k, a, GROUP * K, K, 1, b, 2 * PANEL, c, LDC, add});
 	tiles_end();
 	assert_memory_equal(c, expected, sizeof c); /* nothing beyond m × n is touched */
 }
@@ -165,8 +165,8 @@ static void test_order(void **state)
 	for (size_t i = 0; i < 32 * PANEL; i++)
 		whole[i] = edge[i] = (float)i / 7;
 	tiles_begin();
-	panel_bf16_amx(&(PanelProduct){32, PANEL, K, a, 0, K, 1, b, 2 * PANEL, whole, PANEL, true});
-	panel_bf16_amx(&(PanelProduct){5, PANEL, K, a, 0, K, 1, b, 2 * PANEL, edge, PANEL, true});
+	panel_bf16_amx(&(PanelProduct){32, PANEL, K, a, GROUP * K, K, 1, b, 2 * PANEL, whole, PANEL, true});
+	panel_bf16_amx(&(PanelProduct){5, PANEL, K, a, GROUP * K, K, 1, b, 2 * PANEL, edge, PANEL, true});
 	tiles_end();
 	assert_memory_equal(whole, edge, 5 * PANEL * sizeof *whole);
 }
