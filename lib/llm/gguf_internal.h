@@ -30,6 +30,11 @@ struct Gguf {
 	Arena memory; /* … and what was made of them */
 };
 
+/* Bytes of a value, the least number for strings and arrays; 0: no such type. */
+size_t gguf_type_size(GgufType type);
+/* Finds keys and tensors in g->bytes; they stay there. */
+bool gguf_parse(Gguf *g, Error *e);
+
 /* One without tensors, of the writer's keys. */
 Gguf *gguf_of_keys(const char *path, const GgufWriter *keys, Error *e);
 /* Appends a tensor; its data is not copied. */
