@@ -1,46 +1,8 @@
-#include "data/rows.h"
+/* Rows one by one: lines of a file, and what is wrong with them. */
+#include "data/rows_internal.h"
 
-#include "data/lines.h"
-
-#include <csv.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-
-/* Columns are looked for in the first BLOCK; a batch is cut into PIECEs. */
-enum { BLOCK = 1 << 20, BATCH = 4 << 20, ROOM = BATCH + ROW_MAX, PIECE = 256 << 10 };
-enum { PIECES = ROOM / PIECE + 1 };
-
-struct Rows {
-	RowFormat format;
-	BadRows *bad;
-	Lines lines;      /* marked where the row begins; those before `at` are parsed */
-	Buffer converted; /* a line that was Latin-1 */
-
-	/* The row. */
-	size_t row_line; /* number of its first line */
-	struct csv_parser parser;
-	bool complete;
-	BadReason flaw; /* or ROW_GOOD */
-	const char *detail;
-	Error problem; /* of the line that is no object */
-	Buffer text;   /* its fields, end to end */
-	size_t *ends;  /* in text */
-	Text *fields;
-	size_t count, ends_capacity, fields_capacity;
-	Error failure; /* inside a callback */
-
-	/* Columns. */
-	Strings columns; /* names, each with a final NUL; empty without a header */
-	size_t column_count;
-	bool *wanted; /* NULL: all */
-
-	/* The batch. */
-	size_t by_row;               /* up to there in the file rows are read one by one */
-	RowBlock blocks[PIECES + 1]; /* the last is for a row by itself */
-	bool simple[PIECES];
-	Error failures[PIECES];
-};
 
 bool row_format_parse(const char *name, RowFormat *format, Error *e)
 {
@@ -355,196 +317,6 @@ size_t rows_line(const Rows *r)
 	return r->row_line;
 }
 
-/* Batches */
-
-bool rows_ahead(Rows *r, Error *e)
-{
-	return lines_ahead(&r->lines, e);
-}
-
-/* Whole lines from `at` on become blocks. */
-static size_t cut_blocks(Rows *r)
-{
-	const uint8_t *start = r->lines.data + r->lines.at, *end = r->lines.data + r->lines.end, *last;
-	size_t count = 0;
-	for (; start < end; start = last + 1, count++) {
-		last = NULL;
-		if (end - start > PIECE)
-			last = memchr(start + PIECE, '\n', (size_t)(end - start) - PIECE);
-		if (last == NULL)
-			last = memrchr(start, '\n', (size_t)(end - start));
-		if (last == NULL)
-			break;
-		RowBlock *b = &r->blocks[count];
-		b->data = (const char *)start;
-		b->size = (size_t)(last + 1 - start);
-		b->columns = r->column_count;
-	}
-	return count;
-}
-
-static void split_block(void *context, size_t task)
-{
-	Rows *r = context;
-	RowBlock *b = &r->blocks[task];
-	r->simple[task] = false;
-	if (b->size <= ROW_MAX)
-		block_split(b, *r->format.separator, &r->simple[task], &r->failures[task]);
-}
-
-/* The blocks up to the first that is not simple.  Where that is the first of all, it and its
- * like are left to the parser. */
-static bool take_blocks(Rows *r, size_t cut, size_t *count, Error *e)
-{
-	size_t i = 0;
-	for (; i < cut && r->simple[i]; i++) {
-		r->blocks[i].line = r->lines.line;
-		lines_pass(&r->lines, r->blocks[i].size, r->blocks[i].rows);
-	}
-	*count = i;
-	r->by_row = lines_position(&r->lines);
-	for (; *count == 0 && i < cut && !r->simple[i]; i++)
-		r->by_row += r->blocks[i].size;
-	if (cut == 0)
-		r->by_row += r->lines.end - r->lines.at;
-	lines_mark(&r->lines);
-	for (i = 0; i < cut; i++)
-		if (r->failures[i].code != ERROR_NONE) {
-			*e = r->failures[i];
-			return false;
-		}
-	return true;
-}
-
-static bool splits(const Rows *r)
-{
-	return r->format.separator != NULL && r->format.separator[1] == '\0' && r->column_count > 1 &&
-	       r->format.encoding != ENCODING_LATIN1;
-}
-
-bool rows_batch(Rows *r, Pool *pool, const RowBlock **blocks, size_t *count, Error *e)
-{
-	*blocks = r->blocks;
-	*count = 0;
-	if (splits(r) && lines_position(&r->lines) >= r->by_row) {
-		if (!r->lines.at_end && r->lines.end < ROOM && !rows_ahead(r, e))
-			return false;
-		size_t cut = cut_blocks(r);
-		pool_run(pool, cut, split_block, r);
-		if (!take_blocks(r, cut, count, e) || *count > 0)
-			return e->code == ERROR_NONE;
-	}
-	RowBlock *b = &r->blocks[PIECES];
-	b->rows = 1;
-	*blocks = b;
-	if (!rows_next(r, &b->fields, e))
-		return false;
-	b->line = r->row_line;
-	*count = b->fields != NULL;
-	return true;
-}
-
-size_t rows_expected(const Rows *r, const RowBlock *blocks, size_t count)
-{
-	struct stat status;
-	size_t rows = 0, bytes = 0;
-	for (size_t i = 0; i < count; i++) {
-		rows += blocks[i].rows;
-		bytes += blocks[i].size;
-	}
-	if (bytes == 0 || fstat(r->lines.file, &status) != 0 || !S_ISREG(status.st_mode))
-		return 0;
-	return (size_t)((double)rows / (double)bytes * (double)status.st_size);
-}
-
-void rows_locate(Rows *r, const RowBlock *b, size_t row)
-{
-	r->row_line = b->line + row;
-}
-
-/* Columns */
-
-static bool find_one(const Rows *r, Text column, size_t *index)
-{
-	for (size_t c = 0; c < r->columns.count; c++) {
-		Text name = strings_at(&r->columns, c);
-		if (text_equal((Text){name.data, name.size - 1}, column)) {
-			*index = c;
-			return true;
-		}
-	}
-	size_t number = 0;
-	for (size_t i = 0; i < column.size; i++) {
-		if (column.data[i] < '0' || column.data[i] > '9' || number > r->column_count)
-			return false;
-		number = number * 10 + (size_t)(column.data[i] - '0');
-	}
-	if (r->columns.count > 0 || number < 1 || number > r->column_count)
-		return false;
-	*index = number - 1;
-	return true;
-}
-
-static bool append_column(Rows *r, Text name, Error *e)
-{
-	Buffer terminated = {0};
-	bool done = buffer_append(&terminated, name.data, name.size, e) &&
-	            buffer_append(&terminated, "", 1, e) &&
-	            strings_append(&r->columns, terminated.data, terminated.size, e);
-	buffer_free(&terminated);
-	return done;
-}
-
-/* All keys of the objects in the first block; flaws come up when they are read. */
-static bool find_keys(Rows *r, Error *e)
-{
-	if (!lines_read(&r->lines, BLOCK, e))
-		return false;
-	bool done = true;
-	Vocabulary keys = {0};
-	const uint8_t *p = r->lines.data + r->lines.at, *end = r->lines.data + r->lines.end, *next;
-	for (; done && p < end; p = next + 1) {
-		next = memchr(p, '\n', (size_t)(end - p));
-		if (next == NULL && !r->lines.at_end) /* the block cuts it */
-			break;
-		next = next ? next : end;
-		Error flaw = {0};
-		json_t *object =
-		    object_read((Text){(const char *)p, (size_t)(next - p)}, r->format.syntax, &flaw);
-		const char *key;
-		json_t *value;
-		json_object_foreach(object, key, value) done =
-		    done && vocabulary_add(&keys, (Text){key, strlen(key) + 1}, e) >= 0;
-		json_decref(object);
-	}
-	r->columns = keys.strings;
-	keys.strings = (Strings){0};
-	vocabulary_free(&keys);
-	r->column_count = r->columns.count;
-	return done;
-}
-
-static bool find_columns(Rows *r, Error *e)
-{
-	const Text *fields;
-	bool objects = r->format.separator == NULL;
-	if (objects && !find_keys(r, e))
-		return false;
-	if (objects && r->column_count > 0)
-		return true;
-	if (!rows_next(r, &fields, e))
-		return false;
-	if (fields == NULL || r->count == 0)
-		return fail(e, ERROR_MALFORMED, "%s: there is nothing in it", r->lines.name);
-	for (size_t i = 0; r->format.header && i < r->count; i++)
-		if (!append_column(r, fields[i], e))
-			return false;
-	r->column_count = r->count;
-	if (!r->format.header)
-		lines_back(&r->lines); /* that row is to be read again */
-	return true;
-}
-
 Rows *rows_open(const char *path, const RowFormat *format, BadRows *bad, Error *e)
 {
 	Rows *r = memory_new(1, sizeof *r, e);
@@ -553,8 +325,8 @@ Rows *rows_open(const char *path, const RowFormat *format, BadRows *bad, Error *
 	r->format = *format;
 	r->bad = bad;
 	bool quotes = format->separator != NULL && format->separator[1] == '\0';
-	if (!lines_open(&r->lines, path, ROOM, e) || (quotes && !start_csv(r, e)) || !find_columns(r, e) ||
-	    (r->wanted = memory_new(r->column_count, 1, e)) == NULL) {
+	if (!lines_open(&r->lines, path, ROOM, e) || (quotes && !start_csv(r, e)) ||
+	    !rows_find_columns(r, e) || (r->wanted = memory_new(r->column_count, 1, e)) == NULL) {
 		rows_close(r);
 		return NULL;
 	}
@@ -587,44 +359,6 @@ const char *rows_name(const Rows *r)
 size_t rows_columns(const Rows *r)
 {
 	return r->column_count;
-}
-
-bool rows_find(const Rows *r, Text column, size_t *index)
-{
-	bool found = find_one(r, column, index);
-	while (!found && column.size > 0)
-		found = find_one(r, text_cut(&column, '|'), index);
-	return found;
-}
-
-void rows_column_name(const Rows *r, size_t column, char name[COLUMN_NAME_SIZE])
-{
-	if (r->columns.count == 0) {
-		snprintf(name, COLUMN_NAME_SIZE, "%zu", column + 1);
-		return;
-	}
-	Text text = strings_at(&r->columns, column);
-	text_printable(text_of(text.data), name, COLUMN_NAME_SIZE);
-}
-
-bool rows_fail_column(const Rows *r, const char *what, Text column, Error *e)
-{
-	Buffer names = {0};
-	bool done = true;
-	for (size_t c = 0; done && c < r->columns.count; c++)
-		done = buffer_print(&names, e, "%s%s", c ? ", " : "", strings_at(&r->columns, c).data);
-	for (size_t i = 0; i < names.size; i++)
-		if (names.data[i] < ' ') /* a message is one line */
-			names.data[i] = '?';
-	if (done && r->columns.count > 0)
-		fail(e, ERROR_USAGE, "%s: there is no column '%.*s' for %s; there are %.*s", r->lines.name,
-		     (int)column.size, column.data, what, (int)names.size, (const char *)names.data);
-	else if (done)
-		fail(e, ERROR_USAGE,
-		     "%s: there is no column '%.*s' for %s; without a header they are 1 to %zu",
-		     r->lines.name, (int)column.size, column.data, what, r->column_count);
-	buffer_free(&names);
-	return false;
 }
 
 void rows_want(Rows *r, size_t column)
