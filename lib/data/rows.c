@@ -1,7 +1,6 @@
 /* Rows one by one: lines of a file, and what is wrong with them. */
 #include "data/rows_internal.h"
 
-#include <stdio.h>
 #include <string.h>
 
 bool row_format_parse(const char *name, RowFormat *format, Error *e)
