@@ -217,7 +217,7 @@ static bool parse_line(Rows *r, Text line, Error *e)
 	/* Fields are no longer than the row so far, which Latin-1 may have doubled. */
 	if (!buffer_reserve(&r->text, 2 * (r->lines.at - r->lines.mark), e))
 		return false;
-	if (r->format.separator != NULL && r->format.separator[1] == '\0')
+	if (has_quotes(&r->format))
 		return parse_csv(r, line, e);
 	while (line.size > 0 && (line.data[line.size - 1] == '\n' || line.data[line.size - 1] == '\r'))
 		line.size--;
@@ -284,7 +284,7 @@ static bool leave_row(Rows *r, Error *e)
 		return false;
 	if (r->flaw != BAD_QUOTE && r->flaw != BAD_LONG)
 		return true;
-	if (r->format.separator != NULL && r->format.separator[1] == '\0') {
+	if (has_quotes(&r->format)) {
 		csv_free(&r->parser);
 		if (!start_csv(r, e))
 			return false;
@@ -323,8 +323,7 @@ Rows *rows_open(const char *path, const RowFormat *format, BadRows *bad, Error *
 		return NULL;
 	r->format = *format;
 	r->bad = bad;
-	bool quotes = format->separator != NULL && format->separator[1] == '\0';
-	if (!lines_open(&r->lines, path, ROOM, e) || (quotes && !start_csv(r, e)) ||
+	if (!lines_open(&r->lines, path, ROOM, e) || (has_quotes(format) && !start_csv(r, e)) ||
 	    !rows_find_columns(r, e) || (r->wanted = memory_new(r->column_count, 1, e)) == NULL) {
 		rows_close(r);
 		return NULL;

@@ -65,8 +65,7 @@ static bool take_blocks(Rows *r, size_t cut, size_t *count, Error *e)
 
 static bool splits(const Rows *r)
 {
-	return r->format.separator != NULL && r->format.separator[1] == '\0' && r->column_count > 1 &&
-	       r->format.encoding != ENCODING_LATIN1;
+	return has_quotes(&r->format) && r->column_count > 1 && r->format.encoding != ENCODING_LATIN1;
 }
 
 bool rows_batch(Rows *r, Pool *pool, const RowBlock **blocks, size_t *count, Error *e)

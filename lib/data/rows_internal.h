@@ -43,6 +43,12 @@ struct Rows {
 	Error failures[PIECES];
 };
 
+/* One separator, and so quotes: libcsv's business. */
+static inline bool has_quotes(const RowFormat *format)
+{
+	return format->separator != NULL && format->separator[1] == '\0';
+}
+
 /* Reads the header, or as much of the file as tells what columns it has. */
 bool rows_find_columns(Rows *r, Error *e);
 
