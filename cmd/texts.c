@@ -81,6 +81,13 @@ static bool look(void *context, size_t prompt, Error *e)
 	return show(s->writer, &s->prompts[prompt], false, e);
 }
 
+static const char *finish_reason(const Prompt *p)
+{
+	static const char *const reasons[] = {
+	    [FINISH_LENGTH] = "length", [FINISH_STOP] = "stop", [FINISH_CONTEXT] = "context"};
+	return reasons[p->finish];
+}
+
 static bool continue_prompts(TextWriter *w, Prompt *prompts, size_t count, Error *e)
 {
 	const TextSettings *s = w->settings;
@@ -89,8 +96,11 @@ static bool continue_prompts(TextWriter *w, Prompt *prompts, size_t count, Error
 	                .most = (size_t)s->most};
 	Streaming streaming = {w, prompts};
 	Onlooker onlooker = {&streaming, look};
-	return answerer_continue(w->answerer, &g, &s->stops, prompts, count,
-	                         w->streams && count == 1 ? &onlooker : NULL, w->pool, e);
+	bool done = answerer_continue(w->answerer, &g, &s->stops, prompts, count,
+	                              w->streams && count == 1 ? &onlooker : NULL, w->pool, e);
+	for (size_t i = 0; done && i < count; i++)
+		w->cut += prompts[i].finish == FINISH_CONTEXT;
+	return done;
 }
 
 /* --- prompts -------------------------------------------------------------- */
@@ -144,8 +154,9 @@ static bool write_prompt(TextWriter *w, Text words, Prompt *p, Error *e)
 	Text text = writing_text(&p->writing);
 	if (!w->text)
 		return write_json_line(w->output,
-		                       json_pack("{s:s, s:o, s:o}", "task", "prompt", "prompt",
-		                                 json_of_text(words), "text", json_of_text(text)),
+		                       json_pack("{s:s, s:o, s:o, s:s}", "task", "prompt", "prompt",
+		                                 json_of_text(words), "text", json_of_text(text),
+		                                 "finish_reason", finish_reason(p)),
 		                       e);
 	if (w->streams)
 		return show(w, p, true, e) && output_write(w->output, "\n", 1, e);
@@ -229,7 +240,9 @@ static bool write_user(TextWriter *w, const Prompt *p, double nll, size_t tokens
 		json_decref(line);
 		return false;
 	}
-	if (line != NULL && json_object_set_new(line, "text", json_of_text(writing_text(&p->writing))) != 0) {
+	if (line != NULL && json_object_update_new(line, json_pack("{s:o, s:s}", "text",
+	                                                           json_of_text(writing_text(&p->writing)),
+	                                                           "finish_reason", finish_reason(p))) != 0) {
 		json_decref(line);
 		line = NULL;
 	}

@@ -492,6 +492,12 @@ static bool write_profile(const Settings *s, Error *e)
 	return profiling_write(&s->profiling, tool.name, phases, sizeof phases / sizeof *phases, e);
 }
 
+static void say_cut(const Parts *p)
+{
+	tool_say(&tool, "%zu of the texts %s cut at the end of the LLM's context of %zu tokens", p->texts.cut,
+	         p->texts.cut == 1 ? "was" : "were", p->llm->most_positions);
+}
+
 /* What texts are worth to the LLM, as an adapter tuned it: nobody asks the user. */
 static bool probe_texts(const Settings *s, const Parts *p, const StringList *files, Error *e)
 {
@@ -526,6 +532,8 @@ static bool generate(Settings *s, const char *path, Error *e)
 	                                            &p.output, p.pool, e)) &&
 	            (p.reader == NULL ? texts_of_prompts(&p.texts, e) : answer_all(s, &p, e)) &&
 	            output_close(&p.output, e) && write_profile(s, e);
+	if (done && !s->common.quiet && p.texts.cut > 0)
+		say_cut(&p);
 	close_parts(&p);
 	return done;
 }

@@ -27,7 +27,8 @@ typedef struct {
 	size_t live_count;
 	Beam best; /* of those that have ended */
 	double best_worth;
-	Step *steps; /* [2 beams] */
+	Finish finish; /* of the best */
+	Step *steps;   /* [2 beams] */
 	NextToken *batch;
 } Beams;
 
@@ -93,12 +94,13 @@ static void copy_beam(const Beams *b, Beam *to, const Beam *from)
 	to->score = from->score;
 }
 
-static void end(Beams *b, const Beam *beam, double score, size_t length)
+static void end(Beams *b, const Beam *beam, double score, size_t length, Finish finish)
 {
 	double worth = score / (double)(length > 0 ? length : 1);
 	if (worth <= b->best_worth)
 		return;
 	b->best_worth = worth;
+	b->finish = finish;
 	copy_beam(b, &b->best, beam);
 }
 
@@ -110,7 +112,7 @@ static void take_steps(Beams *b, size_t count)
 		const Step *step = &b->steps[i];
 		const Beam *parent = &b->live[step->parent];
 		if (tokenizer_ends(b->d->llm->tokenizer, step->token)) {
-			end(b, parent, step->score, parent->count + 1);
+			end(b, parent, step->score, parent->count + 1, FINISH_STOP);
 			continue;
 		}
 		Beam *beam = &b->next[next++];
@@ -153,11 +155,12 @@ static bool search(Beams *b, Error *e)
 		size_t count = b->live_count > 0 ? b->live[0].count : 0;
 		if (b->live_count == 0 || is_over(b))
 			return true;
-		if (count + 1 == b->g->most || b->c->prompt_count + count == b->room) {
+		bool full = count + 1 == b->g->most;
+		if (full || b->c->prompt_count + count == b->room) {
 			for (size_t i = 0; i < b->live_count; i++) {
 				Beam *beam = &b->live[i];
 				beam->count++;
-				end(b, beam, beam->score, beam->count);
+				end(b, beam, beam->score, beam->count, full ? FINISH_LENGTH : FINISH_CONTEXT);
 			}
 			return true;
 		}
@@ -175,6 +178,7 @@ static bool give(const Beams *b, Continuation *c, Error *e)
 		    (sink != NULL && !sink->take(sink->context, 0, *token, &stop, e)))
 			return false;
 	}
+	c->finish = stop ? FINISH_STOP : b->finish;
 	return true;
 }
 

@@ -78,13 +78,17 @@ static bool extend(Streams *s, size_t i, float *logits, Error *e)
 		return false;
 	if (tokenizer_ends(s->d->llm->tokenizer, stream->token)) {
 		stream->done = true;
+		stream->c->finish = FINISH_STOP;
 		return true;
 	}
-	if (!tokens_append(out, &stream->token, 1, e))
+	bool stop = false, full = out->count + 1 == s->g->most;
+	const TokenSink *sink = s->g->sink;
+	if (!tokens_append(out, &stream->token, 1, e) ||
+	    (sink != NULL && !sink->take(sink->context, i, stream->token, &stop, e)))
 		return false;
-	stream->done = out->count == s->g->most || stream->length == stream->room;
-	return s->g->sink == NULL ||
-	       s->g->sink->take(s->g->sink->context, i, stream->token, &stream->done, e);
+	stream->done = stop || full || stream->length == stream->room;
+	stream->c->finish = stop ? FINISH_STOP : full ? FINISH_LENGTH : FINISH_CONTEXT;
+	return true;
 }
 
 /* Hidden states of those of the streams [first, end) that go on, row by row, become their next tokens. */

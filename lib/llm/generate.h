@@ -5,12 +5,17 @@
 #include "llm/decode.h"
 #include "llm/sample.h"
 
+/* Why a continuation ends: with all the tokens that it may have, with an end token or where the sink stops
+ * it, or because the context is full. */
+typedef enum { FINISH_LENGTH, FINISH_STOP, FINISH_CONTEXT } Finish;
+
 /* A prompt and what follows it. */
 typedef struct {
 	const int32_t *prompt;
 	size_t prompt_count;
 	uint64_t seed;
 	Tokens out; /* what was added, without an end token; the caller's to free */
+	Finish finish;
 } Continuation;
 
 /* Takes each token as it comes; sets *stop where the continuation has said enough. */

@@ -301,8 +301,10 @@ static bool continue_all(const Answerer *a, Decoder *d, const Generation *g, con
 		                     p->prompt.count, e);
 	}
 	done = done && decoder_generate(d, &generation, c, count, e);
-	for (size_t i = 0; c != NULL && i < count; i++)
+	for (size_t i = 0; c != NULL && i < count; i++) {
+		prompts[i].finish = c[i].finish;
 		tokens_free(&c[i].out);
+	}
 	memory_free(c);
 	return done;
 }

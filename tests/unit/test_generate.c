@@ -43,6 +43,8 @@ static void check_together(const char *architecture, Sampling sampling, size_t f
 		generate(m, &g, c, count, pool);
 		for (size_t i = 0; i < count; i++) {
 			generate(m, &g, &alone[i], 1, NULL);
+			assert_int_equal(c[i].finish, c[i].out.count < g.most ? FINISH_STOP : FINISH_LENGTH);
+			assert_int_equal(alone[i].finish, c[i].finish);
 			assert_int_equal(c[i].out.count, alone[i].out.count);
 			assert_true(c[i].out.count == 0 || memcmp(c[i].out.ids, alone[i].out.ids,
 			                                          c[i].out.count * sizeof(int32_t)) == 0);
@@ -130,6 +132,7 @@ static void test_beams(void **state)
 	Continuation c = {.prompt = prompts[0], .prompt_count = 4};
 	generate(m, &g, &c, 1, NULL);
 	assert_int_equal(c.out.count, (best[0] >= 0) + (best[1] >= 0));
+	assert_int_equal(c.finish, c.out.count < g.most ? FINISH_STOP : FINISH_LENGTH);
 	for (size_t i = 0; i < c.out.count; i++)
 		assert_int_equal(c.out.ids[i], best[i]);
 	tokens_free(&c.out);
@@ -147,6 +150,7 @@ static void test_context_ends_texts(void **state)
 	Continuation c = {.prompt = prompts[0], .prompt_count = 4};
 	generate(m, &g, &c, 1, NULL);
 	assert_int_equal(c.out.count, m->most_positions - 4 + 1); /* the last is not read any more */
+	assert_int_equal(c.finish, FINISH_CONTEXT);
 	tokens_free(&c.out);
 	c.prompt_count = 0;
 	assert_true(decoder_new(&d, m, NULL, &e));

@@ -13,6 +13,15 @@ say --temperature 2 | cmp one -
 say --temperature 2 --seed 2 >two
 expect 1 cmp -s one two
 [[ $(say --n-predict 1 | wc -c) -lt $(wc -c <greedy) ]]
+# Why a text ends: it may have no more tokens, it says a stop text, or the context is full, which is told.
+reason() {
+	ul-gen --llm lm.gguf --prompt 'Next choice:' --temperature 50 "$@" 2>err | jq -r .finish_reason
+}
+[[ $(reason --n-predict 1) == length ]]
+[[ $(reason --n-predict 100 --stop e) == stop ]]
+[[ ! -s err ]]
+[[ $(reason --n-predict 100000) == context ]]
+grep -qx "ul-gen: 1 of the texts was cut at the end of the LLM's context of [0-9]* tokens" err
 # With a user, JSON lines, and always UTF-8, whatever bytes the model thinks of.
 ul-gen -q --llm lm.gguf --prompt 'Next choice:' --n-predict 20 --temperature 50 -m encoder.ult -a adapter.ult --limit 5 data.ult >texts
 [[ $(wc -l <texts) == 5 ]]
@@ -24,6 +33,6 @@ for users in '' '-m encoder.ult -a adapter.ult --limit 1'; do
 done | sort -u >counts
 [[ $(cat counts) == 3 ]]
 iconv -f UTF-8 -t UTF-8 texts | cmp texts -
-grep -c '^{"user": "[0-9]*", .*"text": "' texts | grep -qx 5
+grep -c '^{"user": "[0-9]*", .*"text": ".*", "finish_reason": "[a-z]*"}$' texts | grep -qx 5
 # Nothing to begin with: the first token is the model's own.
 say --prompt '' >out
