@@ -39,7 +39,7 @@ bool write_json_line(Output *o, json_t *object, Error *e)
 static bool check_end(const ChatFormat *chat, const TokenizerModel *m, Error *e)
 {
 	Text eos = m->eos != TOKEN_NONE ? strings_at(&m->tokens, (size_t)m->eos) : text_of("");
-	return strcmp(chat_end(chat), "</s>") != 0 || text_equal(eos, text_of("</s>")) ||
+	return strcmp(chat_end(chat), "</s>") != 0 || text_is(eos, "</s>") ||
 	       fail(e, ERROR_MALFORMED, "turns of %s end with </s>, and this LLM's texts with '%.*s'",
 	            chat_name(chat), (int)eos.size, eos.data);
 }

@@ -73,6 +73,11 @@ bool text_equal(Text a, Text b)
 	return true;
 }
 
+bool text_is(Text text, const char *word)
+{
+	return text_equal(text, text_of(word));
+}
+
 Text text_cut(Text *rest, char at)
 {
 	const char *end = rest->size ? memchr(rest->data, at, rest->size) : NULL;

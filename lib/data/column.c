@@ -33,7 +33,7 @@ bool column_accepts(const Column *c, Text field)
 
 static bool is_none(const Column *c, Text value)
 {
-	return value.size == 0 || (c->none != NULL && text_equal(value, text_of(c->none)));
+	return value.size == 0 || (c->none != NULL && text_is(value, c->none));
 }
 
 /* The id of a value; padding and mask are nobody's values. */

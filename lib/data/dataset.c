@@ -67,7 +67,7 @@ bool feature_name_valid(Text name)
 		    c != '-')
 			return false;
 	}
-	return name.size > 0 && name.size <= FEATURE_NAME_MAX && !text_equal(name, text_of("item"));
+	return name.size > 0 && name.size <= FEATURE_NAME_MAX && !text_is(name, "item");
 }
 
 bool vocabulary_start(Vocabulary *v, Error *e)
@@ -94,7 +94,7 @@ void id_lists_free(IdLists *lists)
 static const Feature *feature_named(const Dataset *d, Text name)
 {
 	for (const Feature *f = d->features; f < d->features + d->feature_count; f++)
-		if (text_equal(text_of(f->name), name))
+		if (text_is(name, f->name))
 			return f;
 	return NULL;
 }

@@ -203,11 +203,11 @@ static json_t *read_number(Reader *l, Text token)
 static json_t *read_token(Reader *l)
 {
 	Text token = take_token(l);
-	if (text_equal(token, text_of("None")))
+	if (text_is(token, "None"))
 		return json_null();
-	if (text_equal(token, text_of("True")))
+	if (text_is(token, "True"))
 		return json_true();
-	if (text_equal(token, text_of("False")))
+	if (text_is(token, "False"))
 		return json_false();
 	if (token.size == 0)
 		return refuse(l, token.data,

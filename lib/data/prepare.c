@@ -146,7 +146,7 @@ static bool start_columns(Preparation *p, Error *e)
 		const RowFormat *format = of_item ? &p->schema->items_format : &p->schema->format;
 		p->fields[i].column =
 		    (Column){.text = spec->text,
-		             .number = !spec->text && !of_item && text_equal(spec->name, text_of("rating")),
+		             .number = !spec->text && !of_item && text_is(spec->name, "rating"),
 		             .multiple = spec->separator != NULL,
 		             .json = format->separator == NULL,
 		             .separator = spec->separator,

@@ -21,7 +21,7 @@ static bool parse_field(const char *option, bool text, FieldSpec *field, Error *
 	column += field->of_item ? strlen(of_item) : field->of_event ? strlen(of_event) : 0;
 	field->column = (Text){column, colon ? (size_t)(colon - column) : strlen(column)};
 	/* A template's {user} is another. */
-	if (!feature_name_valid(field->name) || text_equal(field->name, text_of("user")))
+	if (!feature_name_valid(field->name) || text_is(field->name, "user"))
 		return fail(e, ERROR_USAGE,
 		            "--%s: a name has up to %d letters, digits, _ and -, and is neither 'item' nor "
 		            "'user'; '%.*s' is no name",

@@ -96,7 +96,7 @@ static bool read_rope_scaling(Keys *k, LlmShape *s, Error *e)
 	Text type = text_of("linear");
 	if (gguf_has(k->g, key(k, "rope.scaling.type")) && !gguf_string(k->g, k->key, &type, e))
 		return false;
-	if (text_equal(type, text_of("linear"))) {
+	if (text_is(type, "linear")) {
 		/* Files of old have another name for it, and 0 is none. */
 		bool named = gguf_has(k->g, key(k, "rope.scaling.factor"));
 		if (!read_real(k, named ? "rope.scaling.factor" : "rope.scale_linear", 0, 1e6,
@@ -105,7 +105,7 @@ static bool read_rope_scaling(Keys *k, LlmShape *s, Error *e)
 		s->rope_scaling = s->rope_scaling == 0 ? 1 : s->rope_scaling;
 		return true;
 	}
-	return text_equal(type, text_of("none")) ||
+	return text_is(type, "none") ||
 	       fail(e, ERROR_MALFORMED, "rope scaling '%.*s' is not supported (linear is)",
 	            (int)(type.size < 64 ? type.size : 64), type.data);
 }

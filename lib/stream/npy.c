@@ -109,7 +109,7 @@ static bool take_dtype(Cursor *c, NpyArray *a, Error *e)
 	if (!take_string(c, &type))
 		return fail(e, ERROR_MALFORMED, "the header's 'descr' is no simple type");
 	for (size_t i = 0; i < DTYPE_COUNT; i++)
-		if (npy_types[i] != NULL && text_equal(type, text_of(npy_types[i]))) {
+		if (npy_types[i] != NULL && text_is(type, npy_types[i])) {
 			a->dtype = (Dtype)i;
 			return true;
 		}
@@ -137,7 +137,7 @@ static bool take_header(Cursor *c, NpyArray *a, Error *e)
 		Text name = {0};
 		size_t key = 0;
 		done = take_string(c, &name) && take(c, ':');
-		while (done && key < 3 && !text_equal(name, text_of(keys[key])))
+		while (done && key < 3 && !text_is(name, keys[key]))
 			key++;
 		if (!done || key == 3 || had[key])
 			return fail(e, ERROR_MALFORMED, "the header has a key that is not expected there");

@@ -45,8 +45,7 @@ static bool begins(Text name, const char *with, Text *rest)
 static bool find_feature(const Dataset *data, Text name, bool of_item, TemplatePart *part)
 {
 	for (size_t i = 0; i < data->feature_count; i++)
-		if (text_equal(name, text_of(data->features[i].name)) &&
-		    (data->features[i].of_item || !of_item)) {
+		if (text_is(name, data->features[i].name) && (data->features[i].of_item || !of_item)) {
 			part->index = i;
 			return true;
 		}
@@ -56,7 +55,7 @@ static bool find_feature(const Dataset *data, Text name, bool of_item, TemplateP
 static bool find_text(const Dataset *data, Text name, bool of_item, TemplatePart *part)
 {
 	for (size_t i = 0; i < data->text_count; i++)
-		if (text_equal(name, text_of(data->texts[i].name)) && (data->texts[i].of_item || !of_item)) {
+		if (text_is(name, data->texts[i].name) && (data->texts[i].of_item || !of_item)) {
 			part->index = i;
 			return true;
 		}
@@ -66,9 +65,9 @@ static bool find_text(const Dataset *data, Text name, bool of_item, TemplatePart
 static bool find_field(const Dataset *data, Text name, TemplatePart *part)
 {
 	Text rest;
-	if (text_equal(name, text_of("user")))
+	if (text_is(name, "user"))
 		part->kind = FIELD_USER;
-	else if (text_equal(name, text_of("item")))
+	else if (text_is(name, "item"))
 		part->kind = FIELD_ITEM;
 	else if (begins(name, "favorite.", &rest) && find_feature(data, rest, false, part))
 		part->kind = FIELD_FAVORITE;

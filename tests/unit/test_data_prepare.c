@@ -396,7 +396,7 @@ static void test_presets(void **state)
 		assert_non_null(p);
 		assert_true(preset_fill(p, true, &s, &e));
 		assert_int_equal(s.field_count, 3);
-		assert_true(s.fields[1].of_item && text_equal(s.fields[1].name, text_of("genre")));
+		assert_true(s.fields[1].of_item && text_is(s.fields[1].name, "genre"));
 		assert_string_equal(s.fields[1].separator, "|");
 		schema_free(&s);
 	}

@@ -323,7 +323,7 @@ static void test_columns(void **state)
 	rows_want(r, 1);
 	assert_true(rows_next(r, &fields, &e));
 	assert_int_equal(fields[0].size, 0); /* nobody wants it */
-	assert_true(text_equal(fields[1], text_of("item")));
+	assert_true(text_is(fields[1], "item"));
 	rows_close(r);
 	put("", 0);
 	assert_null(rows_open(path, &f, &bad, &e));

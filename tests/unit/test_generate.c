@@ -279,7 +279,7 @@ static void test_writing(void **state)
 	Text last = writing_new(&w, true), all = writing_text(&w);
 	strncat(shown, last.data, last.size);
 	assert_string_equal(shown, "\xc3\xa9 ST STO\xf0\x9f\x98\x80 ");
-	assert_true(text_equal(all, text_of(shown)));
+	assert_true(text_is(all, shown));
 	writing_free(&w);
 	tokens_free(&ids);
 	tokenizer_free(t);

@@ -150,7 +150,7 @@ static void check_metadata(const Gguf *g)
 	bool yes = false;
 	Text text;
 	assert_true(gguf_string(g, "general.architecture", &text, &e));
-	assert_true(text_equal(text, text_of("llama")));
+	assert_true(text_is(text, "llama"));
 	assert_true(gguf_integer(g, "a.count", 0, UINT32_MAX, &integer, &e));
 	assert_int_equal(integer, 4000000000);
 	assert_true(gguf_real(g, "a.real", &real, &e) && fabs(real - 0.25) <= 0);

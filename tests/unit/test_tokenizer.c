@@ -404,7 +404,7 @@ static void test_unknown(void **state)
 static void check_string(const Strings *s, size_t index, const char *text)
 {
 	Text got = strings_at(s, index);
-	if (!text_equal(got, text_of(text)))
+	if (!text_is(got, text))
 		fail_msg("%zu is '%.*s' instead of '%s'", index, (int)got.size, got.data, text);
 }
 
