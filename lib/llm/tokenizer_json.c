@@ -1,5 +1,6 @@
 #include "llm/tokenizer_json_internal.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -134,7 +135,7 @@ static json_t *load(const char *directory, const char *name, bool optional, size
 	if (!path_of(directory, name, path, e))
 		return NULL;
 	if (access(path, R_OK) != 0) {
-		if (!optional)
+		if (!optional || errno != ENOENT)
 			fail_errno(e, "cannot read '%s'", path);
 		return NULL;
 	}
@@ -154,7 +155,7 @@ static bool read_template_file(const char *directory, TokenizerModel *m, Error *
 		return false;
 	FILE *file = fopen(path, "rb");
 	if (file == NULL)
-		return true;
+		return errno == ENOENT || fail_errno(e, "cannot read '%s'", path);
 	bool done = true;
 	while (done && (size = fread(piece, 1, sizeof piece, file)) > 0)
 		done = buffer_append(&text, piece, size, e);

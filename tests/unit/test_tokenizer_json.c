@@ -19,6 +19,9 @@ static void write_file(const char *folder, const char *name, const char *text)
 
 enum { FILES = 5 };
 
+/* What nobody can read, not even root: a link to itself. */
+static const char unreadable[] = "";
+
 /* Of a folder with these files; NULL: the file is missing. */
 static Tokenizer *read_files(const char *const texts[FILES], Error *e)
 {
@@ -27,9 +30,13 @@ static Tokenizer *read_files(const char *const texts[FILES], Error *e)
 	                                         "config.json"};
 	char folder[] = "/tmp/test_tokenizer_json.XXXXXX", path[256];
 	assert_non_null(mkdtemp(folder));
-	for (int i = 0; i < FILES; i++)
-		if (texts[i] != NULL)
+	for (int i = 0; i < FILES; i++) {
+		snprintf(path, sizeof path, "%s/%s", folder, names[i]);
+		if (texts[i] == unreadable)
+			assert_int_equal(symlink(path, path), 0);
+		else if (texts[i] != NULL)
 			write_file(folder, names[i], texts[i]);
+	}
 	Tokenizer *t = tokenizer_json_read(folder, e);
 	for (int i = 0; i < FILES; i++) {
 		snprintf(path, sizeof path, "%s/%s", folder, names[i]);
@@ -132,6 +139,21 @@ static void test_template_file(void **state)
 	    2, "<x>", true, "") ", " TOKEN(4, "<y>", true, "") "], \"model\": {\"type\": \"BPE\", "          \
 	                                                       "\"vocab\": {\"a\": 0, \"b\": 1, \"c\": 3}, " \
 	                                                       "\"merges\": []}}"
+
+/* A file that may be missing is not passed over where it is there. */
+static void test_unreadable(void **state)
+{
+	(void)state;
+	for (int i = 0; i < FILES; i++) {
+		Error e = {0};
+		const char *texts[FILES] = {
+		    "{\"model\": {\"type\": \"BPE\", \"vocab\": {\"a\": 0}, \"merges\": []}}"};
+		texts[i] = unreadable;
+		assert_null(read_files(texts, &e));
+		assert_int_equal(e.code, ERROR_FAILURE);
+		assert_non_null(strstr(e.text, "cannot read"));
+	}
+}
 
 /* What a text ends with stands in one of three files; generation's own counts before the model's. */
 static void test_ends(void **state)
@@ -344,11 +366,11 @@ static void test_expressions(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_byte_level),  cmocka_unit_test(test_template_file),
-	    cmocka_unit_test(test_ends),        cmocka_unit_test(test_no_embedding),
-	    cmocka_unit_test(test_llama),       cmocka_unit_test(test_unigram),
-	    cmocka_unit_test(test_split),       cmocka_unit_test(test_refuses),
-	    cmocka_unit_test(test_expressions),
+	    cmocka_unit_test(test_byte_level),   cmocka_unit_test(test_template_file),
+	    cmocka_unit_test(test_unreadable),   cmocka_unit_test(test_ends),
+	    cmocka_unit_test(test_no_embedding), cmocka_unit_test(test_llama),
+	    cmocka_unit_test(test_unigram),      cmocka_unit_test(test_split),
+	    cmocka_unit_test(test_refuses),      cmocka_unit_test(test_expressions),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
