@@ -2,7 +2,6 @@
 
 #include "probe.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -240,9 +239,9 @@ static bool write_user(TextWriter *w, const Prompt *p, double nll, size_t tokens
 		json_decref(line);
 		return false;
 	}
-	if (line != NULL && json_object_update_new(line, json_pack("{s:o, s:s}", "text",
-	                                                           json_of_text(writing_text(&p->writing)),
-	                                                           "finish_reason", finish_reason(p))) != 0) {
+	if (line != NULL &&
+	    (json_object_set_new(line, "text", json_of_text(writing_text(&p->writing))) != 0 ||
+	     json_object_set_new(line, "finish_reason", json_string(finish_reason(p))) != 0)) {
 		json_decref(line);
 		line = NULL;
 	}

@@ -26,7 +26,7 @@ typedef struct {
 	Pool *pool;
 	bool text;              /* plain, not JSON lines */
 	bool streams;           /* to a terminal, as it is said */
-	size_t cut;             /* texts that ended with the LLM's context */
+	size_t cut;             /* texts that FINISH_CONTEXT ended */
 	const ChatFormat *chat; /* prompts are what a user says in a conversation; NULL: they are texts */
 } TextWriter;
 

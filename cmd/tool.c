@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/cpu.h"
+#include "base/path.h"
 #include "llm/model.h"
 #include "math/gemm.h"
 
@@ -76,12 +77,6 @@ static bool stat_folder(const char *path, struct stat *status)
 	return size >= 0 && size < PATH_MAX && stat(slash ? folder : ".", status) == 0;
 }
 
-static const char *last_name(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-	return slash ? slash + 1 : path;
-}
-
 bool tool_same_file(const char *a, const char *b)
 {
 	struct stat x, y;
@@ -91,7 +86,8 @@ bool tool_same_file(const char *a, const char *b)
 	if (there != (stat(b, &y) == 0) ||
 	    (there && !S_ISREG(x.st_mode))) /* a device or a pipe can be both */
 		return false;
-	if (!there && (strcmp(last_name(a), last_name(b)) != 0 || !stat_folder(a, &x) || !stat_folder(b, &y)))
+	if (!there &&
+	    (strcmp(path_basename(a), path_basename(b)) != 0 || !stat_folder(a, &x) || !stat_folder(b, &y)))
 		return false;
 	return x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }

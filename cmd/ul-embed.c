@@ -1,5 +1,6 @@
 /* ul-embed: encoder and dataset in, user embeddings out, chunk by chunk; or the encoder's items;
  * or new events, on what a state has of their users. */
+#include "base/path.h"
 #include "math/gemm.h"
 #include "stream/output.h"
 #include "stream/row_writer.h"
@@ -10,7 +11,6 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 static const Tool tool = {
     .name = "ul-embed",
@@ -287,7 +287,7 @@ static bool open_states(const Settings *s, const StateOwner *owner, const Proven
 {
 	if (s->state == NULL)
 		return true;
-	if (access(s->state, F_OK) == 0 && (states->before = state_open(s->state, owner, e)) == NULL)
+	if (!path_is_missing(s->state) && (states->before = state_open(s->state, owner, e)) == NULL)
 		return false;
 	return (states->after = state_create(s->state, owner, keeps_keys(s), provenance, pool, e)) != NULL;
 }

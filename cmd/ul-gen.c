@@ -89,7 +89,8 @@ static bool check_given(const Settings *s, const Option *table, size_t count, co
 	bool of_users = ranks || (s->adapter != NULL && !s->perplexity);
 	bool paragraphs = s->text.format != NULL && strcmp(s->text.format, "text") == 0;
 	const OptionRule rules[] = {
-	    {s->text.beams > 1, "temperature top-k top-p min-p", "sampling, which --beams take the place of"},
+	    {s->text.beams > 1, "temperature top-k top-p min-p repeat-penalty",
+	     "sampling, which --beams take the place of"},
 	    {!option_given(table, count, "temperature"), "top-k top-p min-p",
 	     "--temperature, without which nothing is drawn"},
 	    {!ranks, "keep-seen catalogue beam rank-exact history", "--rank"},
@@ -492,10 +493,10 @@ static bool write_profile(const Settings *s, Error *e)
 	return profiling_write(&s->profiling, tool.name, phases, sizeof phases / sizeof *phases, e);
 }
 
-static void say_cut(const Parts *p)
+static void say_cut(const Llm *llm, size_t count, const char *how)
 {
-	tool_say(&tool, "%zu of the texts %s cut at the end of the LLM's context of %zu tokens", p->texts.cut,
-	         p->texts.cut == 1 ? "was" : "were", p->llm->most_positions);
+	tool_say(&tool, "%zu of the texts %s cut %s %zu tokens, %s", count, count == 1 ? "was" : "were", how,
+	         llm->most_positions, llm_limit(llm));
 }
 
 /* What texts are worth to the LLM, as an adapter tuned it: nobody asks the user. */
@@ -505,8 +506,7 @@ static bool probe_texts(const Settings *s, const Parts *p, const StringList *fil
 	if (!probe_worth(p->llm, files, is_exact(s), s->output, p->pool, &cut, e))
 		return false;
 	if (cut > 0 && !s->common.quiet)
-		tool_say(&tool, "%zu of the texts %s cut into pieces of %zu tokens, the LLM's context", cut,
-		         cut == 1 ? "was" : "were", p->llm->most_positions);
+		say_cut(p->llm, cut, "into pieces of");
 	return true;
 }
 
@@ -533,7 +533,7 @@ static bool generate(Settings *s, const char *path, Error *e)
 	            (p.reader == NULL ? texts_of_prompts(&p.texts, e) : answer_all(s, &p, e)) &&
 	            output_close(&p.output, e) && write_profile(s, e);
 	if (done && !s->common.quiet && p.texts.cut > 0)
-		say_cut(&p);
+		say_cut(p.llm, p.texts.cut, "off at");
 	close_parts(&p);
 	return done;
 }

@@ -2,13 +2,13 @@
 #include "tool.h"
 
 #include "base/clock.h"
+#include "base/path.h"
 #include "data/prepare.h"
 #include "data/preset.h"
 #include "stream/output.h"
 
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 static const Tool tool = {
     .name = "ul-prep",
@@ -80,18 +80,12 @@ static bool place_beside(Buffer *path, const char *file, const char *name, Error
 	return buffer_print(path, e, "%.*s%s", slash ? (int)(slash + 1 - file) : 0, file, name);
 }
 
-static bool is_directory(const char *path)
-{
-	struct stat status;
-	return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
-}
-
 /* With a preset: a directory means the set's files in it. */
 static bool find_preset_files(Arguments *a, const Preset *preset, Error *e)
 {
 	const char *first = a->inputs.items[0];
 	Buffer *items = &a->preset_items;
-	if (is_directory(first)) {
+	if (path_is_directory(first)) {
 		if (a->inputs.count > 1)
 			return fail(e, ERROR_USAGE, "%s is a directory: give no other file", first);
 		if (!preset_files(preset, first, a->items != NULL, &a->preset_events, items, e))

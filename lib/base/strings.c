@@ -73,9 +73,14 @@ bool text_equal(Text a, Text b)
 	return true;
 }
 
-bool text_is(Text text, const char *word)
+bool text_is(Text t, const char *terminated)
 {
-	return text_equal(text, text_of(word));
+	return text_equal(t, text_of(terminated));
+}
+
+int text_shown(Text t)
+{
+	return (int)(t.size < 64 ? t.size : 64);
 }
 
 Text text_cut(Text *rest, char at)

@@ -23,7 +23,8 @@ void strings_free(Strings *s);
 
 Text text_of(const char *terminated);
 bool text_equal(Text a, Text b);
-bool text_is(Text text, const char *word);
+bool text_is(Text t, const char *terminated);
+int text_shown(Text t);             /* how many bytes of it a message shows, for "%.*s": 64 at most */
 Text text_cut(Text *rest, char at); /* what is before the next `at`, which is taken off with it */
 bool text_is_utf8(Text t);          /* well-formed UTF-8 (RFC 3629) without NUL bytes */
 /* The code point at p (`left` > 0 bytes) and the length of its sequence; 0 where there

@@ -1,7 +1,6 @@
 #include "llm/beams.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* A beginning: its tokens, and the rows of the cache behind it, the prompt's among them. */
@@ -155,12 +154,13 @@ static bool search(Beams *b, Error *e)
 		size_t count = b->live_count > 0 ? b->live[0].count : 0;
 		if (b->live_count == 0 || is_over(b))
 			return true;
-		bool full = count + 1 == b->g->most;
-		if (full || b->c->prompt_count + count == b->room) {
+		bool enough = count + 1 == b->g->most;
+		if (enough || b->c->prompt_count + count == b->room) {
 			for (size_t i = 0; i < b->live_count; i++) {
 				Beam *beam = &b->live[i];
 				beam->count++;
-				end(b, beam, beam->score, beam->count, full ? FINISH_LENGTH : FINISH_CONTEXT);
+				end(b, beam, beam->score, beam->count,
+				    enough ? FINISH_LENGTH : FINISH_CONTEXT);
 			}
 			return true;
 		}

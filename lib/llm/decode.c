@@ -6,10 +6,9 @@ bool decoder_takes(const Llm *llm, size_t N, Error *e)
 {
 	if (N == 0)
 		return fail(e, ERROR_USAGE, "the prompt is empty, and the LLM has no token to begin with");
-	bool own = llm->most_positions == llm->shape.context;
 	return N <= llm->most_positions ||
-	       fail(e, ERROR_USAGE, "the prompt's %zu tokens are more than %s %zu", N,
-	            own ? "the LLM's context of" : "can be read here, which are", llm->most_positions);
+	       fail(e, ERROR_USAGE, "the prompt's %zu tokens are more than %s, %zu", N, llm_limit(llm),
+	            llm->most_positions);
 }
 
 bool decoder_new(Decoder *d, const Llm *llm, Pool *pool, Error *e)

@@ -81,13 +81,14 @@ static bool extend(Streams *s, size_t i, float *logits, Error *e)
 		stream->c->finish = FINISH_STOP;
 		return true;
 	}
-	bool stop = false, full = out->count + 1 == s->g->most;
+	bool stop = false, enough = out->count + 1 == s->g->most;
 	const TokenSink *sink = s->g->sink;
 	if (!tokens_append(out, &stream->token, 1, e) ||
 	    (sink != NULL && !sink->take(sink->context, i, stream->token, &stop, e)))
 		return false;
-	stream->done = stop || full || stream->length == stream->room;
-	stream->c->finish = stop ? FINISH_STOP : full ? FINISH_LENGTH : FINISH_CONTEXT;
+	stream->done = stop || enough || stream->length == stream->room;
+	if (stream->done)
+		stream->c->finish = stop ? FINISH_STOP : enough ? FINISH_LENGTH : FINISH_CONTEXT;
 	return true;
 }
 

@@ -5,8 +5,8 @@
 #include "llm/decode.h"
 #include "llm/sample.h"
 
-/* Why a continuation ends: with all the tokens that it may have, with an end token or where the sink stops
- * it, or because the context is full. */
+/* Why a continuation ended: with all the tokens that it may have, with an end token or where the sink stopped
+ * it, or because there is no room for more. */
 typedef enum { FINISH_LENGTH, FINISH_STOP, FINISH_CONTEXT } Finish;
 
 /* A prompt and what follows it. */
@@ -14,8 +14,8 @@ typedef struct {
 	const int32_t *prompt;
 	size_t prompt_count;
 	uint64_t seed;
-	Tokens out; /* what was added, without an end token; the caller's to free */
-	Finish finish;
+	Tokens out;    /* what was added, without an end token; the caller's to free */
+	Finish finish; /* set by decoder_generate() */
 } Continuation;
 
 /* Takes each token as it comes; sets *stop where the continuation has said enough. */

@@ -1,5 +1,6 @@
 #include "llm/huggingface.h"
 
+#include "base/path.h"
 #include "llm/huggingface_internal.h"
 
 #include <math.h>
@@ -8,19 +9,11 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-char *folder_path(const Folder *f, const char *name, Error *e)
-{
-	Buffer path = {0};
-	if (buffer_print(&path, e, "%s/%s", f->directory, name) && buffer_append(&path, "", 1, e))
-		return (char *)path.data;
-	buffer_free(&path);
-	return NULL;
-}
-
-json_t *folder_json(const Folder *f, const char *name, Error *e)
+/* An object, to be given back with json_decref(). */
+static json_t *read_json(const Folder *f, const char *name, Error *e)
 {
 	json_error_t problem = {0};
-	char *path = folder_path(f, name, e);
+	char *path = path_join(f->directory, name, e);
 	json_t *json = path ? json_load_file(path, JSON_REJECT_DUPLICATES, &problem) : NULL;
 	if (path != NULL && !json_is_object(json)) {
 		if (json == NULL && problem.line < 0)
@@ -161,7 +154,7 @@ static bool take_tensor(const Folder *f, const DocumentTensor *d, Error *e)
 static bool take_file(const Folder *f, const char *name, Error *e)
 {
 	Gguf *g = f->g;
-	char *path = folder_path(f, name, e);
+	char *path = path_join(f->directory, name, e);
 	size_t capacity = g->document_count;
 	bool done = path != NULL &&
 	            memory_grow(&g->documents, &capacity, g->document_count + 1, sizeof *g->documents, e) &&
@@ -180,7 +173,7 @@ static bool take_file(const Folder *f, const char *name, Error *e)
 /* All files that the index names, each once. */
 static bool take_shards(const Folder *f, Error *e)
 {
-	json_t *index = folder_json(f, INDEX, e), *file;
+	json_t *index = read_json(f, INDEX, e), *file;
 	const char *tensor;
 	Vocabulary files = {0};
 	bool done = index != NULL;
@@ -199,14 +192,12 @@ static bool take_shards(const Folder *f, Error *e)
 	return done;
 }
 
-static bool file_exists(const Folder *f, const char *name, Error *e)
+static bool is_there(const Folder *f, const char *name, bool *there, Error *e)
 {
-	char *path = folder_path(f, name, e);
-	FILE *file = path ? fopen(path, "rb") : NULL;
-	if (file != NULL)
-		fclose(file); /* was only read from: nothing can be lost */
+	char *path = path_join(f->directory, name, e);
+	*there = path != NULL && !path_is_missing(path);
 	memory_free(path);
-	return file != NULL;
+	return path != NULL;
 }
 
 /* Llama 3's table of divisors (meta-llama/llama-models, apply_scaling): what is slower than the old
@@ -257,12 +248,16 @@ static void hash_folder(Gguf *g)
 
 static bool open_folder(Folder *f, Error *e)
 {
-	if (!folder_config(f, e))
+	bool single, index;
+	if ((f->config = read_json(f, "config.json", e)) == NULL)
+		return false;
+	if (!folder_read_config(f, e))
 		return fail_in(e, "%s", f->directory);
 	if ((f->g = gguf_of_keys(f->directory, f->keys, e)) == NULL)
 		return false;
-	bool single = file_exists(f, "model.safetensors", e) || !file_exists(f, INDEX, e);
-	if (!(single ? take_file(f, "model.safetensors", e) : take_shards(f, e)) ||
+	if (!is_there(f, "model.safetensors", &single, e) || !is_there(f, INDEX, &index, e))
+		return false;
+	if (!(single || !index ? take_file(f, "model.safetensors", e) : take_shards(f, e)) ||
 	    !(check_output(f, e) || fail_in(e, "%s", f->directory)) || !add_divisors(f, e))
 		return false;
 	hash_folder(f->g);

@@ -101,8 +101,6 @@ static bool read_sizes(Folder *f, Error *e)
 	       write_size(f, "feed_forward_length", F, e) && write_size(f, "context_length", context, e);
 }
 
-/* What is said of rotary positions beside the rest: rope_scaling, or rope_parameters, which may be those of
- * the layers that see everything and of the others apart. */
 const json_t *folder_rope(const Folder *f)
 {
 	const json_t *rope = folder_config_at(f, "rope_scaling|rope_parameters"),
@@ -248,12 +246,11 @@ static bool read_scale(const Folder *f, Error *e)
 	return gguf_add_f32(f->keys, key_of(f, "attention.scale", key), (float)(1 / sqrt(number)), e);
 }
 
-bool folder_config(Folder *f, Error *e)
+bool folder_read_config(Folder *f, Error *e)
 {
 	char key[96];
 	const json_t *parallel;
-	if ((f->config = folder_json(f, "config.json", e)) == NULL || !find_family(f, e) ||
-	    (f->keys = gguf_writer_new(e)) == NULL ||
+	if (!find_family(f, e) || (f->keys = gguf_writer_new(e)) == NULL ||
 	    !gguf_add_string(f->keys, "general.architecture", text_of(f->architecture->name), e))
 		return false;
 	parallel = folder_config_at(f, "use_parallel_residual");

@@ -11,25 +11,23 @@
 
 typedef struct {
 	const char *directory;
-	json_t *config;
+	json_t *config; /* config.json; whoever opens the folder gives it and the keys back */
 	const LlmArchitecture *architecture;
 	const HuggingFamily *family;
-	size_t C, heads, kv_heads, D, turned, layers;
-	double rope_base;
+	size_t C, layers, heads, kv_heads;
+	size_t D;         /* of a head … */
+	size_t turned;    /* … of which rotary positions turn so many numbers; 0 where they are learned */
+	double rope_base; /* of these */
 	GgufWriter *keys;
 	Gguf *g;
 } Folder;
 
-/* The path of a file of the folder, into memory of the caller. */
-char *folder_path(const Folder *f, const char *name, Error *e);
-/* An object, the caller's to give back. */
-json_t *folder_json(const Folder *f, const char *name, Error *e);
-
-/* Fills all of the folder but `g`. */
-bool folder_config(Folder *f, Error *e);
-/* The first of the keys "one|another" of config.json that there is and is not null. */
+/* From `config` to `keys`, and all between.  What is not supported is ERROR_MALFORMED, by name. */
+bool folder_read_config(Folder *f, Error *e);
+/* The first of the keys "one|another" of config.json that there is and is not null; or NULL. */
 const json_t *folder_config_at(const Folder *f, const char *keys);
-/* What is said of rotary positions beside the rest, and its type. */
+/* The scaling of rotary positions, or NULL: rope_scaling, or rope_parameters, which may be those of the
+ * layers that see everything and of the others apart; and its type, "default" where it has none. */
 const json_t *folder_rope(const Folder *f);
 const char *folder_rope_type(const json_t *rope);
 

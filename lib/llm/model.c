@@ -84,6 +84,11 @@ static bool turn(Llm *m, const float *divisors, Error *e)
 	return rotary_new(&m->window_rotary, &shape, m->positions_end, e);
 }
 
+const char *llm_limit(const Llm *m)
+{
+	return m->most_positions == m->shape.context ? "the LLM's context" : "the most that is read here";
+}
+
 static Llm *new_llm(const LlmShape *shape, Tokenizer *tokenizer, const ParameterSource *source,
                     const float *divisors, uint64_t seed, Error *e)
 {

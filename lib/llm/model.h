@@ -38,6 +38,9 @@ typedef struct {
 	Gguf *file;    /* that stored matrices lie in; NULL: there are none */
 } Llm;
 
+/* What most_positions is, in words: "the LLM's context", or "the most that is read here". */
+const char *llm_limit(const Llm *m);
+
 /* Random weights; takes over the tokenizer, on error too. */
 Llm *llm_new(const LlmShape *shape, Tokenizer *tokenizer, uint64_t seed, Error *e);
 /* The same with the weights of a source; divisors [turned/2] of the frequencies of rotary positions may be

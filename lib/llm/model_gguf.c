@@ -1,6 +1,7 @@
 /* An LLM from and to GGUF. */
 #include "llm/model.h"
 
+#include "base/path.h"
 #include "llm/huggingface.h"
 #include "llm/shape.h"
 #include "llm/tokenizer_json.h"
@@ -9,7 +10,6 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 /* Our names of parameters, and the format's; of a block's behind "llm.blk.3." and "blk.3.". */
 typedef struct {
@@ -191,12 +191,6 @@ static Llm *read_weights(const Source *s, Tokenizer *tokenizer, Error *e)
 	return NULL;
 }
 
-static bool is_directory(const char *path)
-{
-	struct stat status;
-	return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
-}
-
 static bool ends_with(const char *text, const char *end)
 {
 	size_t size = strlen(text), length = strlen(end);
@@ -206,33 +200,32 @@ static bool ends_with(const char *text, const char *end)
 /* Of what is called so in the folder. */
 static bool folder_differs(const char *output, const char *folder, Error *e)
 {
-	const char *slash = strrchr(output, '/'), *name = slash ? slash + 1 : output;
-	Buffer inside = {0};
-	if (!ends_with(name, ".json") && !ends_with(name, ".safetensors")) /* nothing else is read */
-		return true;
-	bool done = buffer_print(&inside, e, "%s/%s", folder, name) &&
-	            output_differs(output, (const char *)inside.data, e);
-	buffer_free(&inside);
+	const char *name = path_basename(output);
+	if (!ends_with(name, ".json") && !ends_with(name, ".safetensors") && !ends_with(name, ".jinja"))
+		return true; /* nothing else is read */
+	char *inside = path_join(folder, name, e);
+	bool done = inside != NULL && output_differs(output, inside, e);
+	memory_free(inside);
 	return done;
 }
 
 bool llm_differs(const char *output, const char *path, Error *e)
 {
-	if (output != NULL && is_directory(path))
+	if (output != NULL && path_is_directory(path))
 		return folder_differs(output, path, e);
 	return output_differs(output, path, e) && gguf_parts_differ(output, path, e);
 }
 
 static Tokenizer *read_tokenizer(const Gguf *g, const char *path, Error *e)
 {
-	if (is_directory(path))
+	if (path_is_directory(path))
 		return tokenizer_json_read(path, e);
 	return vocabulary_read(g, e);
 }
 
 static Gguf *open_model(const char *path, LlmShape *shape, Error *e)
 {
-	Gguf *g = is_directory(path) ? huggingface_open(path, e) : gguf_open(path, e);
+	Gguf *g = path_is_directory(path) ? huggingface_open(path, e) : gguf_open(path, e);
 	if (g == NULL || llm_shape_read(g, shape, e))
 		return g;
 	fail_in(e, "%s", path);
@@ -255,7 +248,7 @@ static Llm *read_model(const Gguf *g, const LlmShape *shape, const char *path, L
 		return NULL;
 	Source s = {g, shape, memory_new(gguf_tensor_count(g), 1, e), weights};
 	Llm *m = NULL;
-	if (s.used == NULL || !check_tokens(tokenizer, shape->V, is_directory(path), e))
+	if (s.used == NULL || !check_tokens(tokenizer, shape->V, path_is_directory(path), e))
 		tokenizer_free(tokenizer);
 	else
 		m = read_weights(&s, tokenizer, e);
@@ -269,8 +262,8 @@ static Llm *read_model(const Gguf *g, const LlmShape *shape, const char *path, L
 
 Tokenizer *llm_tokenizer(const char *path, Error *e)
 {
-	Gguf *g = is_directory(path) ? NULL : gguf_open(path, e);
-	Tokenizer *t = g != NULL || is_directory(path) ? read_tokenizer(g, path, e) : NULL;
+	Gguf *g = path_is_directory(path) ? NULL : gguf_open(path, e);
+	Tokenizer *t = g != NULL || path_is_directory(path) ? read_tokenizer(g, path, e) : NULL;
 	gguf_close(g);
 	return t;
 }
@@ -306,8 +299,7 @@ static bool copy_general(GgufWriter *w, const Gguf *g, Error *e)
 /* The model's own name, or that of its file. */
 static bool write_name(GgufWriter *w, const Gguf *g, const char *path, Error *e)
 {
-	const char *slash = strrchr(path, '/');
-	Text name = text_of(slash && slash[1] ? slash + 1 : path);
+	Text name = text_of(path_basename(path));
 	if (g != NULL && gguf_has(g, "general.name") && !gguf_string(g, "general.name", &name, e))
 		return false;
 	return gguf_add_string(w, "general.name", name, e) && (g == NULL || copy_general(w, g, e));
@@ -369,7 +361,7 @@ bool llm_convert(const char *from, const Llm *tuned, const char *path, Error *e)
 	Tokenizer *t = g ? read_tokenizer(g, from, e) : NULL;
 	GgufWriter *w = t ? gguf_writer_new(e) : NULL;
 	bool done = w != NULL &&
-	            ((check_tokens(t, shape.V, is_directory(from), e) &&
+	            ((check_tokens(t, shape.V, path_is_directory(from), e) &&
 	              write_head(w, &shape, t, g, from, e) && copy_tensors(w, g, tuned, e)) ||
 	             fail_in(e, "%s", from)) &&
 	            write_file(w, path, e);

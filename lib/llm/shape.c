@@ -55,7 +55,7 @@ static bool read_architecture(Keys *k, Error *e)
 	llm_architectures(known, sizeof known);
 	return k->architecture != NULL ||
 	       fail(e, ERROR_MALFORMED, "architecture '%.*s' is not supported; these are: %s",
-	            (int)(text.size < 64 ? text.size : 64), text.data, known);
+	            text_shown(text), text.data, known);
 }
 
 static bool read_eps(Keys *k, LayerShape *layer, Error *e)
@@ -106,8 +106,8 @@ static bool read_rope_scaling(Keys *k, LlmShape *s, Error *e)
 		return true;
 	}
 	return text_is(type, "none") ||
-	       fail(e, ERROR_MALFORMED, "rope scaling '%.*s' is not supported (linear is)",
-	            (int)(type.size < 64 ? type.size : 64), type.data);
+	       fail(e, ERROR_MALFORMED, "rope scaling '%.*s' is not supported (linear is)", text_shown(type),
+	            type.data);
 }
 
 static bool read_rope(Keys *k, LlmShape *s, Error *e)

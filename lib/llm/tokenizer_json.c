@@ -1,30 +1,25 @@
 #include "llm/tokenizer_json_internal.h"
 
-#include <errno.h>
+#include "base/path.h"
+
 #include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 
-Text json_text(const json_t *value)
+Text text_of_json(const json_t *value)
 {
 	const char *text = json_string_value(value);
 	return (Text){text ? text : "", text ? json_string_length(value) : 0};
 }
 
-Text json_text_at(const json_t *object, const char *key)
+Text text_in_json(const json_t *object, const char *key)
 {
-	return json_text(json_object_get(object, key));
+	return text_of_json(json_object_get(object, key));
 }
 
-bool json_flag_at(const json_t *object, const char *key, bool silent)
+bool flag_in_json(const json_t *object, const char *key, bool silent)
 {
 	const json_t *value = json_object_get(object, key);
 	return json_is_boolean(value) ? json_is_true(value) : silent;
-}
-
-int text_shown(Text text)
-{
-	return (int)(text.size < 64 ? text.size : 64);
 }
 
 bool tokenizer_json_refuse(const char *what, Text name, Error *e)
@@ -39,7 +34,7 @@ static bool read_special(const TokenizerJson *r, const char *key, int32_t *id, E
 	const json_t *token = json_object_get(r->config, key);
 	if (json_is_object(token))
 		token = json_object_get(token, "content");
-	return !json_is_string(token) || tokenizer_json_token(r->m, key, json_text(token), id, e);
+	return !json_is_string(token) || tokenizer_json_token(r->m, key, text_of_json(token), id, e);
 }
 
 /* The chat template, which may be one of a list of named ones. */
@@ -50,7 +45,7 @@ static bool read_chat_template(TokenizerJson *r, Error *e)
 	json_t *item;
 	json_array_foreach(template, index, item)
 	{
-		if (text_is(json_text_at(item, "name"), "default"))
+		if (text_is(text_in_json(item, "name"), "default"))
 			template = json_object_get(item, "template");
 	}
 	if (!json_is_string(template))
@@ -76,33 +71,31 @@ static bool add_end(TokenizerModel *m, const json_t *id, Error *e)
 }
 
 /* What generation goes by, or else the model's own configuration. */
-static bool read_ends(TokenizerJson *r, Error *e)
+static bool read_ends(TokenizerJson *r, const char *directory, Error *e)
 {
 	const json_t *own = json_object_get(r->generation, "eos_token_id"),
 	             *ends = own ? own : json_object_get(r->model_config, "eos_token_id"), *id;
+	bool done = !json_is_integer(ends) || add_end(r->m, ends, e);
 	size_t index;
-	if (json_is_integer(ends))
-		return add_end(r->m, ends, e);
 	json_array_foreach(ends, index, id)
 	{
-		if (!add_end(r->m, id, e))
-			return false;
+		done = done && add_end(r->m, id, e);
 	}
-	return true;
+	return done || fail_in(e, "%s/%s", directory, own ? "generation_config.json" : "config.json");
 }
 
 static bool read_config(TokenizerJson *r, Error *e)
 {
 	TokenizerModel *m = r->m;
-	m->add_bos = json_flag_at(r->config, "add_bos_token", m->add_bos);
-	m->add_eos = json_flag_at(r->config, "add_eos_token", m->add_eos);
+	m->add_bos = flag_in_json(r->config, "add_bos_token", m->add_bos);
+	m->add_eos = flag_in_json(r->config, "add_eos_token", m->add_eos);
 	return read_special(r, "bos_token", &m->bos, e) && read_special(r, "eos_token", &m->eos, e) &&
-	       read_ends(r, e) && read_chat_template(r, e);
+	       read_chat_template(r, e);
 }
 
-/* --- all of it --------------------------------------------------------------------------------- */
+/* --- all of it --------------------------------------------------------------------------- */
 
-static bool read_all(TokenizerJson *r, Error *e)
+static bool read_tokenizer(TokenizerJson *r, Error *e)
 {
 	*r->m = (TokenizerModel){.bos = TOKEN_NONE,
 	                         .eos = TOKEN_NONE,
@@ -115,61 +108,63 @@ static bool read_all(TokenizerJson *r, Error *e)
 		return tokenizer_json_refuse("Unigram with the pre-tokenizer", text_of("ByteLevel"), e);
 	if (r->byte_level)
 		r->m->kind = TOKENIZER_BPE;
-	return tokenizer_json_behind(r, e) && read_config(r, e);
-}
-
-enum { PATH_ROOM = 4096 };
-
-static bool path_of(const char *directory, const char *name, char path[PATH_ROOM], Error *e)
-{
-	int length = snprintf(path, PATH_ROOM, "%s/%s", directory, name);
-	return (length >= 0 && length < PATH_ROOM) ||
-	       fail(e, ERROR_USAGE, "the name of folder '%.64s…' is too long", directory);
+	return tokenizer_json_behind(r, e);
 }
 
 /* NULL, and no error, where the file may be missing and is. */
 static json_t *load(const char *directory, const char *name, bool optional, size_t flags, Error *e)
 {
-	char path[PATH_ROOM];
 	json_error_t problem;
-	if (!path_of(directory, name, path, e))
-		return NULL;
-	if (access(path, R_OK) != 0) {
-		if (!optional || errno != ENOENT)
+	json_t *root = NULL;
+	char *path = path_join(directory, name, e);
+	if (path != NULL && !(optional && path_is_missing(path))) {
+		if (access(path, R_OK) != 0)
 			fail_errno(e, "cannot read '%s'", path);
-		return NULL;
+		else if ((root = json_load_file(path, JSON_ALLOW_NUL | flags, &problem)) == NULL)
+			fail(e, ERROR_MALFORMED, "%s:%d: %s", path, problem.line, problem.text);
 	}
-	json_t *root = json_load_file(path, JSON_ALLOW_NUL | flags, &problem);
-	if (root == NULL)
-		fail(e, ERROR_MALFORMED, "%s:%d: %s", path, problem.line, problem.text);
+	memory_free(path);
 	return root;
+}
+
+static bool read_file(const char *path, Buffer *text, Error *e)
+{
+	char piece[4096];
+	size_t size;
+	bool done = true;
+	FILE *file = fopen(path, "rb");
+	if (file == NULL)
+		return fail_errno(e, "cannot read '%s'", path);
+	while (done && (size = fread(piece, 1, sizeof piece, file)) > 0)
+		done = buffer_append(text, piece, size, e);
+	if (done && ferror(file))
+		done = fail_errno(e, "cannot read '%s'", path);
+	fclose(file); /* was only read from: nothing can be lost */
+	return done;
 }
 
 /* chat_template.jinja, which newer folders have, comes before what the configuration says. */
 static bool read_template_file(const char *directory, TokenizerModel *m, Error *e)
 {
-	char path[PATH_ROOM], piece[4096];
 	Buffer text = {0};
-	size_t size;
-	if (!path_of(directory, "chat_template.jinja", path, e))
-		return false;
-	FILE *file = fopen(path, "rb");
-	if (file == NULL)
-		return errno == ENOENT || fail_errno(e, "cannot read '%s'", path);
-	bool done = true;
-	while (done && (size = fread(piece, 1, sizeof piece, file)) > 0)
-		done = buffer_append(&text, piece, size, e);
-	if (done && ferror(file))
-		done = fail_errno(e, "%s: cannot read", path);
-	fclose(file); /* was only read from: nothing can be lost */
-	done = done && buffer_append(&text, "", 1, e);
-	if (done) {
+	char *path = path_join(directory, "chat_template.jinja", e);
+	bool done = path != NULL;
+	if (done && !path_is_missing(path)) {
+		done = read_file(path, &text, e) && buffer_append(&text, "", 1, e);
 		memory_free(m->chat_template);
-		m->chat_template = memory_string((const char *)text.data, e);
+		m->chat_template = done ? memory_string((const char *)text.data, e) : NULL;
 		done = m->chat_template != NULL;
 	}
 	buffer_free(&text);
+	memory_free(path);
 	return done;
+}
+
+static bool read_all(TokenizerJson *r, const char *directory, Error *e)
+{
+	return (read_tokenizer(r, e) || fail_in(e, "%s/tokenizer.json", directory)) &&
+	       (read_config(r, e) || fail_in(e, "%s/tokenizer_config.json", directory)) &&
+	       read_ends(r, directory, e) && read_template_file(directory, r->m, e);
 }
 
 Tokenizer *tokenizer_json_read(const char *directory, Error *e)
@@ -183,11 +178,9 @@ Tokenizer *tokenizer_json_read(const char *directory, Error *e)
 	json_t *generation = root ? load(directory, "generation_config.json", true, 0, e) : NULL;
 	json_t *model_config = root ? load(directory, "config.json", true, 0, e) : NULL;
 	TokenizerJson r = {root, config, generation, model_config, .m = &m};
-	if (root != NULL && e->code == ERROR_NONE) {
-		t = read_all(&r, e) && read_template_file(directory, &m, e) ? tokenizer_new(&m, e) : NULL;
-		if (t == NULL)
-			fail_in(e, "%s/tokenizer.json", directory);
-	}
+	if (root != NULL && e->code == ERROR_NONE && read_all(&r, directory, e) &&
+	    (t = tokenizer_new(&m, e)) == NULL)
+		fail_in(e, "%s/tokenizer.json", directory);
 	tokenizer_model_free(&m);
 	buffer_free(&r.scratch);
 	json_decref(root);

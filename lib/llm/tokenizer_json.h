@@ -4,11 +4,12 @@
 
 #include "text/tokenizer.h"
 
-/* From tokenizer.json in the directory, and tokenizer_config.json where there is one
- * (BOS, EOS, chat template).  What it asks for and is not supported is refused by
- * name; truncation and padding are the caller's affair.  With TOKENIZE_SPECIAL the
- * ids are those of the library that the files are made for; without it control tokens
- * spelled in a text remain text. */
+/* From tokenizer.json in the directory, and where there are these: tokenizer_config.json (BOS, EOS, chat
+ * template), chat_template.jinja (which wins), generation_config.json or else config.json (what ends a text;
+ * the latter also how many tokens have an embedding).  The caller's to free with tokenizer_free().  What they
+ * ask for and is not supported is ERROR_MALFORMED, by name; a file that is there and cannot be read is
+ * ERROR_FAILURE.  Truncation and padding are the caller's affair.  With TOKENIZE_SPECIAL the ids are those of
+ * the library that the files are made for; without it control tokens spelled in a text remain text. */
 Tokenizer *tokenizer_json_read(const char *directory, Error *e);
 
 #endif

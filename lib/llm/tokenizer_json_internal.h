@@ -13,25 +13,28 @@ typedef struct {
 	const json_t *root, *config, *generation, *model_config;
 	TokenizerModel *m;
 	bool byte_level; /* a pre-tokenizer spelled bytes as letters */
-	Buffer scratch;
+	Buffer scratch;  /* of one call at a time */
 } TokenizerJson;
 
-/* Vocabulary, kinds of tokens, merges: all of "model" and "added_tokens". */
+/* In this order: each counts on what was read before. */
+
+/* Vocabulary, kinds of tokens, merges: "model" and "added_tokens". */
 bool tokenizer_json_model(TokenizerJson *r, Error *e);
-/* A token by its text: some are named where they are used. */
-bool tokenizer_json_token(const TokenizerModel *m, const char *what, Text token, int32_t *id, Error *e);
 /* What a text goes through before the model: "normalizer" and "pre_tokenizer". */
 bool tokenizer_json_before(TokenizerJson *r, Error *e);
 /* And tokens behind it: "post_processor" and "decoder". */
 bool tokenizer_json_behind(TokenizerJson *r, Error *e);
 
-/* Empty where it is no string. */
-Text json_text(const json_t *value);
-Text json_text_at(const json_t *object, const char *key);
-/* `silent` where the key says nothing. */
-bool json_flag_at(const json_t *object, const char *key, bool silent);
-/* How many bytes of a text an error shows. */
-int text_shown(Text text);
+/* The id of a token that some part names by its text; ERROR_MALFORMED, which calls it "the `what` token",
+ * where the vocabulary has none. */
+bool tokenizer_json_token(const TokenizerModel *m, const char *what, Text token, int32_t *id, Error *e);
+/* ERROR_MALFORMED: "`what` 'name' is not supported". */
 bool tokenizer_json_refuse(const char *what, Text name, Error *e);
+
+/* Empty where it is no string. */
+Text text_of_json(const json_t *value);
+Text text_in_json(const json_t *object, const char *key);
+/* `silent` where the key says nothing. */
+bool flag_in_json(const json_t *object, const char *key, bool silent);
 
 #endif

@@ -12,16 +12,16 @@ static bool read_pattern(TokenizerJson *r, const json_t *pattern, Error *e)
 {
 	r->scratch.size = 0;
 	if (json_is_string(json_object_get(pattern, "Regex")))
-		return expression_translate(json_text_at(pattern, "Regex"), &r->scratch, e);
-	if (json_text_at(pattern, "String").size > 0)
-		return expression_quote(json_text_at(pattern, "String"), &r->scratch, e);
+		return expression_translate(text_in_json(pattern, "Regex"), &r->scratch, e);
+	if (text_in_json(pattern, "String").size > 0)
+		return expression_quote(text_in_json(pattern, "String"), &r->scratch, e);
 	return fail(e, ERROR_MALFORMED, "a pattern is neither Regex nor String");
 }
 
 static bool read_replace(TokenizerJson *r, const json_t *n, NormalizeSteps *steps, Error *e)
 {
 	const json_t *pattern = json_object_get(n, "pattern");
-	Text content = json_text_at(n, "content"), string = json_text_at(pattern, "String");
+	Text content = text_in_json(n, "content"), string = text_in_json(pattern, "String");
 	if (string.size > 0)
 		return normalize_steps_add(steps, NORMALIZE_REPLACE, string, content, e);
 	return read_pattern(r, pattern, e) &&
@@ -56,9 +56,9 @@ static bool read_base64(Text text, Buffer *out, Error *e)
 static bool read_strip(const json_t *n, NormalizeSteps *steps, Error *e)
 {
 	const Text none = {"", 0};
-	return (!json_flag_at(n, "strip_left", true) ||
+	return (!flag_in_json(n, "strip_left", true) ||
 	        normalize_steps_add(steps, NORMALIZE_STRIP_LEFT, none, none, e)) &&
-	       (!json_flag_at(n, "strip_right", true) ||
+	       (!flag_in_json(n, "strip_right", true) ||
 	        normalize_steps_add(steps, NORMALIZE_STRIP_RIGHT, none, none, e));
 }
 
@@ -67,7 +67,7 @@ static bool read_normalizer(TokenizerJson *r, const json_t *n, Error *e)
 	static const char forms[] = "NFC|NFD|NFKC|NFKD|Lowercase"; /* as NormalizeKind numbers them */
 	const Text none = {"", 0};
 	NormalizeSteps *steps = &r->m->normalizer;
-	Text type = json_text_at(n, "type");
+	Text type = text_in_json(n, "type");
 	size_t index;
 	json_t *part;
 	if (n == NULL || json_is_null(n))
@@ -80,9 +80,9 @@ static bool read_normalizer(TokenizerJson *r, const json_t *n, Error *e)
 	if (text_is(type, "Replace"))
 		return read_replace(r, n, steps, e);
 	if (text_is(type, "Prepend"))
-		return normalize_steps_add(steps, NORMALIZE_PREPEND, none, json_text_at(n, "prepend"), e);
+		return normalize_steps_add(steps, NORMALIZE_PREPEND, none, text_in_json(n, "prepend"), e);
 	if (text_is(type, "Precompiled"))
-		return read_base64(json_text_at(n, "precompiled_charsmap"), &r->scratch, e) &&
+		return read_base64(text_in_json(n, "precompiled_charsmap"), &r->scratch, e) &&
 		       normalize_steps_add(steps, NORMALIZE_CHARSMAP,
 		                           (Text){(char *)r->scratch.data, r->scratch.size}, none, e);
 	if (!text_is(type, "Sequence"))
@@ -102,21 +102,21 @@ static bool read_byte_level(TokenizerJson *r, const json_t *p, Error *e)
 	const Text none = {"", 0};
 	TokenizerModel *m = r->m;
 	r->byte_level = true;
-	if (json_flag_at(p, "add_prefix_space", true)) {
+	if (flag_in_json(p, "add_prefix_space", true)) {
 		if (m->cuts.count > 0)
 			return tokenizer_json_refuse("ByteLevel's add_prefix_space behind", text_of("a cut"),
 			                             e);
 		if (!normalize_steps_add(&m->rewriter, NORMALIZE_PREPEND_UNLESS, none, text_of(" "), e))
 			return false;
 	}
-	return !json_flag_at(p, "use_regex", true) ||
+	return !flag_in_json(p, "use_regex", true) ||
 	       cut_steps_add(&m->cuts, CUT_ISOLATED, pretokenizer_gpt_2, e);
 }
 
 static bool read_split(TokenizerJson *r, const json_t *p, Error *e)
 {
-	Text behavior = json_text_at(p, "behavior");
-	bool invert = json_flag_at(p, "invert", false), isolated = text_is(behavior, "Isolated");
+	Text behavior = text_in_json(p, "behavior");
+	bool invert = flag_in_json(p, "invert", false), isolated = text_is(behavior, "Isolated");
 	Cut cut = isolated                                  ? CUT_ISOLATED
 	          : text_is(behavior, "MergedWithPrevious") ? CUT_PREVIOUS
 	          : text_is(behavior, "MergedWithNext")     ? CUT_NEXT
@@ -134,9 +134,9 @@ static bool read_metaspace(TokenizerJson *r, const json_t *p, Error *e)
 {
 	TokenizerModel *m = r->m;
 	const Text visible = text_of(VISIBLE_SPACE);
-	Text scheme = json_text_at(p, "prepend_scheme"), replacement = json_text_at(p, "replacement");
+	Text scheme = text_in_json(p, "prepend_scheme"), replacement = text_in_json(p, "replacement");
 	if (scheme.size == 0)
-		scheme = text_of(json_flag_at(p, "add_prefix_space", true) ? "always" : "never");
+		scheme = text_of(flag_in_json(p, "add_prefix_space", true) ? "always" : "never");
 	if (!text_is(scheme, "always") && !text_is(scheme, "never") && !text_is(scheme, "first"))
 		return tokenizer_json_refuse("Metaspace with prepend_scheme", scheme, e);
 	if (!text_equal(replacement, visible))
@@ -149,12 +149,12 @@ static bool read_metaspace(TokenizerJson *r, const json_t *p, Error *e)
 	        normalize_steps_add(&m->rewriter,
 	                            m->prefix_once ? NORMALIZE_PREPEND_FIRST : NORMALIZE_PREPEND_UNLESS,
 	                            text_of(""), visible, e)) &&
-	       (!json_flag_at(p, "split", true) || cut_steps_add(&m->cuts, CUT_NEXT, VISIBLE_SPACE, e));
+	       (!flag_in_json(p, "split", true) || cut_steps_add(&m->cuts, CUT_NEXT, VISIBLE_SPACE, e));
 }
 
 static bool read_pretokenizer(TokenizerJson *r, const json_t *p, Error *e)
 {
-	Text type = json_text_at(p, "type");
+	Text type = text_in_json(p, "type");
 	size_t index;
 	json_t *part;
 	if (p == NULL || json_is_null(p))
@@ -169,7 +169,7 @@ static bool read_pretokenizer(TokenizerJson *r, const json_t *p, Error *e)
 		return read_metaspace(r, p, e);
 	if (text_is(type, "Digits"))
 		return cut_steps_add(&r->m->cuts, CUT_ISOLATED,
-		                     json_flag_at(p, "individual_digits", false) ? "\\p{N}" : "\\p{N}+", e);
+		                     flag_in_json(p, "individual_digits", false) ? "\\p{N}" : "\\p{N}+", e);
 	if (!text_is(type, "Sequence"))
 		return tokenizer_json_refuse("pre-tokenizer", type, e);
 	json_array_foreach(json_object_get(p, "pretokenizers"), index, part)
@@ -200,7 +200,7 @@ static bool read_template(TokenizerJson *r, const json_t *p, Error *e)
 			return tokenizer_json_refuse("TemplateProcessing with",
 			                             text_of("two tokens side by side"), e);
 		*adds = true;
-		if (!tokenizer_json_token(m, behind ? "EOS" : "BOS", json_text_at(special, "id"),
+		if (!tokenizer_json_token(m, behind ? "EOS" : "BOS", text_in_json(special, "id"),
 		                          behind ? &m->eos : &m->bos, e))
 			return false;
 	}
@@ -209,7 +209,7 @@ static bool read_template(TokenizerJson *r, const json_t *p, Error *e)
 
 static bool read_post_processor(TokenizerJson *r, const json_t *p, Error *e)
 {
-	Text type = json_text_at(p, "type");
+	Text type = text_in_json(p, "type");
 	size_t index;
 	json_t *part;
 	if (p == NULL || json_is_null(p) || text_is(type, "ByteLevel"))
@@ -228,7 +228,7 @@ static bool read_post_processor(TokenizerJson *r, const json_t *p, Error *e)
 
 static bool read_decoder(TokenizerJson *r, const json_t *d, Error *e)
 {
-	Text type = json_text_at(d, "type"), scheme = json_text_at(d, "prepend_scheme");
+	Text type = text_in_json(d, "type"), scheme = text_in_json(d, "prepend_scheme");
 	size_t index;
 	json_t *part;
 	if (d == NULL || json_is_null(d) || text_is(type, "Fuse") || text_is(type, "ByteFallback"))
@@ -236,15 +236,15 @@ static bool read_decoder(TokenizerJson *r, const json_t *d, Error *e)
 	if (text_is(type, "ByteLevel") && r->byte_level)
 		return true;
 	if (text_is(type, "Replace") &&
-	    text_is(json_text_at(json_object_get(d, "pattern"), "String"), VISIBLE_SPACE) &&
-	    text_is(json_text_at(d, "content"), " "))
+	    text_is(text_in_json(json_object_get(d, "pattern"), "String"), VISIBLE_SPACE) &&
+	    text_is(text_in_json(d, "content"), " "))
 		return true;
 	if (text_is(type, "Metaspace")) {
 		r->m->add_space_prefix =
-		    scheme.size > 0 ? !text_is(scheme, "never") : json_flag_at(d, "add_prefix_space", true);
+		    scheme.size > 0 ? !text_is(scheme, "never") : flag_in_json(d, "add_prefix_space", true);
 		return true;
 	}
-	if (text_is(type, "Strip") && text_is(json_text_at(d, "content"), " ") &&
+	if (text_is(type, "Strip") && text_is(text_in_json(d, "content"), " ") &&
 	    json_integer_value(json_object_get(d, "start")) == 1 &&
 	    json_integer_value(json_object_get(d, "stop")) == 0) {
 		r->m->add_space_prefix = true;

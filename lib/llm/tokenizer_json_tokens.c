@@ -53,7 +53,7 @@ static bool place_pieces(const json_t *pieces, Text *by_id, size_t most, float *
 		const json_t *piece = json_array_get(pair, 0), *score = json_array_get(pair, 1);
 		if (!json_is_string(piece) || !json_is_number(score))
 			return fail(e, ERROR_MALFORMED, "piece %zu is no pair of text and score", index);
-		if (!place_token(by_id, (int64_t)index, most, json_text(piece), e))
+		if (!place_token(by_id, (int64_t)index, most, text_of_json(piece), e))
 			return false;
 		scores[index] = (float)json_number_value(score);
 	}
@@ -86,7 +86,7 @@ static bool place_added(const TokenizerJson *r, Text *by_id, size_t most, Error 
 		if (other != NULL && json_integer_value(other) != json_integer_value(id))
 			return fail(e, ERROR_MALFORMED, "added token '%.64s' has two ids",
 			            json_string_value(content));
-		if (!place_token(by_id, json_integer_value(id), most, json_text(content), e))
+		if (!place_token(by_id, json_integer_value(id), most, text_of_json(content), e))
 			return false;
 	}
 	return true;
@@ -149,13 +149,13 @@ static void mark_added(const TokenizerJson *r)
 		size_t id = (size_t)json_integer_value(json_object_get(token, "id"));
 		if (has_no_embedding(r, token))
 			continue;
-		bool special = json_flag_at(token, "special", false);
+		bool special = flag_in_json(token, "special", false);
 		r->m->types[id] = special ? TOKEN_CONTROL : TOKEN_USER_DEFINED;
 		r->m->added[id] =
-		    (uint8_t)((json_flag_at(token, "lstrip", false) ? ADDED_LSTRIP : 0) |
-		              (json_flag_at(token, "rstrip", false) ? ADDED_RSTRIP : 0) |
-		              (json_flag_at(token, "single_word", false) ? ADDED_SINGLE_WORD : 0) |
-		              (json_flag_at(token, "normalized", !special) ? ADDED_NORMALIZED : 0));
+		    (uint8_t)((flag_in_json(token, "lstrip", false) ? ADDED_LSTRIP : 0) |
+		              (flag_in_json(token, "rstrip", false) ? ADDED_RSTRIP : 0) |
+		              (flag_in_json(token, "single_word", false) ? ADDED_SINGLE_WORD : 0) |
+		              (flag_in_json(token, "normalized", !special) ? ADDED_NORMALIZED : 0));
 	}
 }
 
@@ -173,11 +173,11 @@ static bool read_types(TokenizerJson *r, Error *e)
 {
 	TokenizerModel *m = r->m;
 	const json_t *model = json_object_get(r->root, "model"), *id = json_object_get(model, "unk_id");
-	if (json_flag_at(model, "byte_fallback", false))
+	if (flag_in_json(model, "byte_fallback", false))
 		mark_bytes(m);
 	mark_added(r);
 	if (given(model, "unk_token") &&
-	    !tokenizer_json_token(m, "unknown", json_text_at(model, "unk_token"), &m->unknown, e))
+	    !tokenizer_json_token(m, "unknown", text_in_json(model, "unk_token"), &m->unknown, e))
 		return false;
 	if (given(model, "unk_id")) {
 		if (!json_is_integer(id) ||
@@ -190,13 +190,11 @@ static bool read_types(TokenizerJson *r, Error *e)
 	return true;
 }
 
-/* --- the model ------------------------------------------------------------------------ */
-
 /* "left right", or a list of the two. */
 static bool read_merge(TokenizerJson *r, size_t index, const json_t *merge, Error *e)
 {
-	Text whole = json_text(merge), left = json_text(json_array_get(merge, 0)),
-	     right = json_text(json_array_get(merge, 1));
+	Text whole = text_of_json(merge), left = text_of_json(json_array_get(merge, 0)),
+	     right = text_of_json(json_array_get(merge, 1));
 	Buffer *b = &r->scratch;
 	b->size = 0;
 	if (json_is_array(merge)) {
@@ -219,12 +217,12 @@ static bool read_bpe(TokenizerJson *r, const json_t *model, Error *e)
 	size_t index;
 	json_t *merge;
 	for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
-		if (json_text_at(model, refused[i]).size > 0)
+		if (text_in_json(model, refused[i]).size > 0)
 			return tokenizer_json_refuse("BPE with", text_of(refused[i]), e);
 	if (json_number_value(json_object_get(model, "dropout")) > 0)
 		return tokenizer_json_refuse("BPE with", text_of("dropout"), e);
-	r->m->fuse_unknown = json_flag_at(model, "fuse_unk", false);
-	r->m->whole_words = json_flag_at(model, "ignore_merges", false);
+	r->m->fuse_unknown = flag_in_json(model, "fuse_unk", false);
+	r->m->whole_words = flag_in_json(model, "ignore_merges", false);
 	json_array_foreach(json_object_get(model, "merges"), index, merge)
 	{
 		if (!read_merge(r, index, merge, e))
@@ -236,7 +234,7 @@ static bool read_bpe(TokenizerJson *r, const json_t *model, Error *e)
 bool tokenizer_json_model(TokenizerJson *r, Error *e)
 {
 	const json_t *model = json_object_get(r->root, "model");
-	Text type = json_text_at(model, "type");
+	Text type = text_in_json(model, "type");
 	if (!json_is_object(model))
 		return fail(e, ERROR_MALFORMED, "there is no model");
 	if (type.size == 0) /* older files do not tell */

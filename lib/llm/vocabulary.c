@@ -42,7 +42,7 @@ static bool read_pre(const Gguf *g, TokenizerModel *m, Error *e)
 		return false;
 	if (pre.size >= sizeof m->pre || memchr(pre.data, 0, pre.size) != NULL)
 		return fail(e, ERROR_MALFORMED, "key '" KEY("pre") "': no pre-tokenizer is called '%.*s'",
-		            (int)(pre.size < 64 ? pre.size : 64), pre.data);
+		            text_shown(pre), pre.data);
 	memcpy(m->pre, pre.data, pre.size);
 	return true;
 }
@@ -84,7 +84,7 @@ static bool read_kind(const Gguf *g, TokenizerModel *m, Error *e)
 	if (word_at(kinds, kind).size == 0)
 		return fail(e, ERROR_MALFORMED,
 		            "tokenizer '%.*s' is not supported; these are: gpt2, llama, t5",
-		            (int)(model.size < 64 ? model.size : 64), model.data);
+		            text_shown(model), model.data);
 	m->kind = (TokenizerKind)kind;
 	set_defaults(m);
 	return true;

@@ -48,7 +48,7 @@ typedef struct {
 	const Query *user;
 	uint64_t seed;
 	Writing writing; /* answerer_continue() starts it: the answer; the caller's to free, after that */
-	Finish finish;   /* why it ended; of answerer_continue() too */
+	Finish finish;   /* why it ended; set by answerer_continue() */
 } Prompt;
 
 /* Called after each token with the number of its prompt. */

@@ -83,10 +83,9 @@ static bool check_length(const Prompter *p, const Query *q, size_t count, Error 
 	/* An answer's last token is never read. */
 	return count + (p->answer > 0 ? p->answer - 1 : 0) <= most ||
 	       fail(e, ERROR_USAGE,
-	            "%s%.*s%sprompt of %zu tokens and an answer of %zu are longer than the LLM's context "
-	            "of %zu",
+	            "%s%.*s%sprompt of %zu tokens and an answer of %zu are longer than %s, %zu",
 	            q ? "user '" : "", (int)user.size, user.size ? user.data : "", q ? "': " : "", count,
-	            p->answer, most);
+	            p->answer, llm_limit(p->llm), most);
 }
 
 bool prompter_fits(const Prompter *p, const Query *q, Error *e)

@@ -1,6 +1,7 @@
 /* The base: options, memory, strings, threads, random numbers, errors. */
 #include "base/heap.h"
 #include "base/options.h"
+#include "base/path.h"
 #include "base/pool.h"
 #include "base/random.h"
 #include "base/strings.h"
@@ -485,6 +486,20 @@ static void test_random(void **state)
 	assert_true(moved > 80);
 }
 
+static void test_paths(void **state)
+{
+	(void)state;
+	Error e = {0};
+	const char *const last[][2] = {{"a/b.c", "b.c"}, {"b", "b"}, {"/", "/"}, {"a/", "a/"}, {"", ""}};
+	for (size_t i = 0; i < sizeof last / sizeof *last; i++)
+		assert_string_equal(path_basename(last[i][0]), last[i][1]);
+	char *joined = path_join("/nowhere at all", "b", &e);
+	assert_string_equal(joined, "/nowhere at all/b");
+	assert_true(path_is_missing(joined) && !path_is_directory(joined));
+	assert_true(!path_is_missing("/") && path_is_directory("/") && !path_is_directory("/dev/null"));
+	memory_free(joined);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -495,7 +510,7 @@ int main(void)
 	    cmocka_unit_test(test_arena),          cmocka_unit_test(test_strings),
 	    cmocka_unit_test(test_utf8),           cmocka_unit_test(test_words),
 	    cmocka_unit_test(test_pool),           cmocka_unit_test(test_heap),
-	    cmocka_unit_test(test_random),
+	    cmocka_unit_test(test_random),         cmocka_unit_test(test_paths),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -69,6 +69,28 @@ static void test_together(void **state)
 	check_together("gptneox", warm, 1, 2);
 }
 
+/* A text ends with the end token, once that is likelier than what came fourth. */
+static void test_end_token(void **state)
+{
+	(void)state;
+	Llm *m = sure_llm("llama");
+	const Generation g = {.sampling = {.penalty = 1}, .most = 12};
+	const size_t C = m->shape.layer.C, eos = (size_t)tokenizer_model(m->tokenizer)->eos;
+	Continuation whole = {.prompt = prompts[0], .prompt_count = 4}, ended = whole;
+	generate(m, &g, &whole, 1, NULL);
+	assert_int_equal(whole.finish, FINISH_LENGTH);
+	for (size_t i = 0; i < C; i++)
+		m->output->value[eos * C + i] = 1.5F * m->output->value[(size_t)whole.out.ids[3] * C + i];
+	generate(m, &g, &ended, 1, NULL);
+	assert_int_equal(ended.finish, FINISH_STOP);
+	assert_in_range(ended.out.count, 0, 3);
+	assert_true(ended.out.count == 0 ||
+	            memcmp(ended.out.ids, whole.out.ids, ended.out.count * sizeof(int32_t)) == 0);
+	tokens_free(&whole.out);
+	tokens_free(&ended.out);
+	llm_free(m);
+}
+
 /* More prompts than are read in one pass: one straddles two. */
 static void test_long_prompts(void **state)
 {
@@ -147,12 +169,16 @@ static void test_context_ends_texts(void **state)
 	Llm *m = sure_llm("llama");
 	Decoder d;
 	Generation g = {.sampling = {.penalty = 1}, .most = 1000};
-	Continuation c = {.prompt = prompts[0], .prompt_count = 4};
-	generate(m, &g, &c, 1, NULL);
-	assert_int_equal(c.out.count, m->most_positions - 4 + 1); /* the last is not read any more */
-	assert_int_equal(c.finish, FINISH_CONTEXT);
-	tokens_free(&c.out);
+	Continuation c = {.prompt = prompts[0]};
+	for (g.beams = 1; g.beams <= 2; g.beams++) {
+		c = (Continuation){.prompt = prompts[0], .prompt_count = 4};
+		generate(m, &g, &c, 1, NULL);
+		assert_int_equal(c.out.count, m->most_positions - 4 + 1); /* the last is not read any more */
+		assert_int_equal(c.finish, FINISH_CONTEXT);
+		tokens_free(&c.out);
+	}
 	c.prompt_count = 0;
+	g.beams = 1;
 	assert_true(decoder_new(&d, m, NULL, &e));
 	assert_false(decoder_generate(&d, &g, &c, 1, &e));
 	assert_int_equal(e.code, ERROR_USAGE);
@@ -289,10 +315,11 @@ int main(void)
 {
 	gemm_start();
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_together),           cmocka_unit_test(test_beams),
-	    cmocka_unit_test(test_long_prompts),       cmocka_unit_test(test_choice),
-	    cmocka_unit_test(test_choice_of_many),     cmocka_unit_test(test_cold),
-	    cmocka_unit_test(test_context_ends_texts), cmocka_unit_test(test_writing),
+	    cmocka_unit_test(test_together), cmocka_unit_test(test_end_token),
+	    cmocka_unit_test(test_beams),    cmocka_unit_test(test_long_prompts),
+	    cmocka_unit_test(test_choice),   cmocka_unit_test(test_choice_of_many),
+	    cmocka_unit_test(test_cold),     cmocka_unit_test(test_context_ends_texts),
+	    cmocka_unit_test(test_writing),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -19,8 +19,8 @@ static void write_file(const char *folder, const char *name, const char *text)
 
 enum { FILES = 5 };
 
-/* What nobody can read, not even root: a link to itself. */
-static const char unreadable[] = "";
+/* What nobody can read, not even root: a link to itself, and one to what is gone. */
+static const char unreadable[] = "", gone[] = "";
 
 /* Of a folder with these files; NULL: the file is missing. */
 static Tokenizer *read_files(const char *const texts[FILES], Error *e)
@@ -34,6 +34,8 @@ static Tokenizer *read_files(const char *const texts[FILES], Error *e)
 		snprintf(path, sizeof path, "%s/%s", folder, names[i]);
 		if (texts[i] == unreadable)
 			assert_int_equal(symlink(path, path), 0);
+		else if (texts[i] == gone)
+			assert_int_equal(symlink("/nowhere/at-all", path), 0);
 		else if (texts[i] != NULL)
 			write_file(folder, names[i], texts[i]);
 	}
@@ -144,14 +146,16 @@ static void test_template_file(void **state)
 static void test_unreadable(void **state)
 {
 	(void)state;
-	for (int i = 0; i < FILES; i++) {
+	const char *const links[] = {unreadable, gone};
+	for (int i = 0; i < 2 * FILES; i++) {
 		Error e = {0};
 		const char *texts[FILES] = {
 		    "{\"model\": {\"type\": \"BPE\", \"vocab\": {\"a\": 0}, \"merges\": []}}"};
-		texts[i] = unreadable;
+		texts[i / 2] = links[i % 2];
 		assert_null(read_files(texts, &e));
 		assert_int_equal(e.code, ERROR_FAILURE);
-		assert_non_null(strstr(e.text, "cannot read"));
+		if (strncmp(e.text, "cannot read '/tmp/", 18) != 0)
+			fail_msg("'%s'", e.text);
 	}
 }
 

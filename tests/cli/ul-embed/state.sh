@@ -101,6 +101,12 @@ expect 1 ul-embed -q -m encoder.ult --state state part.ult >/dev/full 2>err
 expect 3 ul-embed -q -m encoder.ult --state state -o out <(head -c 2000 part.ult) 2>err
 [[ $(cksum <state) == "$sum" && ! -e out && -z $(ls | grep tmp) ]]
 
+# A link to a state that is gone is no new beginning.
+ln -s nowhere gone
+expect 1 ul-embed -q -m encoder.ult --state gone -o out part.ult 2>err
+grep -q gone err
+[[ -L gone && ! -e out ]]
+
 # New events of items that the encoder has never seen are events, too.
 printf '%s\nnobody,unheard,3,1,t1\n' "$(head -n 1 all.csv)" | ul-prep -q --feature rating=rating --feature 'tags=tags:|' \
 	--feature 'genres=tags:|' | ul-embed -m encoder.ult --state state --pool last --format csv -o new 2>err

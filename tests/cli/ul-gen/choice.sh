@@ -22,6 +22,7 @@ words=--min-p usage ul-gen --llm lm.gguf --prompt x --min-p 2
 # What nothing would be done with.
 words='--top-k goes with --temperature' usage ul-gen --llm lm.gguf --prompt x --top-k 3
 words='--temperature goes with sampling' usage ul-gen --llm lm.gguf --prompt x --temperature 1 --beams 2
+words='--repeat-penalty goes with sampling' usage ul-gen --llm lm.gguf --prompt x --repeat-penalty 2 --beams 2
 words=--prompt usage ul-gen --llm lm.gguf --rank 3 --beams 2 data.ult
 # Beams find what is at least as likely as the greedy text: for few tokens all can be tried.
 say --n-predict 2 --beams 400 >best
