@@ -191,8 +191,8 @@ static void say_table(const Arguments *a, const PrepareReport *r)
 		return;
 	if (*r->left_out != '\0')
 		tool_say(&tool, "item table: no feature %s", r->left_out);
-	tool_say(&tool, "item table: %zu rows, of which %zu dropped, of items without events", r->table_rows,
-	         r->unused_rows);
+	tool_say(&tool, "item table: %zu rows by %s, of which %zu dropped, of items without events",
+	         r->table_rows, r->item_key, r->unused_rows);
 	if (r->repeated_rows > 0)
 		tool_say(&tool, "item table: %zu rows dropped, of items that had a row before",
 		         r->repeated_rows);

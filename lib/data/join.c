@@ -1,20 +1,28 @@
 /* The item table. */
 #include "data/preparation.h"
 
-/* The column of items' ids: by its option, by the name it has in the interactions, or else the
- * first; JSON objects have no first one. */
-static bool find_key(const Schema *s, Rows *table, size_t *key, Error *e)
+/* By the name it has in the interactions, or by the one that was given or is usual there. */
+static bool find_named(const Preparation *p, const Rows *table, size_t *key)
 {
-	bool names = s->items_format.header || s->items_format.separator == NULL;
+	Text name = {(const char *)p->item_name.data, p->item_name.size};
+	return (name.size > 0 && rows_find(table, name, key)) || find_item(table, p->schema->item, key);
+}
+
+/* The column of items' ids: by its option, by its name, or else the first; JSON objects have no first one. */
+static bool find_key(const Preparation *p, Rows *table, size_t *key, Error *e)
+{
+	const Schema *s = p->schema;
+	bool objects = s->items_format.separator == NULL, named = objects || s->items_format.header;
 	*key = 0;
 	if (s->item_key != NULL ? !rows_find(table, text_of(s->item_key), key)
-	                        : names && !find_item(table, s->item, key) && !s->items_format.header)
+	                        : named && !find_named(p, table, key) && objects)
 		return rows_fail_column(table, "--item-key",
 		                        text_of(s->item_key ? s->item_key
 		                                : s->item   ? s->item
 		                                            : "item"),
 		                        e);
 	rows_want(table, *key);
+	rows_column_name(table, *key, p->report->item_key);
 	return true;
 }
 
@@ -63,19 +71,17 @@ static bool read_table(Preparation *p, Rows *table, size_t key, const Vocabulary
 }
 
 /* An item table in which no item is found has another column for them. */
-static bool check_joined(const Preparation *p, const Rows *table, size_t key, const uint32_t *row_of,
-                         size_t count, Error *e)
+static bool check_joined(const Preparation *p, const Rows *table, const uint32_t *row_of, size_t count,
+                         Error *e)
 {
-	char name[COLUMN_NAME_SIZE];
 	for (size_t i = ID_FIRST; i < count; i++)
 		p->report->unknown_items += row_of[i] == ROW_UNKNOWN;
 	if (p->report->unknown_items < count - ID_FIRST)
 		return true;
-	rows_column_name(table, key, name);
 	return fail(e, ERROR_USAGE,
 	            "%s: column '%s' has none of the %zu items of the interactions: say with --item-key "
 	            "which column does",
-	            rows_name(table), name, count - ID_FIRST);
+	            rows_name(table), p->report->item_key, count - ID_FIRST);
 }
 
 bool join_items(Preparation *p, Rows *table, const Vocabulary *items, uint64_t *hash, Error *e)
@@ -88,9 +94,8 @@ bool join_items(Preparation *p, Rows *table, const Vocabulary *items, uint64_t *
 		return false;
 	for (size_t i = 0; i < count; i++)
 		row_of[i] = i < ID_FIRST ? (uint32_t)i : ROW_UNKNOWN;
-	bool done = find_key(p->schema, table, &key, e) && append_special_rows(p, e) &&
-	            read_table(p, table, key, items, row_of, e) &&
-	            check_joined(p, table, key, row_of, count, e);
+	bool done = find_key(p, table, &key, e) && append_special_rows(p, e) &&
+	            read_table(p, table, key, items, row_of, e) && check_joined(p, table, row_of, count, e);
 	*hash = rows_hash(table);
 	const Order order = {.rows = row_of, .count = count};
 	for (size_t i = 0; done && i < p->schema->field_count; i++)

@@ -29,6 +29,7 @@ typedef struct {
 	Field *fields;                                /* as in the schema */
 	bool has_time, milliseconds;                  /* of the file at hand, which may be in either unit */
 	size_t user_source, item_source, time_source; /* columns of the file at hand */
+	Buffer item_name; /* of the first file's column; empty where it has none */
 
 	/* The rows at hand. */
 	Lookup *lookups; /* by block */

@@ -96,9 +96,11 @@ static bool bind_events(Preparation *p, Rows *rows, bool first, Error *e)
 		p->has_time = s->time != NULL || find_column(rows, NULL, usual_times, &p->time_source);
 	if (p->has_time && !bind_time(p, rows, e))
 		return false;
-	if (first)
-		note_columns(p, rows);
-	return true;
+	if (!first)
+		return true;
+	note_columns(p, rows);
+	Text name = rows_column(rows, p->item_source);
+	return buffer_append(&p->item_name, name.data, name.size, e);
 }
 
 static bool fail_field(const FieldSpec *spec, const Rows *rows, const Rows *table, Error *e)
@@ -358,6 +360,7 @@ bool prepare(const PrepareOptions *options, Dataset *d, Users *u, PrepareReport 
 	memory_free(p.event_items);
 	memory_free(p.event_times);
 	memory_free(p.order.rows);
+	buffer_free(&p.item_name);
 	free_lookups(&p);
 	return done;
 }

@@ -22,6 +22,7 @@ typedef struct {
 /* What came of it. */
 typedef struct {
 	char columns[256];                /* of the first file: "user=NAME item=NAME time=NAME" */
+	char item_key[COLUMN_NAME_SIZE];  /* the item table's column with the item: its name or number */
 	char left_out[256];               /* an optional field that the item table lacks, or "" */
 	size_t rows;                      /* good ones */
 	size_t bad[BAD_REASONS];          /* in the interactions and the item table */

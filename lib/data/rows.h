@@ -62,6 +62,8 @@ const char *rows_name(const Rows *r);
  * Of objects a column is a key; those of the first MiB are known. */
 bool rows_find(const Rows *r, Text column, size_t *index);
 size_t rows_columns(const Rows *r);
+/* Its name; empty where columns have none. */
+Text rows_column(const Rows *r, size_t column);
 /* For a message: its name, cut where it is long, or without a header its number. */
 enum { COLUMN_NAME_SIZE = 64 };
 void rows_column_name(const Rows *r, size_t column, char name[COLUMN_NAME_SIZE]);

@@ -96,14 +96,18 @@ bool rows_find(const Rows *r, Text column, size_t *index)
 	return found;
 }
 
+Text rows_column(const Rows *r, size_t column)
+{
+	return text_of(r->columns.count > 0 ? strings_at(&r->columns, column).data : "");
+}
+
 void rows_column_name(const Rows *r, size_t column, char name[COLUMN_NAME_SIZE])
 {
 	if (r->columns.count == 0) {
 		snprintf(name, COLUMN_NAME_SIZE, "%zu", column + 1);
 		return;
 	}
-	Text text = strings_at(&r->columns, column);
-	text_printable(text_of(text.data), name, COLUMN_NAME_SIZE);
+	text_printable(rows_column(r, column), name, COLUMN_NAME_SIZE);
 }
 
 bool rows_fail_column(const Rows *r, const char *what, Text column, Error *e)

@@ -49,3 +49,9 @@ printf '{"user": "a", "item": "b", "time": 1.5e18}\n' >real.jsonl
 ul-prep -q --time time:ms -o whole.ult whole.jsonl
 ul-prep -q --time time:ms -o real.ult real.jsonl
 cmp <(ul-cat --to npy --tensor event.time whole.ult 2>err) <(ul-cat --to npy --tensor event.time real.ult) && [[ ! -s err ]]
+# Where several columns of the table could be the key, the one with the interactions' name is.
+printf 'user,movieId,time\na,1,1\na,2,2\nb,2,1\nb,1,2\n' >by-name.csv
+printf 'item,movieId,title\n1,2,Two\n2,1,One\n' >numbered.csv
+ul-prep --items numbered.csv --text title=items.title -o joined.ult by-name.csv 2>err
+[[ $(ul-cat --to npy --tensor item.title.bytes joined.ult | tail -c 6) == OneTwo ]]
+grep -q 'item table: 2 rows by movieId, ' err
