@@ -52,14 +52,14 @@ static bool check_items(const json_t *items, const char *target, uint64_t rank, 
 	return true;
 }
 
-/* The sum of -ln p of the target's tokens and their number; no tokens: it is not given. */
+/* The sum of -ln p of the target's tokens and their number; no tokens: it is not given, or of none. */
 static bool get_likelihood(const json_t *line, double *nll, uint64_t *tokens, Error *e)
 {
 	const json_t *found_nll = json_object_get(line, "nll"),
 	             *found_tokens = json_object_get(line, "tokens");
 	*tokens = 0;
-	if (found_tokens != NULL && (!json_is_integer(found_tokens) || json_integer_value(found_tokens) < 1))
-		return fail(e, ERROR_MALFORMED, "\"tokens\" is no whole number from 1");
+	if (found_tokens != NULL && (!json_is_integer(found_tokens) || json_integer_value(found_tokens) < 0))
+		return fail(e, ERROR_MALFORMED, "\"tokens\" is no whole number from 0");
 	if (found_nll == NULL)
 		return true;
 	if (found_tokens == NULL)

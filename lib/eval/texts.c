@@ -79,7 +79,7 @@ double texts_distinct(const TextAnswers *t, size_t n)
 
 double texts_perplexity(const TextAnswers *t)
 {
-	return t->with_likelihood == 0 ? (double)NAN : exp(t->nll / t->tokens);
+	return t->tokens == 0.0 ? (double)NAN : exp(t->nll / t->tokens);
 }
 
 void texts_free(TextAnswers *t)

@@ -20,3 +20,8 @@ grep -q 'line 1: no "task"' err
 	printf '\n  \n'
 } >odd
 ul-eval -q --format json odd | jq -e '.[0].perplexity - (2 | exp) | fabs < 1e-3'
+# A text of one token is worth nothing to a model that begins texts with none.
+printf '{"task": "text", "nll": 0, "tokens": 0}\n' >none
+ul-eval -q --format json <(cat none before) | jq -e '.[0].n == 3 and (.[0].perplexity - (2 | exp) | fabs < 1e-3)'
+ul-eval -q --format json none | jq -e '.[0].n == 1 and .[0].perplexity == null'
+expect 4 ul-eval -q --require 'perplexity<=10' none 2>err

@@ -14,8 +14,9 @@ wrong '"text": "y", "nll": 1' 'a "nll" without "tokens"'
 wrong '"text": "y", "nll": -1, "tokens": 1' '"nll" is no number from 0'
 wrong '"text": "y", "nll": "1", "tokens": 1' '"nll" is no number from 0'
 wrong '"text": "y", "nll": 1e9, "tokens": 2' '"nll" is more than 700 for each of its 2 tokens'
-wrong '"text": "y", "nll": 1, "tokens": 0' '"tokens" is no whole number from 1'
-wrong '"text": "y", "nll": 1, "tokens": 1.0' '"tokens" is no whole number from 1'
+wrong '"text": "y", "nll": 1, "tokens": 0' '"nll" is more than 700 for each of its 0 tokens'
+wrong '"text": "y", "nll": 1, "tokens": -1' '"tokens" is no whole number from 0'
+wrong '"text": "y", "nll": 1, "tokens": 1.0' '"tokens" is no whole number from 0'
 
 # The baseline has to have texts, too.
 cp "$CASES"/ul-eval/{good,texts}.jsonl .
