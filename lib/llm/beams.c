@@ -34,7 +34,7 @@ typedef struct {
 static bool beam_new(const Beams *b, Beam *beam, Arena *arena, Error *e)
 {
 	beam->tokens = arena_new(arena, b->room - b->c->prompt_count + 1, sizeof *beam->tokens, e);
-	beam->path = arena_new(arena, b->room, sizeof *beam->path, e);
+	beam->path = arena_new(arena, b->room + 1, sizeof *beam->path, e); /* the last token has no row */
 	return beam->tokens != NULL && beam->path != NULL;
 }
 
