@@ -76,7 +76,11 @@ static bool read_kind(const Gguf *g, TokenizerModel *m, Error *e)
 {
 	Text model;
 	size_t kind = 0;
-	*m = (TokenizerModel){.bos = TOKEN_NONE, .eos = TOKEN_NONE, .eot = TOKEN_NONE, .unknown = TOKEN_NONE};
+	*m = (TokenizerModel){.bos = TOKEN_NONE,
+	                      .eos = TOKEN_NONE,
+	                      .eot = TOKEN_NONE,
+	                      .ends = {TOKEN_NONE},
+	                      .unknown = TOKEN_NONE};
 	if (!gguf_string(g, KEY("model"), &model, e) || !read_pre(g, m, e))
 		return false;
 	while (word_at(kinds, kind).size > 0 && !text_equal(word_at(kinds, kind), model))
@@ -133,11 +137,19 @@ static bool read_lists(const Gguf *g, TokenizerModel *m, Error *e)
 	       check_length(KEY("scores"), count, m->tokens.count, e);
 }
 
+static bool read_ends(const Gguf *g, TokenizerModel *m, Error *e)
+{
+	if (!read_id(g, KEY("eos_token_id"), &m->eos, e) || !read_id(g, KEY("eot_token_id"), &m->eot, e) ||
+	    !read_id(g, KEY("eom_token_id"), &m->ends[0], e))
+		return false;
+	m->end_count = m->ends[0] != TOKEN_NONE;
+	return true;
+}
+
 static bool read_model(const Gguf *g, TokenizerModel *m, Error *e)
 {
 	return read_kind(g, m, e) && read_lists(g, m, e) && read_id(g, KEY("bos_token_id"), &m->bos, e) &&
-	       read_id(g, KEY("eos_token_id"), &m->eos, e) && read_id(g, KEY("eot_token_id"), &m->eot, e) &&
-	       read_id(g, KEY("unknown_token_id"), &m->unknown, e) &&
+	       read_ends(g, m, e) && read_id(g, KEY("unknown_token_id"), &m->unknown, e) &&
 	       read_flag(g, KEY("add_bos_token"), &m->add_bos, e) &&
 	       read_flag(g, KEY("add_eos_token"), &m->add_eos, e) &&
 	       read_flag(g, KEY("add_space_prefix"), &m->add_space_prefix, e) &&
@@ -195,6 +207,20 @@ static bool write_scores(const TokenizerModel *m, size_t V, GgufWriter *w, Error
 	return done;
 }
 
+/* What a text ends with besides EOS: GGUF has two names for that, and EOT may be EOS. */
+static bool write_ends(const TokenizerModel *m, GgufWriter *w, Error *e)
+{
+	size_t own = m->eot != TOKEN_NONE && (m->eot != m->eos || m->end_count == 0),
+	       count = own + m->end_count;
+	int32_t ids[MORE_ENDS + 1] = {m->eot};
+	memcpy(ids + own, m->ends, m->end_count * sizeof *ids);
+	if (count > 2)
+		return fail(e, ERROR_MALFORMED,
+		            "a text may end with %zu tokens besides EOS, and GGUF has names for two", count);
+	return (count < 1 || write_id(w, KEY("eot_token_id"), ids[0], true, e)) &&
+	       (count < 2 || write_id(w, KEY("eom_token_id"), ids[1], true, e));
+}
+
 /* What only some vocabularies have. */
 static bool write_extras(const TokenizerModel *m, GgufWriter *w, Error *e)
 {
@@ -204,7 +230,7 @@ static bool write_extras(const TokenizerModel *m, GgufWriter *w, Error *e)
 	       (charsmap.size == 0 || gguf_add_bytes(w, KEY("precompiled_charsmap"), charsmap, e)) &&
 	       (m->chat_template == NULL ||
 	        gguf_add_string(w, CHAT_TEMPLATE, text_of(m->chat_template), e)) &&
-	       write_id(w, KEY("eot_token_id"), m->eot, true, e);
+	       write_ends(m, w, e);
 }
 
 /* How a tokenizer.json cuts texts, and what GGUF calls that; the makers' own expressions. */

@@ -305,6 +305,9 @@ static bool prepare(Tokenizer *t, Error *e)
 	if (!check_id(t, "BOS", m->bos, e) || !check_id(t, "EOS", m->eos, e) ||
 	    !check_id(t, "EOT", m->eot, e) || !check_id(t, "unknown", m->unknown, e))
 		return false;
+	for (size_t i = 0; i < m->end_count; i++)
+		if (!check_id(t, "end", m->ends[i], e))
+			return false;
 	for (size_t i = 0; i < m->tokens.count; i++) {
 		Text token = strings_at(&m->tokens, i);
 		if (!strings_append(&copy, token.data, token.size, e)) {

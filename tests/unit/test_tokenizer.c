@@ -490,6 +490,9 @@ static void same_model(const TokenizerModel *a, const TokenizerModel *b, size_t 
 	assert_memory_equal(a->types, b->types, count * sizeof *a->types);
 	assert_int_equal(a->bos, b->bos);
 	assert_int_equal(a->eos, b->eos);
+	assert_int_equal(a->eot, b->eot);
+	assert_int_equal(a->end_count, b->end_count);
+	assert_memory_equal(a->ends, b->ends, a->end_count * sizeof *a->ends);
 	assert_int_equal(a->unknown, b->unknown);
 	assert_int_equal(a->add_bos, b->add_bos);
 	assert_int_equal(a->add_eos, b->add_eos);
@@ -519,6 +522,18 @@ static void check_file(TokenizerModel *m, const char *text)
 	tokenizer_free(back);
 }
 
+static void check_no_names(TokenizerModel *m)
+{
+	Error e = {0};
+	Tokenizer *t = make(m);
+	GgufWriter *w = gguf_writer_new(&e);
+	assert_false(vocabulary_write(tokenizer_model(t), tokenizer_size(t), w, &e));
+	assert_int_equal(e.code, ERROR_MALFORMED);
+	assert_non_null(strstr(e.text, "besides EOS"));
+	gguf_writer_free(w);
+	tokenizer_free(t);
+}
+
 static void test_vocabulary(void **state)
 {
 	(void)state;
@@ -528,6 +543,17 @@ static void test_vocabulary(void **state)
 	m = piece_model(true);
 	m.bos = TOKEN_NONE; /* "none" is not the default */
 	check_file(&m, "ab <3 c");
+	for (size_t ends = 1; ends <= 3; ends++) { /* besides EOT */
+		m = bpe_model("qwen2");
+		m.eot = 0;
+		m.end_count = ends;
+		for (size_t i = 0; i < ends; i++)
+			m.ends[i] = 1 + (int32_t)i;
+		if (ends == 1)
+			check_file(&m, "lower");
+		else
+			check_no_names(&m);
+	}
 }
 
 static GgufWriter *small_file(const char *model, size_t types)
