@@ -156,7 +156,7 @@ static bool evaluate_weights(Trainer *r, TrainerReport *report, char *words, siz
 	if (score == -HUGE_VAL)
 		return true;
 	report->improved = r->best == NULL || score >= r->best_score;
-	r->waited = report->improved ? 0 : r->waited + 1;
+	r->waited = r->best == NULL || score > r->best_score ? 0 : r->waited + 1;
 	if (!report->improved)
 		return true;
 	r->best_score = score;

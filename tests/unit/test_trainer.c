@@ -303,6 +303,12 @@ static void test_patience(void **state)
 	assert_true(b.w->value[0] == b.at_evaluation[2]);
 	parameters_free(&b.set);
 	bowl_new(&b, 1, 1);
+	b.scores = (const double[]){-1, -1, -1, 0}; /* what is as good is kept, and is no better */
+	assert_true(run(&b, budget, 1, &e));
+	assert_int_equal(b.evaluations, 3);
+	assert_true(b.w->value[0] == b.at_evaluation[2]);
+	parameters_free(&b.set);
+	bowl_new(&b, 1, 1);
 	b.scores = scores;
 	budget.patience = 0;
 	assert_true(run(&b, budget, 1, &e));
