@@ -253,11 +253,15 @@ static Llm *read_model(const Gguf *g, const LlmShape *shape, const char *path, L
 	else
 		m = read_weights(&s, tokenizer, e);
 	memory_free(s.used);
-	if (m != NULL)
-		m->hash = gguf_hash(g);
-	else
+	if (m == NULL) {
 		fail_in(e, "%s", path);
-	return m;
+		return NULL;
+	}
+	m->hash = gguf_hash(g);
+	if (!path_is_directory(path) || tokenizer_json_hash(path, tokenizer_model(m->tokenizer), &m->hash, e))
+		return m;
+	llm_free(m);
+	return NULL;
 }
 
 Tokenizer *llm_tokenizer(const char *path, Error *e)

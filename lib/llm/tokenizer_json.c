@@ -4,6 +4,8 @@
 
 #include <stdio.h>
 #include <unistd.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
 
 Text text_of_json(const json_t *value)
 {
@@ -73,8 +75,8 @@ static bool add_end(TokenizerModel *m, const json_t *id, Error *e)
 /* What generation goes by, or else the model's own configuration. */
 static bool read_ends(TokenizerJson *r, const char *directory, Error *e)
 {
-	const json_t *own = json_object_get(r->generation, "eos_token_id"),
-	             *ends = own ? own : json_object_get(r->model_config, "eos_token_id"), *id;
+	const json_t *own = json_object_get(r->generation, "eos_token_id"), /* null: there is none */
+	    *ends = own ? own : json_object_get(r->model_config, "eos_token_id"), *id;
 	bool done = !json_is_integer(ends) || add_end(r->m, ends, e);
 	size_t index;
 	json_array_foreach(ends, index, id)
@@ -165,6 +167,20 @@ static bool read_all(TokenizerJson *r, const char *directory, Error *e)
 	return (read_tokenizer(r, e) || fail_in(e, "%s/tokenizer.json", directory)) &&
 	       (read_config(r, e) || fail_in(e, "%s/tokenizer_config.json", directory)) &&
 	       read_ends(r, directory, e) && read_template_file(directory, r->m, e);
+}
+
+bool tokenizer_json_hash(const char *directory, const TokenizerModel *m, uint64_t *hash, Error *e)
+{
+	const int32_t said[] = {m->bos, m->eos, m->add_bos, m->add_eos};
+	Buffer text = {0};
+	char *path = path_join(directory, "tokenizer.json", e);
+	bool done = path != NULL && read_file(path, &text, e);
+	*hash = XXH64(text.data, text.size, *hash);
+	*hash = XXH64(said, sizeof said, *hash);
+	*hash = XXH64(m->ends, m->end_count * sizeof *m->ends, *hash);
+	buffer_free(&text);
+	memory_free(path);
+	return done;
 }
 
 Tokenizer *tokenizer_json_read(const char *directory, Error *e)

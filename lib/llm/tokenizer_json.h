@@ -11,5 +11,8 @@
  * ERROR_FAILURE.  Truncation and padding are the caller's affair.  With TOKENIZE_SPECIAL the ids are those of
  * the library that the files are made for; without it control tokens spelled in a text remain text. */
 Tokenizer *tokenizer_json_read(const char *directory, Error *e);
+/* Goes on from *hash (XXH64) with tokenizer.json's bytes and with where a text begins and ends: what m has
+ * from there.  A chat template makes no other model. */
+bool tokenizer_json_hash(const char *directory, const TokenizerModel *m, uint64_t *hash, Error *e);
 
 #endif
