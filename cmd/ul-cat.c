@@ -33,7 +33,6 @@ typedef struct {
 
 typedef struct {
 	uint64_t documents, users, bytes;
-	int64_t announced; /* users, by the first document; negative: it does not say */
 	Embeddings embeddings;
 	Document *first;
 } Census;
@@ -44,9 +43,6 @@ static bool check_document(Census *c, const Document *d, Error *e)
 	const char *kind = document_get(c->first, "ul.kind");
 	EmbeddingsChunk chunk;
 	if (c->documents == 0 && kind != NULL && !document_check_kind(d, kind, e))
-		return false;
-	if (c->documents == 0 && document_get(d, "ul.users") != NULL &&
-	    !document_get_integer(d, "ul.users", 0, INT64_MAX, &c->announced, e))
 		return false;
 	if (kind == NULL || strcmp(kind, "embeddings") != 0)
 		return true;
@@ -119,7 +115,7 @@ static bool take_document(Census *c, Document *d, bool list, Error *e)
 static bool read_all(StreamReader *r, Census *c, bool list, Error *e)
 {
 	Document *d;
-	*c = (Census){.announced = -1};
+	*c = (Census){0};
 	bool done;
 	while ((done = stream_read(r, &d, e)) && d != NULL)
 		if (!take_document(c, d, list, e)) {
@@ -127,10 +123,6 @@ static bool read_all(StreamReader *r, Census *c, bool list, Error *e)
 			return fail_in(e, "%s: document %" PRIu64, stream_name(r), c->documents);
 		}
 	document_free(c->first);
-	if (done && c->announced >= 0 && c->users != (uint64_t)c->announced)
-		done =
-		    fail(e, ERROR_MALFORMED, "%s: %" PRIu64 " users where the first document says %" PRId64,
-		         stream_name(r), c->users, c->announced);
 	return done;
 }
 
@@ -142,7 +134,7 @@ static bool list_or_check(const char *path, const Settings *s, Error *e)
 	if (done && !s->common.quiet) {
 		print_text(stream_name(r));
 		printf(": ok, %" PRIu64 " document%s, ", c.documents, c.documents == 1 ? "" : "s");
-		if (c.announced >= 0)
+		if (c.users > 0)
 			printf("%" PRIu64 " users, ", c.users);
 		printf("%" PRIu64 " bytes, xxh64 %016" PRIx64 "\n", c.bytes, stream_hash(r));
 	}

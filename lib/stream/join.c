@@ -127,6 +127,8 @@ static bool add_first(Joiner *j, Error *e)
 	const char *key, *value;
 	for (size_t i = 0; i < document_metadata_count(j->first); i++) {
 		document_metadata_at(j->first, i, &key, &value);
+		if (j->only != NULL && strcmp(key, "ul.users") == 0) /* one tensor has none */
+			continue;
 		if (!document_set(j->whole, key, value, e))
 			return false;
 	}

@@ -31,6 +31,8 @@ struct StreamReader {
 	FrameTable table;  /* as the end frame of a regular file has it */
 	uint64_t end;      /* where that end frame begins; 0: not known */
 	size_t next;       /* document */
+	int64_t announced; /* users of all documents together, as the first one has it; -1: it does not say */
+	uint64_t users;    /* so far; not counted after a seek */
 	XXH64_state_t hash;
 };
 
@@ -327,6 +329,27 @@ static bool check_users(const StreamReader *r, const Document *d, Error *e)
 	            (unsigned long long)users, (unsigned long long)r->table.frames[r->next].users);
 }
 
+/* What has no end frame may have been cut between two documents. */
+static bool count_users(StreamReader *r, const Document *d, Error *e)
+{
+	if (r->next == 0) {
+		r->users = 0;
+		r->announced = -1;
+		if (document_get(d, "ul.users") != NULL &&
+		    !document_get_integer(d, "ul.users", 0, INT64_MAX, &r->announced, e))
+			return false;
+	}
+	r->users += document_users(d);
+	return true;
+}
+
+static bool check_count(const StreamReader *r, Error *e)
+{
+	return r->seeked || r->next == 0 || r->announced < 0 || r->users == (uint64_t)r->announced ||
+	       fail(e, ERROR_MALFORMED, "%llu users where the first document says %llu",
+	            (unsigned long long)r->users, (unsigned long long)r->announced);
+}
+
 bool stream_read(StreamReader *r, Document **d, Error *e)
 {
 	Buffer bytes = {0};
@@ -337,8 +360,11 @@ bool stream_read(StreamReader *r, Document **d, Error *e)
 	if (done && !r->ended) {
 		XXH64_update(&r->hash, bytes.data, bytes.size);
 		*d = document_decode(&bytes, e);
-		done = *d != NULL && (r->plain || check_users(r, *d, e));
+		done = *d != NULL && (r->plain || check_users(r, *d, e)) && count_users(r, *d, e);
 		r->next += done;
+	} else if (done && !check_count(r, e)) {
+		r->ended = false;
+		return fail_in(e, "%s", r->name);
 	}
 	if (!done) {
 		document_free(*d);

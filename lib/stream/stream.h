@@ -49,7 +49,8 @@ typedef struct StreamReader StreamReader;
 StreamReader *stream_reader_open(const char *path, Error *e);
 
 /* The next document into *d (the caller frees it), or NULL at the end, which is
- * the end only if the closing frame was there and agreed.  False: error. */
+ * the end only if the closing frame was there and agreed, and there were as many users as the first
+ * document says (ul.users), where it does.  False: error. */
 bool stream_read(StreamReader *r, Document **d, Error *e);
 
 /* Random access, for regular files that are streams: how many frames, and the
