@@ -33,6 +33,7 @@ typedef struct {
 
 typedef struct {
 	uint64_t documents, users, bytes;
+	bool counted; /* the first document says how many users there are */
 	Embeddings embeddings;
 	Document *first;
 } Census;
@@ -100,8 +101,10 @@ static bool count_piece(void *context, const void *data, size_t size, Error *e)
 
 static bool take_document(Census *c, Document *d, bool list, Error *e)
 {
-	if (c->first == NULL)
+	if (c->first == NULL) {
 		c->first = d;
+		c->counted = document_get(d, "ul.users") != NULL;
+	}
 	bool done = check_document(c, d, e) && document_emit(d, count_piece, &c->bytes, e);
 	c->users += document_users(d);
 	c->documents++;
@@ -134,7 +137,7 @@ static bool list_or_check(const char *path, const Settings *s, Error *e)
 	if (done && !s->common.quiet) {
 		print_text(stream_name(r));
 		printf(": ok, %" PRIu64 " document%s, ", c.documents, c.documents == 1 ? "" : "s");
-		if (c.users > 0)
+		if (c.counted || c.users > 0)
 			printf("%" PRIu64 " users, ", c.users);
 		printf("%" PRIu64 " bytes, xxh64 %016" PRIx64 "\n", c.bytes, stream_hash(r));
 	}

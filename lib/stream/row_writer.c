@@ -5,6 +5,7 @@
 #include "stream/output.h"
 
 #include <jansson.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -131,10 +132,26 @@ static bool print_json_string(Buffer *out, Text text, Error *e)
 	return done;
 }
 
+static bool is_finite(const float *row, size_t dim)
+{
+	bool finite = true;
+	for (size_t i = 0; i < dim; i++)
+		finite = finite && isfinite(row[i]);
+	return finite;
+}
+
+static bool fail_row(Text user, int code, const char *what, Error *e)
+{
+	return fail(e, code, "the embedding of '%.*s' is %s", (int)(user.size < 100 ? user.size : 100),
+	            user.data, what);
+}
+
 static bool print_row(RowWriter *w, Text user, size_t position, Error *e)
 {
 	Buffer *out = &w->text;
 	bool csv = w->format == FORMAT_CSV, several = embeddings_each(&w->of) != 1;
+	if (!csv && !is_finite(w->row, w->of.dim))
+		return fail_row(user, ERROR_USAGE, "not finite, which JSON cannot say: use csv", e);
 	bool done = csv ? print_csv_field(out, user, e)
 	                : buffer_print(out, e, embeddings_items(&w->of) ? "{\"item\": " : "{\"user\": ") &&
 	                      print_json_string(out, user, e);
@@ -237,16 +254,16 @@ bool row_write_stored(RowWriter *w, Text user, const void *values, const float *
 
 bool row_write(RowWriter *w, Text user, const float *rows, size_t count, Error *e)
 {
-	size_t bytes = w->of.dim * dtype_size(w->of.dtype);
+	size_t dim = w->of.dim, bytes = dim * dtype_size(w->of.dtype);
 	w->stored.size = w->stored_scales.size = 0;
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = 0; i < count; i++, rows += dim) {
 		float scale;
 		if (!buffer_reserve(&w->stored, bytes, e))
 			return false;
-		if (!embeddings_store(&w->of, rows + i * w->of.dim, w->stored.data + w->stored.size, &scale))
-			return fail(
-			    e, ERROR_FAILURE, "the embedding of '%.*s' is not finite, or too large for %s",
-			    (int)(user.size < 100 ? user.size : 100), user.data, dtype_name(w->of.dtype));
+		if (!embeddings_store(&w->of, rows, w->stored.data + w->stored.size, &scale))
+			return is_finite(rows, dim)
+			           ? fail_row(user, ERROR_USAGE, "too large for its dtype: F32 holds it", e)
+			           : fail_row(user, ERROR_MALFORMED, "not finite: the model is damaged", e);
 		w->stored.size += bytes;
 		if (!buffer_append(&w->stored_scales, &scale, sizeof scale, e))
 			return false;

@@ -20,7 +20,8 @@ typedef struct RowWriter RowWriter;
 RowWriter *row_writer_open(const char *path, const char *format, const Document *first, Error *e);
 
 /* The next user, with `count` rows of dim (embeddings_each()): floats, or values
- * as they are stored with their scales (NULL unless I8). */
+ * as they are stored with their scales (NULL unless I8).  ERROR_USAGE where the dtype cannot hold a number,
+ * or JSON not say it; ERROR_MALFORMED where a float is none. */
 bool row_write(RowWriter *w, Text user, const float *rows, size_t count, Error *e);
 bool row_write_stored(RowWriter *w, Text user, const void *values, const float *scales, size_t count,
                       Error *e);

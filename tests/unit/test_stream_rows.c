@@ -315,6 +315,39 @@ static void rows_that_cannot_be(void **state)
 	document_free(d);
 }
 
+/* What is too large is for the dtype to change; what is no number is a model's fault, and none of JSON's. */
+static void not_finite(void **state)
+{
+	(void)state;
+	static const struct {
+		Dtype dtype;
+		const char *format;
+		float x;
+		bool stored;
+		int code;
+	} cases[] = {
+	    {DTYPE_F16, "csv", 70000, false, ERROR_USAGE},   {DTYPE_F16, "csv", NAN, false, ERROR_MALFORMED},
+	    {DTYPE_F32, "csv", NAN, false, ERROR_MALFORMED}, {DTYPE_F32, "csv", NAN, true, 0},
+	    {DTYPE_F32, "jsonl", NAN, true, ERROR_USAGE},    {DTYPE_F32, "jsonl", 1, true, 0}};
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		Error e = {0};
+		float row[DIM] = {cases[i].x};
+		Embeddings m = {DIM, 1, cases[i].dtype, "last"};
+		Document *d = document_new(&e);
+		assert_true(
+		    document_stamp(d, "embeddings", &(Provenance){"", "", "", 1, NULL, NULL, 0}, &e) &&
+		    embeddings_set(&m, d, &e));
+		RowWriter *w = row_writer_open("/dev/null", cases[i].format, d, &e);
+		assert_non_null(w);
+		bool done = cases[i].stored ? row_write_stored(w, text_of("1"), row, NULL, 1, &e)
+		                            : row_write(w, text_of("1"), row, 1, &e);
+		assert_true(done == (cases[i].code == 0));
+		assert_int_equal(e.code, cases[i].code);
+		row_writer_abort(w);
+		document_free(d);
+	}
+}
+
 static void shards_merge(void **state)
 {
 	(void)state;
@@ -382,10 +415,15 @@ static void broken_chunks_are_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(rows_come_back), cmocka_unit_test(many_chunks),
-	    cmocka_unit_test(text_formats),   cmocka_unit_test(npy_has_rows),
-	    cmocka_unit_test(npy_comes_back), cmocka_unit_test(rows_that_cannot_be),
-	    cmocka_unit_test(shards_merge),   cmocka_unit_test(broken_chunks_are_refused),
+	    cmocka_unit_test(rows_come_back),
+	    cmocka_unit_test(many_chunks),
+	    cmocka_unit_test(text_formats),
+	    cmocka_unit_test(npy_has_rows),
+	    cmocka_unit_test(npy_comes_back),
+	    cmocka_unit_test(rows_that_cannot_be),
+	    cmocka_unit_test(not_finite),
+	    cmocka_unit_test(shards_merge),
+	    cmocka_unit_test(broken_chunks_are_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
