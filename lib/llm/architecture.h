@@ -20,6 +20,7 @@ typedef struct {
 	    window_period; /* each such many-th layer sees everything, the others a window; 0: all have it */
 	double attention_cap, logit_cap;              /* where the file does not say; 0: none */
 	size_t window;                                /* … either */
+	bool fused;                                   /* files have q, k and v in one tensor */
 	bool untied;                                  /* the output is never the embedding table */
 	double window_rope_base;                      /* of the layers with a window; 0: as the others */
 	double config_rope_base, config_rotary_share; /* where a config.json does not say; 0: 10000, all */

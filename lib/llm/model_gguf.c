@@ -31,6 +31,8 @@ static const Name block_names[] = {
     {"attn.q_bias", "attn_q.bias"},
     {"attn.k_bias", "attn_k.bias"},
     {"attn.v_bias", "attn_v.bias"},
+    {"attn.qkv", "attn_qkv.weight"},
+    {"attn.qkv_bias", "attn_qkv.bias"},
     {"attn.q_norm", "attn_q_norm.weight"},
     {"attn.k_norm", "attn_k_norm.weight"},
     {"attn.o", "attn_output.weight"},
@@ -326,50 +328,94 @@ static bool write_file(const GgufWriter *w, const char *path, Error *e)
 	return done;
 }
 
-static bool write_weights(GgufWriter *w, const Llm *m, Error *e)
+static bool write_tensor(GgufWriter *w, const char *ours, size_t rank, const size_t *shape,
+                         const float *value, Error *e)
+{
+	char tensor[96];
+	gguf_name(ours, tensor, sizeof tensor);
+	return gguf_add_tensor(w, tensor, rank, shape, value, e);
+}
+
+/* The letter in "llm.blk.3.attn.q" and "….q_bias", of q, k or v; NULL of all others. */
+static const char *letter_of(const char *name)
+{
+	const char *attention = strstr(name, ".attn."), *letter = attention ? attention + 6 : "";
+	bool one = *letter != '\0' && strchr("qkv", *letter) != NULL;
+	return one && (letter[1] == '\0' || strcmp(letter + 1, "_bias") == 0) ? letter : NULL;
+}
+
+/* q, and k and v of the same layer, one below the other, in memory that outlives the writer. */
+static bool write_fused(GgufWriter *w, const Llm *m, const Parameter *q, Arena *memory, Error *e)
+{
+	char name[96];
+	const Parameter *parts[3];
+	size_t count = 0, at = (size_t)(letter_of(q->name) - q->name);
+	for (size_t i = 0; i < 3; i++) {
+		snprintf(name, sizeof name, "%.*s%c%s", (int)at, q->name, "qkv"[i], q -> name + at + 1);
+		if ((parts[i] = parameters_find(&m->parameters, name)) == NULL)
+			return fail(e, ERROR_FAILURE, "the LLM has no '%s'", name);
+		count += parts[i]->rows * parts[i]->cols;
+	}
+	float *all = arena_new(memory, count, sizeof *all, e), *next = all;
+	for (size_t i = 0; all != NULL && i < 3; i++) {
+		memcpy(next, parts[i]->value, parts[i]->rows * parts[i]->cols * sizeof *next);
+		next += parts[i]->rows * parts[i]->cols;
+	}
+	size_t cols = q->rank == 1 ? count : q->cols, shape[] = {cols, count / cols};
+	snprintf(name, sizeof name, "%.*sqkv%s", (int)at, q->name, q->name + at + 1);
+	return all != NULL && write_tensor(w, name, q->rank, shape, all, e);
+}
+
+static bool write_weights(GgufWriter *w, const Llm *m, Arena *memory, Error *e)
 {
 	bool done = gguf_add_u32(w, "general.file_type", 0, e);
 	for (size_t i = 0; done && i < m->parameters.count; i++) {
 		const Parameter *p = m->parameters.items[i];
-		char tensor[96];
-		gguf_name(p->name, tensor, sizeof tensor);
+		const char *letter = m->shape.architecture->fused ? letter_of(p->name) : NULL;
 		size_t shape[] = {p->cols, p->rows};
-		done = gguf_add_tensor(w, tensor, p->rank, shape, p->value, e);
+		if (letter == NULL)
+			done = write_tensor(w, p->name, p->rank, shape, p->value, e);
+		else if (*letter == 'q')
+			done = write_fused(w, m, p, memory, e);
 	}
 	return done;
 }
 
 bool llm_save(const Llm *m, const char *name, const char *path, Error *e)
 {
+	Arena memory = {0};
 	GgufWriter *w = gguf_writer_new(e);
 	bool done = w != NULL && write_head(w, &m->shape, m->tokenizer, NULL, name, e) &&
-	            write_weights(w, m, e) && write_file(w, path, e);
+	            write_weights(w, m, &memory, e) && write_file(w, path, e);
 	gguf_writer_free(w);
+	arena_free(&memory);
 	return done;
 }
 
-static bool copy_tensors(GgufWriter *w, const Gguf *g, const Llm *tuned, Error *e)
+static bool copy_tensors(GgufWriter *w, const Gguf *g, const Llm *tuned, Arena *memory, Error *e)
 {
 	for (size_t i = 0; i < gguf_tensor_count(g); i++) {
 		const GgufTensor *tensor = gguf_tensor_at(g, i);
 		if ((tuned == NULL || strcmp(tensor->name, DIVISORS) == 0) && !gguf_copy_tensor(w, tensor, e))
 			return false;
 	}
-	return tuned == NULL || write_weights(w, tuned, e);
+	return tuned == NULL || write_weights(w, tuned, memory, e);
 }
 
 bool llm_convert(const char *from, const Llm *tuned, const char *path, Error *e)
 {
 	LlmShape shape = {0};
+	Arena memory = {0};
 	Gguf *g = open_model(from, &shape, e);
 	Tokenizer *t = g ? read_tokenizer(g, from, e) : NULL;
 	GgufWriter *w = t ? gguf_writer_new(e) : NULL;
 	bool done = w != NULL &&
 	            ((check_tokens(t, shape.V, path_is_directory(from), e) &&
-	              write_head(w, &shape, t, g, from, e) && copy_tensors(w, g, tuned, e)) ||
+	              write_head(w, &shape, t, g, from, e) && copy_tensors(w, g, tuned, &memory, e)) ||
 	             fail_in(e, "%s", from)) &&
 	            write_file(w, path, e);
 	gguf_writer_free(w);
+	arena_free(&memory);
 	tokenizer_free(t);
 	gguf_close(g);
 	return done;

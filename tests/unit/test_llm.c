@@ -88,6 +88,12 @@ static void test_others_are_saved(void **state)
 		Llm *m = small_llm_like(architectures[i], i % 2 > 0, 5);
 		disturb(m);
 		assert_true(llm_save(m, "test", path, &e));
+		Gguf *g = gguf_open(path, &e); /* as other engines look for q, k and v */
+		bool fused = m->shape.architecture->fused;
+		assert_true((gguf_tensor(g, "blk.0.attn_qkv.weight") != NULL) == fused);
+		assert_true((gguf_tensor(g, "blk.0.attn_q.weight") == NULL) == fused);
+		assert_true((gguf_tensor(g, "blk.0.attn_k.weight") == NULL) == fused);
+		gguf_close(g);
 		Llm *back = llm_load(path, LLM_EXPANDED, &e);
 		if (back == NULL)
 			fail_msg("%s", e.text);
