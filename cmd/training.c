@@ -9,6 +9,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+enum { STOP_SIGNALS = 3 };
+
 struct Training {
 	const Tool *tool;
 	const CommonOptions *common;
@@ -27,12 +29,16 @@ struct Training {
 	double seconds, saved; /* now, and when the last checkpoint was written */
 	int stopped;           /* the signal */
 	Error diverged;
+	/* What signals did before: */
+	bool catches;
+	struct sigaction before[STOP_SIGNALS];
+	void (*before_pipe)(int);
 };
 
-/* The first signal asks for a stop after the step, the second one ends at once. */
-static volatile sig_atomic_t stop_signal;
+/* The first signal asks for a stop after the step, the second one ends at once; but a terminal that goes
+ * sends SIGHUP more than once, by the shell and by the kernel. */
+static volatile sig_atomic_t stop_signal, caught[STOP_SIGNALS];
 
-enum { STOP_SIGNALS = 3 };
 static const struct {
 	int number;
 	const char *name;
@@ -42,7 +48,8 @@ static void take_signal(int number)
 {
 	stop_signal = number;
 	for (size_t i = 0; i < STOP_SIGNALS; i++)
-		signal(stop_signals[i].number, SIG_DFL);
+		if (caught[i])
+			signal(stop_signals[i].number, stop_signals[i].number == SIGHUP ? SIG_IGN : SIG_DFL);
 }
 
 static const char *signal_name(int number)
@@ -53,21 +60,34 @@ static const char *signal_name(int number)
 	return stop_signals[i].name;
 }
 
-/* What is ignored, as by nohup or in the background of a shell, stays ignored. */
-static void catch_signals(struct sigaction before[STOP_SIGNALS])
+static void await_signals(void)
 {
 	struct sigaction action = {.sa_handler = take_signal, .sa_flags = SA_RESTART};
 	sigemptyset(&action.sa_mask);
+	stop_signal = 0;
 	for (size_t i = 0; i < STOP_SIGNALS; i++)
-		if (sigaction(stop_signals[i].number, NULL, &before[i]) == 0 &&
-		    before[i].sa_handler != SIG_IGN)
+		if (caught[i])
 			sigaction(stop_signals[i].number, &action, NULL);
 }
 
-static void release_signals(const struct sigaction before[STOP_SIGNALS])
+/* What is ignored, as by nohup or in the background of a shell, stays ignored.  Who reads what is said may be
+ * gone with the same control-C: that is no reason to lose the checkpoint. */
+static void catch_signals(Training *t)
 {
 	for (size_t i = 0; i < STOP_SIGNALS; i++)
-		sigaction(stop_signals[i].number, &before[i], NULL);
+		caught[i] = sigaction(stop_signals[i].number, NULL, &t->before[i]) == 0 &&
+		            t->before[i].sa_handler != SIG_IGN;
+	await_signals();
+	t->catches = true;
+	t->before_pipe = signal(SIGPIPE, SIG_IGN);
+}
+
+static void release_signals(const Training *t)
+{
+	for (size_t i = 0; i < STOP_SIGNALS; i++)
+		if (caught[i])
+			sigaction(stop_signals[i].number, &t->before[i], NULL);
+	signal(SIGPIPE, t->before_pipe);
 }
 
 void training_options(Option *table, TrainingOptions *o)
@@ -335,36 +355,34 @@ static bool describe_options(const Training *t, Document *d, Error *e)
 	return true;
 }
 
-static bool save(void *context, Document *d, Error *e)
+static bool save(void *context, Document *d)
 {
 	Training *t = context;
-	Error own = {0};
+	Error e = {0};
 	t->saved = t->seconds;
-	if (document_stamp(d, "checkpoint", t->provenance, &own) && describe_options(t, d, &own) &&
-	    stream_write_one(t->checkpoint, d, &own))
+	if (document_stamp(d, "checkpoint", t->provenance, &e) && describe_options(t, d, &e) &&
+	    stream_write_one(t->checkpoint, d, &e))
 		return true;
-	if (t->stopped) {
-		t->stopped = 0;
-		return fail(e, own.code, "%s", own.text);
-	}
 	/* The next one may fit again. */
-	tool_say(t->tool, "%s; going on without this checkpoint", own.text);
-	return true;
+	tool_say(t->tool, "%s; going on without this checkpoint%s", e.text,
+	         t->stopped ? ", and so without a stop" : "");
+	if (t->stopped)
+		await_signals();
+	return false;
 }
 
+/* Signals are caught until training_finish(), so that none comes between the end and the model. */
 static TrainerEnd run_trainer(Training *t, const Budget *budget, Pool *pool, Error *e)
 {
 	TrainerHost host = {.context = t, .report = report, .save = save, .resume = t->resumed};
-	struct sigaction before[STOP_SIGNALS];
 	t->resumed = NULL; /* the trainer frees it */
 	if (t->checkpoint == NULL)
 		return trainer_run(t->trainee, budget, pool, &host, e);
 	host.wish = wish;
-	catch_signals(before);
+	catch_signals(t);
 	TrainerEnd end = trainer_run(t->trainee, budget, pool, &host, e);
-	release_signals(before);
 	if (end == TRAINER_DONE || end == TRAINER_DIVERGED)
-		t->stopped = stop_signal; /* too late to stop anything; who sent it is still to see it */
+		signal(SIGPIPE, t->before_pipe); /* the model may be for a pipe */
 	return end;
 }
 
@@ -427,18 +445,21 @@ bool training_run(const TrainingOptions *o, const Trainee *trainee, const char *
 int training_finish(TrainingOptions *o, const Tool *tool, bool done, Error *e)
 {
 	Training *t = o->training;
-	int number = t ? t->stopped : 0;
 	if (done && t->diverged.code != ERROR_NONE)
 		done = fail(e, t->diverged.code, "%s; what is written are the best weights before that",
 		            t->diverged.text);
+	int status = tool_finish(tool, done, e);
+	/* What came too late to stop anything is still for who sent it to see. */
+	int number = t != NULL && t->catches ? stop_signal : 0;
 	if (t != NULL) {
+		if (t->catches)
+			release_signals(t);
 		document_free(t->resumed);
 		arena_free(&t->texts);
 		memory_free(t->checkpoint);
 	}
 	memory_free(t);
 	o->training = NULL;
-	int status = tool_finish(tool, done, e);
 	if (number != 0)
 		raise(number); /* so that a shell sees what ended it, and ends what it runs, too */
 	return status;

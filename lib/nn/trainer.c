@@ -215,10 +215,11 @@ static bool describe(const Trainer *r, Document *d, Error *e)
 	       checkpoint_add(r->trainee->parameters, r->best, d, e);
 }
 
-static bool save(Trainer *r, Error *e)
+static bool save(Trainer *r, bool *kept, Error *e)
 {
 	Document *d = document_new(e);
-	bool done = d != NULL && describe(r, d, e) && r->host->save(r->host->context, d, e);
+	bool done = d != NULL && describe(r, d, e);
+	*kept = done && r->host->save(r->host->context, d);
 	document_free(d);
 	return done;
 }
@@ -258,9 +259,10 @@ static bool resume(Trainer *r, const Document *d, Error *e)
 static bool obey(Trainer *r, Error *e)
 {
 	TrainerWish wish = r->host->wish ? r->host->wish(r->host->context) : TRAINER_GO_ON;
-	if (wish != TRAINER_GO_ON && !save(r, e))
+	bool kept = false;
+	if (wish != TRAINER_GO_ON && !save(r, &kept, e))
 		return false;
-	r->stopped = wish == TRAINER_STOP;
+	r->stopped = wish == TRAINER_STOP && kept;
 	return true;
 }
 

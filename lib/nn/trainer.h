@@ -58,7 +58,7 @@ typedef struct {
 	bool impatient;    /* it ends here, for want of improvement */
 } TrainerReport;
 
-typedef enum { TRAINER_GO_ON, TRAINER_SAVE, TRAINER_STOP /* which saves first */ } TrainerWish;
+typedef enum { TRAINER_GO_ON, TRAINER_SAVE, TRAINER_STOP /* once that is saved */ } TrainerWish;
 
 /* Who has something trained. */
 typedef struct {
@@ -68,8 +68,9 @@ typedef struct {
 	/* Asked after each step but the last; NULL: always goes on. */
 	TrainerWish (*wish)(void *context);
 	/* Is given a checkpoint: all that training needs to go on (ul-stream(5)), as metadata and tensors of
-	 * a document, to which it may add, and which lives until it returns. */
-	bool (*save)(void *context, Document *checkpoint, Error *e);
+	 * a document, to which it may add, and which lives until it returns.  False: it could not be kept,
+	 * and training goes on, even if it was to stop. */
+	bool (*save)(void *context, Document *checkpoint);
 	/* One of these, to go on from: what comes is what would have come then, the clock aside.  NULL: from
 	 * the beginning.  trainer_run() frees it. */
 	Document *resume;

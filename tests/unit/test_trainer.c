@@ -111,12 +111,13 @@ static TrainerWish wish(void *context)
 	return b->save_every > 0 && step % b->save_every == 0 ? TRAINER_SAVE : TRAINER_GO_ON;
 }
 
-static bool save(void *context, Document *checkpoint, Error *e)
+static bool save(void *context, Document *checkpoint)
 {
+	Error e = {0};
 	Bowl *b = context;
 	b->saved.size = 0;
 	b->saves++;
-	return document_encode(checkpoint, &b->saved, e);
+	return document_encode(checkpoint, &b->saved, &e);
 }
 
 static void bowl_new(Bowl *b, size_t steps, size_t shards)

@@ -52,6 +52,30 @@ reached 50
 kill -HUP $!
 wait $!
 cmp whole out
+# A terminal that goes sends SIGHUP more than once.
+rm -f out* err
+ul-pretrain "${options[@]}" -o out data.ult 2>err &
+reached 50
+for ((i = 0; i < 50; i++)); do
+	kill -HUP $! 2>kill || break
+done
+expect 129 wait $!
+ul-pretrain -q --resume out.checkpoint -o out data.ult
+cmp whole out
+# Who reads the messages may go before the end.
+rm out*
+ul-pretrain "${options[@]}" -o out data.ult 2> >(head -n 1 >err)
+cmp whole out
+# Where no checkpoint can be written, it is not stopped.
+rm -rf out* err
+mkdir out.checkpoint
+ul-pretrain "${options[@]}" -o out data.ult 2>err &
+reached 50
+kill -TERM $!
+wait $!
+grep -q 'going on without this checkpoint, and so without a stop' err
+cmp whole out
+rm -r out*
 # Control-C, of which a shell's background knows nothing.
 expect 130 timeout --preserve-status -s INT 2 ul-pretrain --dim 16 --layers 1 --heads 1 --patience 0 --epochs 1e6 \
 	-o control data.ult 2>err
