@@ -53,12 +53,12 @@ static double percentile(const double *sorted, size_t count, double fraction)
 	return sorted[below] + (place - (double)below) * (sorted[above] - sorted[below]);
 }
 
-bool interval_bootstrap(const double *values, size_t count, uint64_t seed, Pool *pool, Interval *interval,
-                        Error *e)
+bool interval_bootstrap(double *values, size_t count, uint64_t seed, Pool *pool, Interval *interval, Error *e)
 {
 	double *means = memory_new(BOOTSTRAP_RESAMPLES, sizeof *means, e);
 	if (means == NULL)
 		return false;
+	qsort(values, count, sizeof *values, ascending);
 	Draws draws = {values, count, random_key(seed, PURPOSE_BOOTSTRAP), means};
 	pool_run(pool, BOOTSTRAP_RESAMPLES, resample, &draws);
 	qsort(means, BOOTSTRAP_RESAMPLES, sizeof *means, ascending);
@@ -68,11 +68,12 @@ bool interval_bootstrap(const double *values, size_t count, uint64_t seed, Pool 
 	return true;
 }
 
-bool paired_test(const double *differences, size_t count, uint64_t seed, Pool *pool, double *p, Error *e)
+bool paired_test(double *differences, size_t count, uint64_t seed, Pool *pool, double *p, Error *e)
 {
 	double *sums = memory_new(PERMUTATIONS, sizeof *sums, e);
 	if (sums == NULL)
 		return false;
+	qsort(differences, count, sizeof *differences, ascending);
 	Draws draws = {differences, count, random_key(seed, PURPOSE_FLIP), sums};
 	pool_run(pool, PERMUTATIONS, flip, &draws);
 	double observed = 0.0, size = 0.0;

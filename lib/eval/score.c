@@ -66,7 +66,7 @@ static bool score_metric(MetricScore *s, const TaskAnswers *task, const TaskAnsw
 	if (baseline == NULL)
 		return true;
 	for (size_t i = 0; i < count; i++) {
-		values[i] -= line_value(baseline, metric, lines[i]);
+		values[i] = line_value(task, metric, i) - line_value(baseline, metric, lines[i]);
 		s->difference += values[i] / (double)count;
 	}
 	return paired_test(values, count, seed, pool, &s->p, e);

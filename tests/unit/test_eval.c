@@ -120,7 +120,7 @@ static void bootstrap_of_a_proportion(void **state)
 	assert_near(one.high, 0.3 + 1.96 * error, 0.2 * error);
 	assert_memory_equal(&one, &two, sizeof one);
 	assert_true(one.low != other.low || one.high != other.high);
-	assert_true(interval_bootstrap((const double[]){0.5, 0.5, 0.5}, 3, 1, pool, &one, &e));
+	assert_true(interval_bootstrap((double[]){0.5, 0.5, 0.5}, 3, 1, pool, &one, &e));
 	assert_near(one.low, 0.5, 0);
 	assert_near(one.high, 0.5, 0);
 	pool_free(pool);
