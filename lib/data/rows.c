@@ -69,19 +69,11 @@ static void scan_bytes(Text t, bool *high, bool *nul)
 	*nul = (zero & tops) != 0;
 }
 
-/* Looks for bytes that may not be there, and makes UTF-8 of Latin-1. */
-static bool check_line(Rows *r, Text *line, Error *e)
+bool rows_recode(Rows *r, Text *line, Error *e)
 {
-	bool high, nul;
-	scan_bytes(*line, &high, &nul);
-	if (nul)
-		find_flaw(r, BAD_NUL, NULL);
-	if (!high || nul || (r->format.encoding != ENCODING_LATIN1 && text_is_utf8(*line)))
+	if (r->format.encoding == ENCODING_UTF8 ||
+	    (r->format.encoding != ENCODING_LATIN1 && text_is_utf8(*line)))
 		return true;
-	if (r->format.encoding == ENCODING_UTF8) {
-		find_flaw(r, BAD_ENCODING, "broken UTF-8 (--encoding latin-1, if it is that)");
-		return true;
-	}
 	r->converted.size = 0;
 	if (!buffer_reserve(&r->converted, 2 * line->size, e))
 		return false;
@@ -93,6 +85,22 @@ static bool check_line(Rows *r, Text *line, Error *e)
 	}
 	*line = (Text){(const char *)r->converted.data, r->converted.size};
 	return true;
+}
+
+/* Looks for bytes that may not be there. */
+static bool check_line(Rows *r, Text *line, Error *e)
+{
+	bool high, nul;
+	scan_bytes(*line, &high, &nul);
+	if (nul)
+		find_flaw(r, BAD_NUL, NULL);
+	if (!high || nul)
+		return true;
+	if (r->format.encoding == ENCODING_UTF8 && !text_is_utf8(*line)) {
+		find_flaw(r, BAD_ENCODING, "broken UTF-8 (--encoding latin-1, if it is that)");
+		return true;
+	}
+	return rows_recode(r, line, e);
 }
 
 /* Rows */
@@ -264,8 +272,9 @@ static bool read_row(Rows *r, Error *e)
 
 bool rows_reject(Rows *r, BadReason reason, const char *detail, Error *e)
 {
+	bool heading = r->format.header && r->format.separator != NULL && r->columns.count == 0;
 	r->bad->counts[reason]++;
-	if (r->bad->skip)
+	if (r->bad->skip && !heading)
 		return true;
 	if (reason == BAD_COLUMNS && detail == NULL) /* counted by read_row() */
 		return fail(
@@ -273,8 +282,10 @@ bool rows_reject(Rows *r, BadReason reason, const char *detail, Error *e)
 		    "%s: line %zu: %zu columns where the others have %zu (--skip-bad leaves such rows "
 		    "out)",
 		    r->lines.name, r->row_line, r->count, r->column_count);
-	return fail(e, ERROR_MALFORMED, "%s: line %zu: %s (--skip-bad leaves such rows out)", r->lines.name,
-	            r->row_line, detail ? detail : bad_reason_name(reason));
+	return fail(e, ERROR_MALFORMED, "%s: line %zu: %s (%s)", r->lines.name, r->row_line,
+	            detail ? detail : bad_reason_name(reason),
+	            heading ? "the header, without which no row can be read"
+	                    : "--skip-bad leaves such rows out");
 }
 
 /* Where no end of the row was found, reading goes on at the line behind its first. */

@@ -52,8 +52,10 @@ static bool find_keys(Rows *r, Error *e)
 			break;
 		next = next ? next : end;
 		Error flaw = {0};
-		json_t *object =
-		    object_read((Text){(const char *)p, (size_t)(next - p)}, r->format.syntax, &flaw);
+		Text line = {(const char *)p, (size_t)(next - p)};
+		if (!(done = rows_recode(r, &line, e)))
+			break;
+		json_t *object = object_read(line, r->format.syntax, &flaw);
 		const char *key;
 		json_t *value;
 		json_object_foreach(object, key, value) done =

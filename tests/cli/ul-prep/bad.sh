@@ -28,3 +28,12 @@ grep -qF "line 2: a rating that is no number: '4 stars' (a decimal number)" err
 printf 'item,title\n1001,A\n1002\n' >items.csv
 expect 3 ul-prep --items items.csv --text title=title -o out "$TESTDATA/events.csv" 2>err
 grep -q '^ul-prep: items.csv: line 3: 1 columns where the others have 2' err
+# A header that cannot be read is none to leave out: the row behind it would be taken for it.
+printf 'user,item,pr\xe9nom\nu,a,x\nv,b,y\n' >head.csv
+expect 3 ul-prep --skip-bad -o out head.csv 2>err
+grep -q 'head.csv: line 1: broken UTF-8 .*the header' err
+ul-prep -q --encoding latin-1 -o latin head.csv
+# Latin-1 in objects, keys among them.
+printf '{"user":"a","item":"caf\xe9","pr\xe9nom":"x"}\n' >latin.jsonl
+ul-prep -q --format jsonl --encoding latin-1 --feature 'first=prénom' -o latin latin.jsonl
+ul-cat --to npy --tensor vocab.item.bytes latin | tail -c 5 | cmp - <(printf 'café')
