@@ -260,9 +260,11 @@ static bool run(Arguments *a, const Option *table, const StringList *operands, E
 	PrepareReport report = {0};
 	uint64_t *hashes = memory_new(a->inputs.count + 1, sizeof *hashes, e);
 	Pool *pool = hashes ? pool_new((size_t)a->common.threads, e) : NULL;
-	const OptionRule rule = {strcmp(a->split, "window") != 0, "window", "--split window"};
-	bool done = pool != NULL && options_check(table, OPTIONS, &rule, 1, e) &&
-	            fill_schema(a, &schema, e) && check_output(a, e);
+	const OptionRule rule = {strcmp(a->split, "window") != 0, "window", "--split window"},
+	                 table_rule = {true, "item-key items-format", "an item table: --items FILE"};
+	bool done =
+	    pool != NULL && options_check(table, OPTIONS, &rule, 1, e) && fill_schema(a, &schema, e) &&
+	    (a->items != NULL || options_check(table, OPTIONS, &table_rule, 1, e)) && check_output(a, e);
 	if (done) {
 		const PrepareOptions options = {
 		    .schema = &schema,

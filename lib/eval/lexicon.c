@@ -2,6 +2,7 @@
 
 #include <libstemmer.h>
 #include <limits.h>
+#include <string.h>
 
 enum { LONGEST_UNSTEMMED = 3 };
 
@@ -50,6 +51,32 @@ static char fold(char c)
 	return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ? c : ' ';
 }
 
+static bool begins(const char *p, size_t left, const char *with)
+{
+	return left >= strlen(with) && memcmp(p, with, strlen(with)) == 0;
+}
+
+/* In lower case; two letters beyond ASCII have one of a to z there, as in Python: İ has i and a dot, and the
+ * Kelvin sign k.  How many bytes that are; no more than there were. */
+static size_t fold_text(Text text, char *folded)
+{
+	size_t size = 0;
+	for (size_t i = 0; i < text.size; i++) {
+		const char *p = text.data + i;
+		if (begins(p, text.size - i, "\xc4\xb0")) {
+			folded[size++] = 'i';
+			folded[size++] = ' ';
+			i += 1;
+		} else if (begins(p, text.size - i, "\xe2\x84\xaa")) {
+			folded[size++] = 'k';
+			i += 2;
+		} else {
+			folded[size++] = fold(*p);
+		}
+	}
+	return size;
+}
+
 bool lexicon_split(Lexicon *l, Text text, WordList *words, Error *e)
 {
 	words->count = 0;
@@ -57,10 +84,9 @@ bool lexicon_split(Lexicon *l, Text text, WordList *words, Error *e)
 	if (!buffer_reserve(&l->folded, text.size, e))
 		return false;
 	char *folded = (char *)l->folded.data;
-	for (size_t i = 0; i < text.size; i++)
-		folded[i] = fold(text.data[i]);
-	for (size_t start = 0, end; start < text.size; start = end + 1) {
-		for (end = start; end < text.size && folded[end] != ' ';)
+	size_t size = fold_text(text, folded);
+	for (size_t start = 0, end; start < size; start = end + 1) {
+		for (end = start; end < size && folded[end] != ' ';)
 			end++;
 		if (end > start && !add_word(l, (Text){folded + start, end - start}, words, e))
 			return false;

@@ -26,6 +26,10 @@ static bool add_texts(LlmPretraining *p, const Strings *texts, double holdout, E
 		if (!pieces_add(random_uniform(&random) < holdout ? &p->held_out : &p->train,
 		                p->llm->tokenizer, strings_at(texts, i), p->llm->shape.context, true, e))
 			return false;
+	if (p->train.count == 0 && p->held_out.count > 0)
+		return fail(e, ERROR_USAGE,
+		            "--holdout %g keeps all of %zu texts, and leaves none to train on", holdout,
+		            texts->count);
 	if (p->train.count == 0)
 		return fail(e, ERROR_MALFORMED, "there is no text to train on: name one with ul-prep --text");
 	return true;

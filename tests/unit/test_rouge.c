@@ -42,6 +42,9 @@ static void texts_are_cut(void **state)
 	assert_words("The quick, brown FOX", "the quick brown fox ");
 	assert_words("Don't: 3.5x it's_a-b", "don t 3 5x it s a b ");
 	assert_words("caf\xc3\xa9s \xce\xb1\xce\xb2 na\xc3\xafve", "caf s na ve ");
+	/* Python: re.sub("[^a-z0-9]+", " ", "\u0130stanbul 5\u212am \u0130".lower()) */
+	assert_words("\xc4\xb0stanbul 5\xe2\x84\xaam \xc4\xb0", "i stanbul 5km i ");
+	assert_words("\xe2\x84", "");
 	assert_words("@[`{/:Zz09", "zz09 ");
 	assert_words("", "");
 	assert_words(" \n\t.!", "");

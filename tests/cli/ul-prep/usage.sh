@@ -26,4 +26,5 @@ wrong 'where is movies.dat' --preset ml-1m -
 wrong 'preset is one of ml-1m|ml-20m|amazon|google-local' --preset netflix "$e"
 wrong "no column 'x' for --feature f; there are user" --feature f=events.x --items "$i" "$e"
 wrong "no column 'when:ms|x' for --time" --time 'when:ms|x' "$e"
+words='--item-key goes with an item table' usage ul-prep --item-key film "$TESTDATA/events.csv"
 words='--window goes with --split window' usage ul-prep --window 9 "$TESTDATA/events.csv"

@@ -61,3 +61,7 @@ rm new
 words='what is in one is not what was in lines' usage resume --texts one
 words='there were 2 inputs then, and are 1 now' usage resume
 [[ ! -e new ]]
+# Where all texts are held out, it is that which is said.
+printf 'user,item\n1,a\n1,a\n1,a\n1,a\n' | ul-prep -q -o lone.ult
+expect 2 ul-pretrain -q --arch lm --holdout 0.9 --steps 1 -o lm lone.ult 2>err
+grep -q -- '--holdout 0.9 keeps all of 2 texts' err
