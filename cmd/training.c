@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <math.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -21,6 +22,7 @@ struct Training {
 	Document *resumed; /* until it has been read */
 	Arena texts;       /* of options that were taken from it */
 	char *checkpoint;  /* where to write it; NULL: nowhere */
+	bool output_is_file;
 	/* While it runs: */
 	const Trainee *trainee;
 	const char *unit;
@@ -29,27 +31,33 @@ struct Training {
 	double seconds, saved; /* now, and when the last checkpoint was written */
 	int stopped;           /* the signal */
 	Error diverged;
-	/* What signals did before: */
-	bool catches;
-	struct sigaction before[STOP_SIGNALS];
-	void (*before_pipe)(int);
+	bool catches; /* signals, until training_finish() */
+	struct sigaction before[STOP_SIGNALS], before_pipe;
 };
 
 /* The first signal asks for a stop after the step, the second one ends at once; but a terminal that goes
  * sends SIGHUP more than once, by the shell and by the kernel. */
-static volatile sig_atomic_t stop_signal, caught[STOP_SIGNALS];
+static atomic_int stop_signal, caught[STOP_SIGNALS];
 
 static const struct {
 	int number;
 	const char *name;
 } stop_signals[STOP_SIGNALS] = {{SIGHUP, "SIGHUP"}, {SIGINT, "SIGINT"}, {SIGTERM, "SIGTERM"}};
 
+static void set_handler(int number, void (*handler)(int))
+{
+	struct sigaction action = {.sa_handler = handler, .sa_flags = SA_RESTART};
+	sigemptyset(&action.sa_mask);
+	sigaction(number, &action, NULL);
+}
+
 static void take_signal(int number)
 {
 	stop_signal = number;
 	for (size_t i = 0; i < STOP_SIGNALS; i++)
 		if (caught[i])
-			signal(stop_signals[i].number, stop_signals[i].number == SIGHUP ? SIG_IGN : SIG_DFL);
+			set_handler(stop_signals[i].number,
+			            stop_signals[i].number == SIGHUP ? SIG_IGN : SIG_DFL);
 }
 
 static const char *signal_name(int number)
@@ -60,34 +68,31 @@ static const char *signal_name(int number)
 	return stop_signals[i].name;
 }
 
-static void await_signals(void)
-{
-	struct sigaction action = {.sa_handler = take_signal, .sa_flags = SA_RESTART};
-	sigemptyset(&action.sa_mask);
-	stop_signal = 0;
-	for (size_t i = 0; i < STOP_SIGNALS; i++)
-		if (caught[i])
-			sigaction(stop_signals[i].number, &action, NULL);
-}
-
 /* What is ignored, as by nohup or in the background of a shell, stays ignored.  Who reads what is said may be
  * gone with the same control-C: that is no reason to lose the checkpoint. */
 static void catch_signals(Training *t)
 {
-	for (size_t i = 0; i < STOP_SIGNALS; i++)
+	for (size_t i = 0; i < STOP_SIGNALS; i++) {
 		caught[i] = sigaction(stop_signals[i].number, NULL, &t->before[i]) == 0 &&
 		            t->before[i].sa_handler != SIG_IGN;
-	await_signals();
+		if (caught[i])
+			set_handler(stop_signals[i].number, take_signal);
+	}
+	sigaction(SIGPIPE, NULL, &t->before_pipe);
+	set_handler(SIGPIPE, SIG_IGN);
 	t->catches = true;
-	t->before_pipe = signal(SIGPIPE, SIG_IGN);
 }
 
-static void release_signals(const Training *t)
+/* The one that came last, or 0. */
+static int release_signals(const Training *t)
 {
+	if (!t->catches)
+		return 0;
 	for (size_t i = 0; i < STOP_SIGNALS; i++)
 		if (caught[i])
 			sigaction(stop_signals[i].number, &t->before[i], NULL);
-	signal(SIGPIPE, t->before_pipe);
+	sigaction(SIGPIPE, &t->before_pipe, NULL);
+	return stop_signal;
 }
 
 void training_options(Option *table, TrainingOptions *o)
@@ -257,6 +262,7 @@ static bool check_checkpoint(const Training *t, const char *input, Error *e)
 bool training_files(const TrainingOptions *o, const char *output, const char *input, Error *e)
 {
 	Training *t = o->training;
+	t->output_is_file = is_file(output, true);
 	if (!output_check(output, true, e) || !output_differs(output, input, e) ||
 	    !output_differs(o->log, input, e) || !choose_checkpoint(t, output, e))
 		return false;
@@ -365,9 +371,9 @@ static bool save(void *context, Document *d)
 		return true;
 	/* The next one may fit again. */
 	tool_say(t->tool, "%s; going on without this checkpoint%s", e.text,
-	         t->stopped ? ", and so without a stop" : "");
+	         t->stopped ? ", and so without a stop (one more signal ends it at once)" : "");
 	if (t->stopped)
-		await_signals();
+		stop_signal = 0;
 	return false;
 }
 
@@ -381,8 +387,8 @@ static TrainerEnd run_trainer(Training *t, const Budget *budget, Pool *pool, Err
 	host.wish = wish;
 	catch_signals(t);
 	TrainerEnd end = trainer_run(t->trainee, budget, pool, &host, e);
-	if (end == TRAINER_DONE || end == TRAINER_DIVERGED)
-		signal(SIGPIPE, t->before_pipe); /* the model may be for a pipe */
+	if (!t->output_is_file)
+		sigaction(SIGPIPE, &t->before_pipe, NULL); /* which the model is for */
 	return end;
 }
 
@@ -450,10 +456,8 @@ int training_finish(TrainingOptions *o, const Tool *tool, bool done, Error *e)
 		            t->diverged.text);
 	int status = tool_finish(tool, done, e);
 	/* What came too late to stop anything is still for who sent it to see. */
-	int number = t != NULL && t->catches ? stop_signal : 0;
+	int number = t != NULL ? release_signals(t) : 0;
 	if (t != NULL) {
-		if (t->catches)
-			release_signals(t);
 		document_free(t->resumed);
 		arena_free(&t->texts);
 		memory_free(t->checkpoint);

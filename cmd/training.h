@@ -30,11 +30,12 @@ bool training_files(const TrainingOptions *o, const char *output, const char *in
 
 /* Trains; a line an evaluation on standard error and in the log.  `unit`: what the rate counts.  True: the
  * weights are to be written (though training may have diverged after them, which training_finish() tells).
- * SIGHUP, SIGINT and SIGTERM write the checkpoint, which is an error with the words how to go on; where
- * nothing is left to do, training_finish() sends them on. */
+ * SIGHUP, SIGINT and SIGTERM write the checkpoint, which is an error with the words how to go on; where it
+ * cannot be written, or nothing is left to do, they stop nothing.  They are caught until training_finish(),
+ * which sends them on; messages meanwhile may have no reader (SIGPIPE). */
 bool training_run(const TrainingOptions *o, const Trainee *trainee, const char *unit, Error *e);
 
-/* tool_finish() of a tool that trains; does not come back where a signal has stopped it. */
+/* tool_finish() of a tool that trains; does not come back where a signal has come since training began. */
 int training_finish(TrainingOptions *o, const Tool *tool, bool done, Error *e);
 
 #endif

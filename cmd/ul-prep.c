@@ -53,7 +53,7 @@ static void fill_table(Option *table, Arguments *a)
 	    {"time", 0, OPTION_STRING, &a->time, "COL[:ms]",
 	     "the time's column (default: time, timestamp, ...; without one the order of the rows)"},
 	    {"item-key", 0, OPTION_STRING, &a->item_key, "COL",
-	     "the item's column in the item table (default: as --item, else the first)"},
+	     "the item's column in the item table (default: as in the interactions, else the first)"},
 	    {"feature", 0, OPTION_LIST, &a->features, "NAME=COL[:SEP]",
 	     "a feature of the event or, if COL is in the item table, of the item; SEP separates "
 	     "several values"},

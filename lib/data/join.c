@@ -1,11 +1,17 @@
 /* The item table. */
 #include "data/preparation.h"
 
+/* What items are called in the interactions, where they have a name there. */
+static Text item_name(const Preparation *p)
+{
+	return (Text){(const char *)p->item_name.data, p->item_name.size};
+}
+
 /* By the name it has in the interactions, or by the one that was given or is usual there. */
 static bool find_named(const Preparation *p, const Rows *table, size_t *key)
 {
-	Text name = {(const char *)p->item_name.data, p->item_name.size};
-	return (name.size > 0 && rows_find(table, name, key)) || find_item(table, p->schema->item, key);
+	return (p->item_name.size > 0 && rows_find(table, item_name(p), key)) ||
+	       find_item(table, p->schema->item, key);
 }
 
 /* The column of items' ids: by its option, by its name, or else the first; JSON objects have no first one. */
@@ -17,9 +23,9 @@ static bool find_key(const Preparation *p, Rows *table, size_t *key, Error *e)
 	if (s->item_key != NULL ? !rows_find(table, text_of(s->item_key), key)
 	                        : named && !find_named(p, table, key) && objects)
 		return rows_fail_column(table, "--item-key",
-		                        text_of(s->item_key ? s->item_key
-		                                : s->item   ? s->item
-		                                            : "item"),
+		                        s->item_key             ? text_of(s->item_key)
+		                        : p->item_name.size > 0 ? item_name(p)
+		                                                : text_of("item"),
 		                        e);
 	rows_want(table, *key);
 	rows_column_name(table, *key, p->report->item_key);

@@ -62,7 +62,7 @@ const char *rows_name(const Rows *r);
  * Of objects a column is a key; those of the first MiB are known. */
 bool rows_find(const Rows *r, Text column, size_t *index);
 size_t rows_columns(const Rows *r);
-/* Its name; empty where columns have none. */
+/* Its name, until rows_close(); empty where columns have none. */
 Text rows_column(const Rows *r, size_t column);
 /* For a message: its name, cut where it is long, or without a header its number. */
 enum { COLUMN_NAME_SIZE = 64 };

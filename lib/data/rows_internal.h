@@ -51,8 +51,8 @@ static inline bool has_quotes(const RowFormat *format)
 
 /* Reads the header, or as much of the file as tells what columns it has. */
 bool rows_find_columns(Rows *r, Error *e);
-/* Makes UTF-8 of a line in Latin-1, in r->converted, until the next call; a line in UTF-8 stays where it is.
- */
+/* Makes UTF-8 of a line in Latin-1, in r->converted, until the next call; leaves one alone that needs
+ * nothing. */
 bool rows_recode(Rows *r, Text *line, Error *e);
 
 #endif

@@ -1,5 +1,6 @@
 /* Texts as numbered words, cut as Google's rouge_score cuts them: ASCII letters in lower case; a word is a
- * longest run of a-z and 0-9, and all else, letters beyond ASCII included, stands between words. */
+ * longest run of a-z and 0-9, and all else, letters beyond ASCII included, stands between words (but
+ * for two whose lower case has a letter of a-z). */
 #ifndef EVAL_LEXICON_H
 #define EVAL_LEXICON_H
 

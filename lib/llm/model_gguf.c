@@ -349,9 +349,10 @@ static bool write_fused(GgufWriter *w, const Llm *m, const Parameter *q, Arena *
 {
 	char name[96];
 	const Parameter *parts[3];
-	size_t count = 0, at = (size_t)(letter_of(q->name) - q->name);
+	const char *letter = letter_of(q->name), *rest = letter + 1;
+	size_t count = 0, at = (size_t)(letter - q->name);
 	for (size_t i = 0; i < 3; i++) {
-		snprintf(name, sizeof name, "%.*s%c%s", (int)at, q->name, "qkv"[i], q -> name + at + 1);
+		snprintf(name, sizeof name, "%.*s%c%s", (int)at, q->name, "qkv"[i], rest);
 		if ((parts[i] = parameters_find(&m->parameters, name)) == NULL)
 			return fail(e, ERROR_FAILURE, "the LLM has no '%s'", name);
 		count += parts[i]->rows * parts[i]->cols;
@@ -362,7 +363,7 @@ static bool write_fused(GgufWriter *w, const Llm *m, const Parameter *q, Arena *
 		next += parts[i]->rows * parts[i]->cols;
 	}
 	size_t cols = q->rank == 1 ? count : q->cols, shape[] = {cols, count / cols};
-	snprintf(name, sizeof name, "%.*sqkv%s", (int)at, q->name, q->name + at + 1);
+	snprintf(name, sizeof name, "%.*sqkv%s", (int)at, q->name, rest);
 	return all != NULL && write_tensor(w, name, q->rank, shape, all, e);
 }
 

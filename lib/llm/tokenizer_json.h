@@ -11,8 +11,9 @@
  * ERROR_FAILURE.  Truncation and padding are the caller's affair.  With TOKENIZE_SPECIAL the ids are those of
  * the library that the files are made for; without it control tokens spelled in a text remain text. */
 Tokenizer *tokenizer_json_read(const char *directory, Error *e);
-/* Goes on from *hash (XXH64) with tokenizer.json's bytes and with where a text begins and ends: what m has
- * from there.  A chat template makes no other model. */
+/* Goes on from *hash (XXH64) with tokenizer.json's bytes, which must be readable (else ERROR_FAILURE), and
+ * with BOS, EOS and the other ends of m, which was read there.  A chat template, and the end of its turns,
+ * make no other model. */
 bool tokenizer_json_hash(const char *directory, const TokenizerModel *m, uint64_t *hash, Error *e);
 
 #endif

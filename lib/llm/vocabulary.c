@@ -207,13 +207,18 @@ static bool write_scores(const TokenizerModel *m, size_t V, GgufWriter *w, Error
 	return done;
 }
 
-/* What a text ends with besides EOS: GGUF has two names for that, and EOT may be EOS. */
+/* What a text ends with besides EOS, each once: GGUF has two names for that. */
 static bool write_ends(const TokenizerModel *m, GgufWriter *w, Error *e)
 {
-	size_t own = m->eot != TOKEN_NONE && (m->eot != m->eos || m->end_count == 0),
-	       count = own + m->end_count;
-	int32_t ids[MORE_ENDS + 1] = {m->eot};
-	memcpy(ids + own, m->ends, m->end_count * sizeof *ids);
+	int32_t ids[MORE_ENDS + 1];
+	size_t count = 0;
+	if (m->eot != TOKEN_NONE && m->eot != m->eos)
+		ids[count++] = m->eot;
+	for (size_t i = 0; i < m->end_count; i++)
+		if (m->ends[i] != m->eos && m->ends[i] != m->eot)
+			ids[count++] = m->ends[i];
+	if (count == 0 && m->eot != TOKEN_NONE) /* which is EOS */
+		ids[count++] = m->eot;
 	if (count > 2)
 		return fail(e, ERROR_MALFORMED,
 		            "a text may end with %zu tokens besides EOS, and GGUF has names for two", count);

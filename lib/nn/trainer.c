@@ -34,7 +34,7 @@ typedef struct {
 	double *since, *means;
 	float *best;
 	double best_score;
-	size_t waited; /* evaluations since the best one */
+	size_t waited; /* evaluations since one was better than all before */
 	bool diverged, stopped;
 } Trainer;
 

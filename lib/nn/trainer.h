@@ -53,7 +53,8 @@ typedef struct {
 	double progress; /* of the budget, 0 to 1 */
 	double epoch, seconds, rate /* events a second since the last report */, lr;
 	const double *loss; /* means since then, of each of the trainee's losses; NaN where nothing counted */
-	bool evaluated, improved;
+	bool evaluated;
+	bool improved;     /* no evaluation before was better: these weights are kept */
 	const char *words; /* of the evaluation */
 	bool impatient;    /* it ends here, for want of improvement */
 } TrainerReport;

@@ -127,7 +127,8 @@ static bool add_first(Joiner *j, Error *e)
 	const char *key, *value;
 	for (size_t i = 0; i < document_metadata_count(j->first); i++) {
 		document_metadata_at(j->first, i, &key, &value);
-		if (j->only != NULL && strcmp(key, "ul.users") == 0) /* one tensor has none */
+		/* One tensor is no such stream any more, and has no users. */
+		if (j->only != NULL && (strcmp(key, "ul.users") == 0 || strcmp(key, "ul.kind") == 0))
 			continue;
 		if (!document_set(j->whole, key, value, e))
 			return false;

@@ -32,7 +32,7 @@ struct StreamReader {
 	uint64_t end;      /* where that end frame begins; 0: not known */
 	size_t next;       /* document */
 	int64_t announced; /* users of all documents together, as the first one has it; -1: it does not say */
-	uint64_t users;    /* so far; not counted after a seek */
+	uint64_t users;    /* so far; of no use after a seek */
 	XXH64_state_t hash;
 };
 

@@ -499,18 +499,24 @@ static void same_model(const TokenizerModel *a, const TokenizerModel *b, size_t 
 	assert_int_equal(a->add_space_prefix, b->add_space_prefix);
 }
 
-static void check_file(TokenizerModel *m, const char *text)
+static Tokenizer *through_gguf(const Tokenizer *t)
 {
 	Error e = {0};
-	Tokens before = {0}, after = {0};
-	size_t count = m->tokens.count;
-	Tokenizer *t = make(m);
 	GgufWriter *w = gguf_writer_new(&e);
 	assert_true(vocabulary_write(tokenizer_model(t), tokenizer_size(t), w, &e));
 	Gguf *g = through_file(w);
 	Tokenizer *back = vocabulary_read(g, &e);
 	gguf_close(g);
 	assert_non_null(back);
+	return back;
+}
+
+static void check_file(TokenizerModel *m, const char *text)
+{
+	Error e = {0};
+	Tokens before = {0}, after = {0};
+	size_t count = m->tokens.count;
+	Tokenizer *t = make(m), *back = through_gguf(t);
 	same_model(tokenizer_model(t), tokenizer_model(back), count);
 	assert_true(tokenizer_encode(t, text_of(text), TOKENIZE_BOS, &before, &e));
 	assert_true(tokenizer_encode(back, text_of(text), TOKENIZE_BOS, &after, &e));
@@ -554,6 +560,14 @@ static void test_vocabulary(void **state)
 		else
 			check_no_names(&m);
 	}
+	m = bpe_model("qwen2");
+	m.eot = m.ends[0] = 2; /* one that is both counts once */
+	m.ends[1] = 1;
+	m.end_count = 2;
+	Tokenizer *t = make(&m), *back = through_gguf(t);
+	assert_true(tokenizer_ends(back, 2) && tokenizer_ends(back, 1) && !tokenizer_ends(back, 0));
+	tokenizer_free(t);
+	tokenizer_free(back);
 }
 
 static GgufWriter *small_file(const char *model, size_t types)

@@ -15,7 +15,11 @@ done
 # One tensor has no users, whatever the whole had.
 ul-cat --to safetensors --tensor event.item -o one data.ult
 ul-cat --check one
-# A state has users, though nobody has counted them before it is written.
 ul-pretrain -q --steps 1 -o encoder.ult data.ult
+ul-embed -q -m encoder.ult --pool last -o rows.ult data.ult
+for tensor in embeddings user.bytes; do
+	ul-cat --to safetensors --tensor $tensor rows.ult | ul-cat --check
+done
+# A state has users, though nobody has counted them before it is written.
 ul-embed -q -m encoder.ult --state state -o rows data.ult
 ul-cat --check state | grep -q ', 900 users, '

@@ -66,6 +66,18 @@ cmp whole out
 rm out*
 ul-pretrain "${options[@]}" -o out data.ult 2> >(head -n 1 >err)
 cmp whole out
+# One that comes while the model is written, here to a pipe that nobody reads yet, waits for the end of it.
+rm -f out* err
+mkfifo pipe
+ul-pretrain "${options[@]}" --checkpoint out.checkpoint -o pipe data.ult 2>err &
+reached 2000
+kill -TERM $!
+cat pipe >out
+expect 143 wait $!
+numbers() {
+	zstd -dcq "$1" | tail -c 4000
+}
+cmp <(numbers whole) <(numbers out)
 # Where no checkpoint can be written, it is not stopped.
 rm -rf out* err
 mkdir out.checkpoint
@@ -75,6 +87,18 @@ kill -TERM $!
 wait $!
 grep -q 'going on without this checkpoint, and so without a stop' err
 cmp whole out
+# A second one ends it at once.
+rm out err
+ul-pretrain "${options[@]}" --steps 1000000 -o out data.ult 2>err &
+reached 50
+kill -TERM $!
+for ((i = 0; i < 100; i++)); do
+	! grep -q 'without a stop' err || break
+	sleep 0.05
+done
+kill -TERM $!
+expect 143 wait $!
+[[ ! -e out ]]
 rm -r out*
 # Control-C, of which a shell's background knows nothing.
 expect 130 timeout --preserve-status -s INT 2 ul-pretrain --dim 16 --layers 1 --heads 1 --patience 0 --epochs 1e6 \
