@@ -232,7 +232,7 @@ static bool choose_checkpoint(Training *t, const char *output, Error *e)
 		named = t->options->resume;
 	if (named != NULL) {
 		t->checkpoint = memory_string(named, e);
-	} else if (is_file(output, true)) {
+	} else if (t->output_is_file) {
 		Buffer path = {0};
 		if (buffer_print(&path, e, "%s.checkpoint", output))
 			t->checkpoint = memory_string((const char *)path.data, e);

@@ -5,6 +5,21 @@
 
 #include <string.h>
 
+typedef bool ReadStep(TokenizerJson *r, const json_t *step, Error *e);
+
+/* The steps of a Sequence. */
+static bool read_each(TokenizerJson *r, const json_t *steps, ReadStep *read, Error *e)
+{
+	size_t index;
+	json_t *step;
+	json_array_foreach(steps, index, step)
+	{
+		if (!read(r, step, e))
+			return false;
+	}
+	return true;
+}
+
 /* --- normalizers -------------------------------------------------------------------------- */
 
 /* A pattern as PCRE2's expression, terminated, in r->scratch. */
@@ -68,8 +83,6 @@ static bool read_normalizer(TokenizerJson *r, const json_t *n, Error *e)
 	const Text none = {"", 0};
 	NormalizeSteps *steps = &r->m->normalizer;
 	Text type = text_in_json(n, "type");
-	size_t index;
-	json_t *part;
 	if (n == NULL || json_is_null(n))
 		return true;
 	for (size_t i = 0; word_at(forms, i).size > 0; i++)
@@ -87,12 +100,7 @@ static bool read_normalizer(TokenizerJson *r, const json_t *n, Error *e)
 		                           (Text){(char *)r->scratch.data, r->scratch.size}, none, e);
 	if (!text_is(type, "Sequence"))
 		return tokenizer_json_refuse("normalizer", type, e);
-	json_array_foreach(json_object_get(n, "normalizers"), index, part)
-	{
-		if (!read_normalizer(r, part, e))
-			return false;
-	}
-	return true;
+	return read_each(r, json_object_get(n, "normalizers"), read_normalizer, e);
 }
 
 /* --- pre-tokenizers ------------------------------------------------------------------------ */
@@ -155,8 +163,6 @@ static bool read_metaspace(TokenizerJson *r, const json_t *p, Error *e)
 static bool read_pretokenizer(TokenizerJson *r, const json_t *p, Error *e)
 {
 	Text type = text_in_json(p, "type");
-	size_t index;
-	json_t *part;
 	if (p == NULL || json_is_null(p))
 		return true;
 	if (r->byte_level)
@@ -172,12 +178,7 @@ static bool read_pretokenizer(TokenizerJson *r, const json_t *p, Error *e)
 		                     flag_in_json(p, "individual_digits", false) ? "\\p{N}" : "\\p{N}+", e);
 	if (!text_is(type, "Sequence"))
 		return tokenizer_json_refuse("pre-tokenizer", type, e);
-	json_array_foreach(json_object_get(p, "pretokenizers"), index, part)
-	{
-		if (!read_pretokenizer(r, part, e))
-			return false;
-	}
-	return true;
+	return read_each(r, json_object_get(p, "pretokenizers"), read_pretokenizer, e);
 }
 
 /* --- what comes behind the model ------------------------------------------------------------ */
@@ -210,27 +211,18 @@ static bool read_template(TokenizerJson *r, const json_t *p, Error *e)
 static bool read_post_processor(TokenizerJson *r, const json_t *p, Error *e)
 {
 	Text type = text_in_json(p, "type");
-	size_t index;
-	json_t *part;
 	if (p == NULL || json_is_null(p) || text_is(type, "ByteLevel"))
 		return true;
 	if (text_is(type, "TemplateProcessing"))
 		return read_template(r, p, e);
 	if (!text_is(type, "Sequence"))
 		return tokenizer_json_refuse("post-processor", type, e);
-	json_array_foreach(json_object_get(p, "processors"), index, part)
-	{
-		if (!read_post_processor(r, part, e))
-			return false;
-	}
-	return true;
+	return read_each(r, json_object_get(p, "processors"), read_post_processor, e);
 }
 
 static bool read_decoder(TokenizerJson *r, const json_t *d, Error *e)
 {
 	Text type = text_in_json(d, "type"), scheme = text_in_json(d, "prepend_scheme");
-	size_t index;
-	json_t *part;
 	if (d == NULL || json_is_null(d) || text_is(type, "Fuse") || text_is(type, "ByteFallback"))
 		return true;
 	if (text_is(type, "ByteLevel") && r->byte_level)
@@ -252,12 +244,7 @@ static bool read_decoder(TokenizerJson *r, const json_t *d, Error *e)
 	}
 	if (!text_is(type, "Sequence"))
 		return tokenizer_json_refuse("decoder", type, e);
-	json_array_foreach(json_object_get(d, "decoders"), index, part)
-	{
-		if (!read_decoder(r, part, e))
-			return false;
-	}
-	return true;
+	return read_each(r, json_object_get(d, "decoders"), read_decoder, e);
 }
 
 bool tokenizer_json_before(TokenizerJson *r, Error *e)

@@ -336,7 +336,7 @@ static void test_strings(void **state)
 	assert_int_equal(vocabulary_add(&v, (Text){"a\0b", 3}, &e), 5000);
 	assert_int_equal(vocabulary_add(&v, (Text){"a\0c", 3}, &e), 5001);
 	assert_int_equal(vocabulary_add(&v, text_of(""), &e), 5002);
-	assert_true(text_equal(strings_at(&v.strings, 5002), text_of("")));
+	assert_true(text_is(strings_at(&v.strings, 5002), ""));
 	/* Of two that are equal the first keeps the name. */
 	Strings list = {0};
 	for (int i = 0; i < 4; i++)
@@ -370,7 +370,7 @@ static void test_words(void **state)
 	static const char *const good[] = {"a", "bc", "d-e"}, *const bad[] = {"", "b", "c", "e", "a|bc", "|"};
 	for (size_t i = 0; i < sizeof good / sizeof *good; i++)
 		assert_true(word_number("a|bc|d-e", good[i]) == i &&
-		            text_equal(word_at("a|bc|d-e", i), text_of(good[i])));
+		            text_is(word_at("a|bc|d-e", i), good[i]));
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
 		assert_true(word_number("a|bc|d-e", bad[i]) == SIZE_MAX);
 	assert_int_equal(word_at("a|bc|d-e", 3).size, 0);

@@ -221,10 +221,10 @@ static void test_names(void **state)
 	                          "item5"};
 	assert_int_equal(names.count, 9);
 	for (size_t id = 0; id < 9; id++)
-		assert_true(text_equal(strings_at(&names, id), text_of(expected[id])));
+		assert_true(text_is(strings_at(&names, id), expected[id]));
 	assert_true(dataset_texts(&s.data, &s.users, "Q:", &texts, &e));
-	assert_true(text_equal(strings_at(&texts, 0), text_of("Q: One")));
-	assert_true(text_equal(strings_at(&texts, 6), text_of("Q: Hamlet [item3]")));
+	assert_true(text_is(strings_at(&texts, 0), "Q: One"));
+	assert_true(text_is(strings_at(&texts, 6), "Q: Hamlet [item3]"));
 	/* Of the events' texts only those of training events: 2 of 4, and 2 of 2, less every fourth (empty).
 	 */
 	assert_int_equal(texts.count, 12 + 1 + 1);

@@ -248,7 +248,7 @@ static void many_chunks(void **state)
 		assert_true((size_t)c.row_offsets[c.users] * 4 * DIM * sizeof(float) < 16 << 20);
 		for (size_t place = 0; place < c.users; place++, user++) {
 			snprintf(id, sizeof id, "%zu", user);
-			assert_true(text_equal(state_user(&c, place), text_of(id)));
+			assert_true(text_is(state_user(&c, place), id));
 		}
 	}
 	assert_true(e.code == ERROR_NONE && user == MANY && chunks > 5);

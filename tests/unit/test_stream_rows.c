@@ -71,7 +71,7 @@ static void check_rows(const char *path, const Embeddings *m, float tolerance)
 			size_t first, count = embeddings_rows(&chunk, u, &first);
 			assert_int_equal(count, rows_of(m, user));
 			if (user < 5)
-				assert_true(text_equal(embeddings_user(&chunk, u), text_of(user_ids[user])));
+				assert_true(text_is(embeddings_user(&chunk, u), user_ids[user]));
 			for (size_t i = 0; i < count; i++) {
 				float expected[DIM], got[DIM];
 				fill_row(row++, expected);
@@ -124,7 +124,7 @@ static void many_chunks(void **state)
 	assert_true(first + chunk.users > 1500000);
 	char id[32];
 	snprintf(id, sizeof id, "%d", 1500000);
-	assert_true(text_equal(embeddings_user(&chunk, 1500000 - first), text_of(id)));
+	assert_true(text_is(embeddings_user(&chunk, 1500000 - first), id));
 	while (chunk.users > 0)
 		assert_true(embeddings_next(r, &chunk, &e));
 	embeddings_close(r);

@@ -135,7 +135,7 @@ static void check_choices(const char *target, size_t count, const char *const *e
 	else
 		assert_int_equal(choices.count, ID_FIRST + count);
 	for (size_t i = 0; i < count; i++)
-		if (!text_equal(strings_at(&choices, ID_FIRST + i), text_of(expected[i])))
+		if (!text_is(strings_at(&choices, ID_FIRST + i), expected[i]))
 			fail_msg("%s: %s", target, expected[i]);
 	strings_free(&choices);
 	dataset_free(&classes);

@@ -83,7 +83,7 @@ static void expect_decoded(const Tokenizer *t, size_t count, const int32_t *ids,
 	Error e = {0};
 	Buffer out = {0};
 	assert_true(tokenizer_decode(t, ids, count, &out, &e));
-	assert_true(text_equal((Text){(char *)out.data, out.size}, text_of(wanted)));
+	assert_true(text_is((Text){(char *)out.data, out.size}, wanted));
 	buffer_free(&out);
 }
 

@@ -220,7 +220,7 @@ static void expect_normal(NormalizeKind kind, const char *pattern, const char *c
 	Normalizer *n = normalizer_new(&steps, &e);
 	assert_non_null(n);
 	assert_true(normalizer_run(n, text_of(text), false, &out, &e));
-	if (!text_equal((Text){(char *)out.data, out.size}, text_of(wanted)))
+	if (!text_is((Text){(char *)out.data, out.size}, wanted))
 		fail_msg("'%s' becomes '%.*s'", text, (int)out.size, out.data);
 	normalizer_free(n);
 	normalize_steps_free(&steps);
