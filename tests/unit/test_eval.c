@@ -114,6 +114,8 @@ static void bootstrap_of_a_proportion(void **state)
 	Interval one, two, other;
 	Pool *pool = pool_new(1, &e), *pool2 = pool_new(2, &e);
 	assert_true(interval_bootstrap(values, COUNT, 1, pool, &one, &e));
+	for (size_t i = 0; i < COUNT; i++) /* the same in another order */
+		values[i] = i % 10 >= 7;
 	assert_true(interval_bootstrap(values, COUNT, 1, pool2, &two, &e));
 	assert_true(interval_bootstrap(values, COUNT, 2, pool, &other, &e));
 	assert_near(one.low, 0.3 - 1.96 * error, 0.2 * error);
@@ -150,6 +152,10 @@ static void paired_tests(void **state)
 		even[i] = i < 60 ? 1.0 : -1.0;
 	assert_true(paired_test(even, 100, 1, pool, &p, &e));
 	assert_near(p, 0.0569, 0.008);
+	for (size_t i = 0; i < 100; i++) /* the same in another order */
+		even[i] = i % 5 < 3 ? 1.0 : -1.0;
+	assert_true(paired_test(even, 100, 1, pool, &p2, &e));
+	assert_near(p, p2, 0);
 	pool_free(pool);
 	pool_free(pool2);
 }

@@ -56,7 +56,7 @@ cmp whole out
 rm -f out* err
 ul-pretrain "${options[@]}" -o out data.ult 2>err &
 reached 50
-for ((i = 0; i < 50; i++)); do
+for ((i = 0; i < 5000; i++)); do
 	kill -HUP $! 2>kill || break
 done
 expect 129 wait $!
