@@ -21,7 +21,7 @@ words='--tune was proj' usage ul-finetune -q --resume saved.checkpoint --tune en
 # What was not the default stays so, though it is not said again.
 for options in '--llm lm.gguf -m encoder.ult --teach 0 --steps 1000000 --patience 0' '--resume saved.checkpoint'; do
 	# shellcheck disable=SC2086
-	expect 130 timeout --preserve-status -s INT 2 ul-finetune -q $options -o saved data.ult
+	expect 130 timeout --foreground --preserve-status -s INT 2 ul-finetune -q $options -o saved data.ult
 	ul-cat --list saved.checkpoint >list
 	grep -q 'ul.option.teach *0$' list
 done

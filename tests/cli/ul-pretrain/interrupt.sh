@@ -101,7 +101,7 @@ expect 143 wait $!
 [[ ! -e out ]]
 rm -r out*
 # Control-C, of which a shell's background knows nothing.
-expect 130 timeout --preserve-status -s INT 2 ul-pretrain --dim 16 --layers 1 --heads 1 --patience 0 --epochs 1e6 \
+expect 130 timeout --foreground --preserve-status -s INT 2 ul-pretrain --dim 16 --layers 1 --heads 1 --patience 0 --epochs 1e6 \
 	-o control data.ult 2>err
 tail -n 1 err | grep -q 'stopped by SIGINT .*--resume control.checkpoint'
 [[ -s control.checkpoint && ! -e control ]]
