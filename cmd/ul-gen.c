@@ -159,7 +159,7 @@ static bool check_users(const Settings *s, bool knows, bool users, Error *e)
 		            "without users");
 	if (knows && s->text.prompts != NULL)
 		return fail(e, ERROR_USAGE, "users (-a) are asked one --prompt, or to --rank");
-	if (knows && s->text.chat)
+	if (users && s->text.chat)
 		return fail(e, ERROR_USAGE, "users (-a) are asked a query, and do not --chat");
 	return users || !s->names_users ||
 	       fail(e, ERROR_USAGE, "%s knows no users: DATA, --split and --limit go with one that does",

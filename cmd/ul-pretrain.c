@@ -71,6 +71,8 @@ static bool check_given(const Settings *s, const Option *table, size_t count, Er
 	if (is(s->arch, "bert4rec") && s->max_len == 1)
 		return fail(e, ERROR_USAGE,
 		            "--max-len of bert4rec is at least 2: an event, and a mask after it");
+	if (is(s->arch, "lm") && s->layers == 0)
+		return fail(e, ERROR_USAGE, "--layers of a language model is at least 1");
 	return !is(s->arch, "lm") || s->max_len <= LLM_POSITIONS ||
 	       fail(e, ERROR_USAGE, "--max-len of a language model is at most %d", LLM_POSITIONS);
 }

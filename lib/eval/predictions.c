@@ -144,7 +144,7 @@ static bool add_text(Predictions *p, const Question *q, const json_t *line, Erro
 	if (t == NULL || !add_user(t, q->user, q->target, e) ||
 	    !texts_add(&t->texts, text_of(q->target), text_of(text), e))
 		return false;
-	if (tokens > 0)
+	if (json_object_get(line, "nll") != NULL)
 		texts_add_likelihood(&t->texts, nll, tokens);
 	return true;
 }

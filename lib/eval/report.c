@@ -242,7 +242,7 @@ bool report_json(const Report *r, Buffer *out, Error *e)
 	bool done = buffer_print(out, e, "[");
 	for (size_t i = 0; done && i < r->score_count; i++) {
 		json_t *object = json_score(r, &r->scores[i]);
-		char *text = object ? json_dumps(object, JSON_REAL_PRECISION(6)) : NULL;
+		char *text = object ? json_dumps(object, JSON_REAL_PRECISION(15)) : NULL;
 		done = text != NULL ? buffer_print(out, e, "%s%s", i ? ",\n " : "", text)
 		                    : fail(e, ERROR_FAILURE, "out of memory for the JSON report");
 		free(text);

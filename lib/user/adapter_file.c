@@ -290,26 +290,28 @@ bool adapter_load_perceiver(const char *path, Encoder *encoder, uint64_t encoder
 }
 
 /* What knows users by rows is no language model alone. */
-static bool check_alone(const char *path, Error *e)
+static bool check_alone(const Document *d, Error *e)
 {
 	size_t inject;
-	Document *d = stream_read_one(path, "adapter", NULL, e);
-	bool done = d != NULL && document_get_word(d, "ul.inject", INJECTIONS, &inject, e);
-	if (done && injects_rows((InjectionKind)inject))
-		done = fail(e, ERROR_USAGE,
-		            "%s: knows users by an encoder or vectors, which GGUF has no place for", path);
-	document_free(d);
-	return done;
+	return document_get_word(d, "ul.inject", INJECTIONS, &inject, e) &&
+	       (!injects_rows((InjectionKind)inject) ||
+	        fail(e, ERROR_USAGE, "knows users by an encoder or vectors, which GGUF has no place for"));
 }
 
 bool adapter_convert(const char *adapter, const char *llm, const char *path, Error *e)
 {
-	Llm *m = check_alone(adapter, e) ? llm_load(llm, LLM_EXPANDED, e) : NULL;
-	Adapter *a = m ? adapter_load(adapter, &(UserSource){0}, m, e) : NULL;
+	uint64_t hash;
+	Adapter *a = NULL;
+	Document *d = stream_read_one(adapter, "adapter", &hash, e);
+	bool alone = d != NULL && (check_alone(d, e) || fail_in(e, "%s", adapter));
+	Llm *m = alone ? llm_load(llm, LLM_EXPANDED, e) : NULL;
+	if (m != NULL && (a = read_adapter(d, hash, &(UserSource){0}, m, e)) == NULL)
+		fail_in(e, "%s", adapter);
 	if (a != NULL && a->shape.tuning == TUNE_LORA)
 		lora_merge(m);
 	bool done = a != NULL && llm_convert(llm, m, path, e);
 	adapter_free(a);
 	llm_free(m);
+	document_free(d);
 	return done;
 }

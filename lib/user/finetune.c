@@ -43,19 +43,22 @@ static bool train_set(Finetuning *f, Parameters *from, bool trains, Error *e)
 	return true;
 }
 
-/* How long answers may be; and that those of a list can be told apart. */
+/* How long answers may be; that they end, and that those of a list can be told apart. */
 static bool measure_answers(const Finetuning *f, size_t *most, Error *e)
 {
 	Strings choices = {0};
 	Dataset classes = {0};
 	Trie trie = {0};
+	Tokens end = {0};
+	const Tokenizer *tokenizer = f->adapter->llm->tokenizer;
 	*most = f->adapter->task.answer;
-	bool done = true;
-	if (task_ranks(&f->task)) {
+	bool done = answer_tokens(tokenizer, (Text){"", 0}, 1, &end, e);
+	if (done && task_ranks(&f->task)) {
 		done = task_choices(&f->task, &choices, &classes, e) &&
-		       answer_trie(f->adapter->llm->tokenizer, &choices, &trie, e);
+		       answer_trie(tokenizer, &choices, &trie, e);
 		*most = trie.depth;
 	}
+	tokens_free(&end);
 	trie_free(&trie);
 	strings_free(&choices);
 	dataset_free(&classes);

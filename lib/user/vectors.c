@@ -52,7 +52,7 @@ static bool add_chunk(UserVectors *v, const EmbeddingsChunk *c, Error *e)
 		if (vocabulary_add(&v->ids, id, e) < 0 || !end_user(v, embeddings_rows(c, user, &first), e))
 			return false;
 		if (v->ids.strings.count == known)
-			return fail(e, ERROR_MALFORMED, "user '%.*s' comes twice",
+			return fail(e, ERROR_MALFORMED, "%s: user '%.*s' comes twice", v->path,
 			            (int)(id.size < 100 ? id.size : 100), id.data);
 	}
 	return buffer_append(&v->values, c->values, c->rows * v->of.dim * dtype_size(v->of.dtype), e) &&
@@ -76,7 +76,7 @@ static bool read_embeddings(UserVectors *v, StreamReader *stream, Document *firs
 	v->of = *embeddings_of(r);
 	bool done = copy_knowledge(v, embeddings_first(r), e);
 	if (done && embeddings_items(&v->of))
-		done = fail(e, ERROR_USAGE, "embeddings of items, where those of users are needed");
+		done = fail(e, ERROR_USAGE, "%s: embeddings of items, where those of users are needed", v->path);
 	while (done && (done = embeddings_next(r, &chunk, e)) && chunk.users > 0)
 		done = add_chunk(v, &chunk, e);
 	v->of.pool = NULL; /* goes with the document */

@@ -17,3 +17,10 @@ ul-eval texts.jsonl 2>err >out
 grep -v nll reviews.jsonl | ul-eval -f tsv >out 2>err
 [[ ! -s err ]]
 expect 1 grep -q 'perplexity\|hr@' out
+# A text of no tokens has a nll, too; and large numbers are told with as many decimals in JSON as elsewhere.
+line() {
+	printf '{"user": "%s", "task": "r", "target": "a", "text": "a", "nll": %s, "tokens": %s}\n' "$@"
+}
+{ line 1 0 0; line 2 9.5 1; } | ul-eval -f tsv 2>err >out
+[[ ! -s err && $(tail -n 1 out) == *13359.726830* ]]
+line 2 9.5 1 | ul-eval -f json | grep -q '"perplexity": 13359.72683,'

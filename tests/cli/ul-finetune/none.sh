@@ -23,10 +23,12 @@ answers --llm tuned.gguf | cmp tuned -
 ul-gen -q --llm tuned.gguf --prompt 'Next choice:' --n-predict 12 >one
 ul-gen -q --llm lm.gguf -a none.ult --prompt 'Next choice:' --n-predict 12 | cmp one -
 ul-cat --to gguf --llm lm.gguf untrained.ult >same.gguf
+cat untrained.ult | ul-cat --to gguf --llm lm.gguf - | cmp same.gguf -
 ul-cat --to gguf lm.gguf | tail -c 10000 | cmp - <(tail -c 10000 same.gguf)
 # On a terminal, too, users have a JSON line each.
 ! command -v script >/dev/null || [[ $(script -qec "ul-gen -q --llm lm.gguf -a none.ult --limit 1 --n-predict 5 data.ult" /dev/null </dev/null) == '{"user": '* ]]
 # What does not go together.
+words='do not --chat' usage ul-gen --llm lm.gguf -a none.ult --chat data.ult
 words='JSON lines' usage ul-gen --llm lm.gguf -a none.ult --format text data.ult
 words='--tune lora or full' usage ul-finetune --llm lm.gguf --inject none -o out data.ult
 words='--model' usage ul-finetune --llm lm.gguf --inject none --tune full -m encoder.ult -o out data.ult

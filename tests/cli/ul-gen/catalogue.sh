@@ -6,7 +6,7 @@ ask() {
 }
 # same FILE: the same items in the same order, but for rounding.
 same() {
-	jq -e -s '.[0] as $a | .[1] as $b | $a.target == $b.target and ($a.items | length) == ($b.items | length) and
+	jq -e -s '.[0] as $a | .[1] as $b | $a.target == $b.target and $a.items == $b.items and
 		all(range($a.scores | length); $a.scores[.] - $b.scores[.] | fabs < 1e-4)' expected "$1"
 }
 ask -q data.ult | grep '^{"user": "17"' >expected

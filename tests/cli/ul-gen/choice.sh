@@ -1,5 +1,5 @@
 # What bounds the choice of tokens and the length of a text.
-small lm.gguf
+small data.ult lm.gguf
 say() {
 	ul-gen -q --llm lm.gguf --prompt 'Next choice:' --n-predict 30 --format text "$@"
 }
@@ -24,6 +24,10 @@ words='--top-k goes with --temperature' usage ul-gen --llm lm.gguf --prompt x --
 words='--temperature goes with sampling' usage ul-gen --llm lm.gguf --prompt x --temperature 1 --beams 2
 words='--repeat-penalty goes with sampling' usage ul-gen --llm lm.gguf --prompt x --repeat-penalty 2 --beams 2
 words=--prompt usage ul-gen --llm lm.gguf --rank 3 --beams 2 data.ult
-# Beams find what is at least as likely as the greedy text: for few tokens all can be tried.
-say --n-predict 2 --beams 400 >best
-[[ $(wc -c <best) -gt 12 ]]
+# Beams find a likelier text than the greedy one, which is a step at a time.
+ul-pretrain -q --arch lm --dim 16 --layers 2 --heads 2 --vocab 400 --steps 150 -o learned.gguf data.ult
+worth() {
+	ul-gen -q --llm learned.gguf --prompt 'Next choice:' --n-predict 3 --format text "$@" >text
+	ul-gen -q --llm learned.gguf --perplexity text | jq .nll
+}
+jq -e -n "$(worth --beams 400) < $(worth) - 0.1"

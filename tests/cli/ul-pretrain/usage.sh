@@ -44,3 +44,4 @@ for option in --mask-rate=0.1 --sequences=last --features=all --ffn=gelu; do
 done
 words=--sequences usage ul-pretrain --sequences first -o out data.ult
 words=--ffn usage ul-pretrain --ffn relu -o out data.ult
+words='--layers of a language model' usage ul-pretrain --arch lm --layers 0 -o out data.ult
