@@ -33,7 +33,9 @@ for needed in jq /usr/bin/time; do
 done
 here=$(cd "$(dirname "$0")" && pwd)
 set_name=${1##*/}
-DATA=$(realpath "${DATA:-$here/../../shared/data}")
+DATA=${DATA:-$here/../../shared/data}
+[ -d "$DATA" ] || { echo "experiments/run.sh: there is no folder $DATA: experiments/README.md tells what it has" >&2; exit 1; }
+DATA=$(realpath "$DATA")
 MODELS=$(realpath "${MODELS:-$DATA/../models}")
 BUILD=$(realpath "${BUILD:-$here/../build}")
 export DATA MODELS PATH=$BUILD/bin:$PATH
@@ -72,24 +74,35 @@ first_options() {
 		!/^= / && $2 != "llm:" && (index($2, "llm:") == 1) == llm && !found++ { sub("^llm:", "", $2); print $2 }'
 }
 
-if [ ! -s "$ROOM/data.ult" ] || [ "$set_name.data" -nt "$ROOM/data.ult" ]; then
-	bash -eu -o pipefail "./$set_name.data" >"$ROOM/data.new"
-	mv "$ROOM/data.new" "$ROOM/data.ult"
-fi
-llm_is_old() {
-	local made_of
-	for made_of in "$set_name.llm" lm.sh "$ROOM/data.ult"; do
-		[ ! "$made_of" -nt "$ROOM/llm.gguf" ] || return 0
+# A script, and those that it reads in with ". ./NAME".
+script() {
+	local other
+	cat "$1"
+	# shellcheck disable=SC2013 # names are words
+	for other in $(sed -n 's#^\. \./\([^ ]*\).*#\1#p' "$1"); do
+		script "$other"
 	done
-	return 1
 }
-if [ -r "$set_name.llm" ] && llm_is_old; then
-	bash -eu -o pipefail "./$set_name.llm"
-fi
+
+# made FILE SCRIPT WHAT...: has the script make the file, or write it to standard output, unless the one that is there
+# was made by the same script of the same files, programs among them.
+made() {
+	local file=$1 of
+	of=$({ echo "$DATA"; script "$2"; cat "${@:3}"; } | sha256sum)
+	[ ! -s "$file" ] || [ "$(cat "$file.made" 2>/dev/null)" != "$of" ] || return 0
+	rm -f "$file.made"
+	bash -eu -o pipefail "./$2" >"$file.new"
+	[ ! -s "$file.new" ] || mv "$file.new" "$file"
+	rm -f "$file.new"
+	echo "$of" >"$file.made"
+}
+
+made "$ROOM/data.ult" "$set_name.data" "$BUILD/bin/ul-prep"
+[ ! -r "$set_name.llm" ] || made "$ROOM/llm.gguf" "$set_name.llm" "$BUILD/bin/ul-pretrain" "$ROOM/data.ult"
 # A change of the programs makes results old, whatever their version says.
 stamp=$(cat "$BUILD/bin/ul-pretrain" "$ROOM/data.ult" | sha256sum)
 llm_stamp=$(cat "$BUILD/bin/ul-finetune" "$ROOM/llm.gguf" 2>/dev/null | sha256sum || true)
-answer_stamp=$(cat "$BUILD"/bin/ul-{gen,eval} | sha256sum)
+answer_stamp=$(cat "$BUILD"/bin/ul-{gen,eval} "$ROOM/held-out.json" 2>/dev/null | sha256sum || true)
 base=$(first_options 0)
 llm_base=$(first_options 1)
 

@@ -72,6 +72,19 @@ touch before
 experiment >told
 [[ $(made_since result) == again && $(made_since ult) == 'ar cross' ]]
 cmp build/experiments/toy/cross.1.ult first.ult
+# What the LLM's script reads in belongs to it; data that come out the same are the same data.
+printf '%s\n' '. ./more.sh' >>toy.llm
+printf '# More\n' >more.sh
+touch before
+experiment >told
+[[ $(made_since gguf) == llm && $(made_since result) == '' ]]
+printf 'sed -i s/dog/cat/ "$ROOM/held-out.json"\n' >>more.sh
+printf '# Another word\n' >>toy.data
+touch before
+experiment >told
+[[ $(made_since gguf) == llm && $(made_since result) == 'again all-of-it alone ar cross none stars' ]]
+[[ $(made_since ult | xargs -n 1 | grep -vx -e all-of-it -e stars) == data ]]
+grep -q cat build/experiments/toy/held-out.json
 # Another ul-gen trains nothing; an encoder may be asked twice, too.
 rm build/bin
 cp -rL "$BUILD/bin" build/bin
