@@ -6,6 +6,7 @@
 #include "llm/model.h"
 #include "math/gemm.h"
 
+#include <fcntl.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -106,13 +107,37 @@ bool tool_check_files(const Option *table, size_t count, Error *e)
 	return true;
 }
 
+/* Standard input is there once, for an option or an operand. */
+static bool check_standard_input(const Option *table, size_t count, const StringList *operands, Error *e)
+{
+	size_t readers = 0;
+	const char *file;
+	for (const Option *o = table; o < table + count; o++)
+		for (size_t i = 0; o->input && (file = file_of(o, i)) != NULL; i++)
+			readers += strcmp(file, "-") == 0;
+	for (size_t i = 0; i < operands->count; i++)
+		readers += strcmp(operands->items[i], "-") == 0;
+	return readers <= 1 || fail(e, ERROR_USAGE, "standard input can be read only once");
+}
+
+/* Where one of the three was closed, the next file that is opened would get its number, and what is meant for the one
+ * would go to the other.  What stands there instead can neither be read nor written, as if it were still closed. */
+static void hold_closed(void)
+{
+	static const int ways[] = {O_WRONLY, O_RDONLY, O_RDONLY};
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", ways[fd]) < 0)
+			exit(ERROR_FAILURE);
+}
+
 void tool_start(const Tool *tool, Option *table, size_t count, CommonOptions *common, StringList *operands,
                 int argc, char **argv)
 {
 	Error e = {0};
+	hold_closed();
 	options_common(table, common);
 	bool done = options_parse(table, count, argc, argv, operands, &e) && cpu_check(&e) &&
-	            tool_check_files(table, count, &e);
+	            tool_check_files(table, count, &e) && check_standard_input(table, count, operands, &e);
 	if (done && common->help)
 		print_help(tool, table, count);
 	if (done && common->version)
@@ -155,12 +180,17 @@ static void print_line(const Tool *tool, char *text)
 	fprintf(stderr, "%s: %s\n", tool->name, text);
 }
 
-int tool_fail(const Tool *tool, const Error *e)
+static int say_error(const Tool *tool, const Error *e)
 {
 	Error said = *e;
-	fflush(stdout);
 	print_line(tool, said.text);
 	return e->code == ERROR_NONE ? ERROR_FAILURE : e->code;
+}
+
+int tool_fail(const Tool *tool, const Error *e)
+{
+	fflush(stdout);
+	return say_error(tool, e);
 }
 
 int tool_finish(const Tool *tool, bool done, Error *e)
@@ -170,7 +200,7 @@ int tool_finish(const Tool *tool, bool done, Error *e)
 		done = fail_errno(e, "standard output");
 	if (failed_before && done)
 		done = fail(e, ERROR_FAILURE, "standard output: not all could be written");
-	return done ? 0 : tool_fail(tool, e);
+	return done ? 0 : say_error(tool, e);
 }
 
 void tool_say(const Tool *tool, const char *format, ...)

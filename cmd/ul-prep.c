@@ -140,10 +140,8 @@ static bool fill_schema(Arguments *a, Schema *s, Error *e)
 	for (size_t i = 0; i < a->texts.count; i++)
 		if (!schema_add(s, a->texts.items[i], true, e))
 			return false;
-	size_t standard = a->items != NULL && strcmp(a->items, "-") == 0;
-	for (size_t i = 0; i < a->inputs.count; i++)
-		standard += strcmp(a->inputs.items[i], "-") == 0;
-	return standard <= 1 || fail(e, ERROR_USAGE, "standard input can be read only once");
+	return a->items == NULL || strcmp(a->items, "-") != 0 || strcmp(a->inputs.items[0], "-") != 0 ||
+	       fail(e, ERROR_USAGE, "standard input cannot be both --items and the interactions: name a file");
 }
 
 static bool check_output(const Arguments *a, Error *e)

@@ -220,14 +220,14 @@ static bool pretrain_lm(const Settings *s, DatasetReader *reader, const Users *u
 	return done;
 }
 
-/* Which can be read once. */
+/* Where nothing else is named, that is the dataset. */
 static bool check_standard_input(const Settings *s, const char *data, Error *e)
 {
-	size_t readers = data == NULL || is(data, "-");
-	for (size_t i = 0; i < s->texts.count; i++)
-		readers += is(s->texts.items[i], "-");
-	return readers <= 1 ||
-	       fail(e, ERROR_USAGE, "standard input cannot be both --texts and another input: name a file");
+	for (size_t i = 0; data == NULL && i < s->texts.count; i++)
+		if (is(s->texts.items[i], "-"))
+			return fail(e, ERROR_USAGE,
+			            "standard input cannot be both --texts and the dataset: name a file");
+	return true;
 }
 
 /* The dataset, and behind it the files of --texts, whose hashes are known once they are read. */

@@ -74,3 +74,26 @@ usage "${finetune[@]}" --log x --profile x -o out d.ult
 usage "${finetune[@]}" --checkpoint x --profile x -o out d.ult
 usage "${finetune[@]}" --profile out.checkpoint -o out d.ult
 usage ul-embed -q -m e.ult --state x -o x d.ult
+
+# Standard input is read once.
+words='only once'
+usage ul-embed -m - -o out - <e.ult
+usage ul-gen --llm l.gguf --prompts - --stop x -m - <e.ult
+usage ul-finetune --llm l.gguf -m - -o out - <e.ult
+usage ul-prep --items - -o out - <events.csv
+words='name a file'
+usage ul-prep --items - -o out <events.csv
+usage ul-pretrain --arch lm --texts - -o out <d.ult
+
+# A file does not take the place of a stream that is closed, nor what is said a place in the file.
+ul-gen -m e.ult --rank 3 -o expected d.ult 2>err
+[[ -s err ]]
+ul-gen -m e.ult --rank 3 -o out d.ult 2>&- >&- <&-
+cmp expected out
+ul-prep -q -o expected events.csv
+ul-prep -q -o out events.csv >&-
+cmp expected out
+expect 1 ul-prep -q events.csv >&- 2>err
+[[ $(wc -l <err) == 1 ]]
+expect 1 ul-prep -q <&- >out 2>err
+[[ $(wc -l <err) == 1 && ! -s out ]]

@@ -47,7 +47,7 @@ expect 1 lm --texts missing -o out data.ult 2>err
 grep -q '^ul-pretrain: missing: cannot open' err
 words='goes with --arch lm' usage ul-pretrain --texts lines -o out data.ult
 words='standard input cannot be both' usage lm --texts - -o out <data.ult
-words='standard input cannot be both' usage lm --texts - --texts - -o out data.ult
+words='standard input can be read only once' usage lm --texts - --texts - -o out data.ult
 words='would be lost' usage lm --texts lines -o lines data.ult
 words='would be lost' usage lm --texts one --texts lines --log lines -o out data.ult
 # A run goes on with the same texts alone.
