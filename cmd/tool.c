@@ -120,8 +120,9 @@ static bool check_standard_input(const Option *table, size_t count, const String
 	return readers <= 1 || fail(e, ERROR_USAGE, "standard input can be read only once");
 }
 
-/* Where one of the three was closed, the next file that is opened would get its number, and what is meant for the one
- * would go to the other.  What stands there instead can neither be read nor written, as if it were still closed. */
+/* Where one of the three was closed, the next file that is opened would get its number, and what is meant for
+ * the one would go to the other.  What stands there instead can neither be read nor written, as if it were
+ * still closed. */
 static void hold_closed(void)
 {
 	static const int ways[] = {O_WRONLY, O_RDONLY, O_RDONLY};

@@ -481,7 +481,7 @@ static bool answer_all(const Settings *s, Parts *p, Error *e)
 	if (!s->common.quiet && p->short_lists > 0)
 		say_short(s, p, &ranker);
 	if (!s->common.quiet && s->limit == 0 && written < users_read)
-		tool_say(&tool, "%zu users have too few events for --split %s", users_read - written,
+		tool_say(&tool, "%zu users have no event that --split %s asks for", users_read - written,
 		         s->split);
 	return true;
 }

@@ -62,8 +62,8 @@ static void fill_table(Option *table, Arguments *a)
 	     "leave out items with fewer events (default 1)", 1, 1e9},
 	    {"min-events", 0, OPTION_INTEGER, &a->min_events, "N",
 	     "then leave out users with fewer events (default 1)", 1, 1e9},
-	    {"split", 0, OPTION_CHOICE, &a->split, "leave-one-out|window",
-	     "what is test and validation (default leave-one-out)"},
+	    {"split", 0, OPTION_CHOICE, &a->split, SPLITS,
+	     "what is held back for validation and test (default leave-one-out)"},
 	    {"window", 0, OPTION_INTEGER, &a->window, "N",
 	     "events in a window, its label included (default 50)", 2, 1e9},
 	    {"sorted", 0, OPTION_FLAG, &a->sorted, NULL,
@@ -141,7 +141,8 @@ static bool fill_schema(Arguments *a, Schema *s, Error *e)
 		if (!schema_add(s, a->texts.items[i], true, e))
 			return false;
 	return a->items == NULL || strcmp(a->items, "-") != 0 || strcmp(a->inputs.items[0], "-") != 0 ||
-	       fail(e, ERROR_USAGE, "standard input cannot be both --items and the interactions: name a file");
+	       fail(e, ERROR_USAGE,
+	            "standard input cannot be both --items and the interactions: name a file");
 }
 
 static bool check_output(const Arguments *a, Error *e)
@@ -264,18 +265,17 @@ static bool run(Arguments *a, const Option *table, const StringList *operands, E
 	    pool != NULL && options_check(table, OPTIONS, &rule, 1, e) && fill_schema(a, &schema, e) &&
 	    (a->items != NULL || options_check(table, OPTIONS, &table_rule, 1, e)) && check_output(a, e);
 	if (done) {
-		const PrepareOptions options = {
-		    .schema = &schema,
-		    .pool = pool,
-		    .inputs = a->inputs.items,
-		    .input_count = a->inputs.count,
-		    .items = a->items,
-		    .split = strcmp(a->split, "window") == 0 ? SPLIT_WINDOW : SPLIT_LEAVE_ONE_OUT,
-		    .window = (size_t)a->window,
-		    .min_events = (size_t)a->min_events,
-		    .min_item_events = (size_t)a->min_item_events,
-		    .sorted = a->sorted,
-		    .skip_bad = a->skip_bad};
+		const PrepareOptions options = {.schema = &schema,
+		                                .pool = pool,
+		                                .inputs = a->inputs.items,
+		                                .input_count = a->inputs.count,
+		                                .items = a->items,
+		                                .split = (Split)word_number(SPLITS, a->split),
+		                                .window = (size_t)a->window,
+		                                .min_events = (size_t)a->min_events,
+		                                .min_item_events = (size_t)a->min_item_events,
+		                                .sorted = a->sorted,
+		                                .skip_bad = a->skip_bad};
 		done = prepare(&options, &d, &u, &report, hashes, e) &&
 		       write_dataset(a, table, operands, &d, &u, hashes, pool, e);
 	}

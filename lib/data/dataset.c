@@ -41,7 +41,7 @@ Segment dataset_history(const Dataset *d, const Users *users, size_t user, size_
 Segment dataset_segment(const Dataset *d, const Users *users, size_t user, Part part)
 {
 	size_t first = (size_t)users->offsets[user], end = (size_t)users->offsets[user + 1];
-	if (end - first < 3 || part == PART_ALL)
+	if (d->split == SPLIT_NONE || end - first < 3 || part == PART_ALL)
 		return (Segment){first, end, false};
 	if (part == PART_TRAIN)
 		return (Segment){first, end - 2, false};

@@ -13,7 +13,10 @@
 
 enum { ID_PADDING = 0, ID_UNKNOWN = 1, ID_MASK = 2, ID_FIRST = 3 };
 
-typedef enum { SPLIT_LEAVE_ONE_OUT, SPLIT_WINDOW } Split;
+/* What is held back from training, by its name: of each user two events, as PART_TEST and PART_VALIDATION are
+ * asked for, or none. */
+typedef enum { SPLIT_LEAVE_ONE_OUT, SPLIT_WINDOW, SPLIT_NONE } Split;
+#define SPLITS "leave-one-out|window|none"
 /* PART_ALL: what comes after all the events, which nobody knows yet. */
 typedef enum { PART_TRAIN, PART_VALIDATION, PART_TEST, PART_ALL } Part;
 
@@ -53,7 +56,7 @@ typedef struct {
 /* What holds for all users: the first document of the stream. */
 typedef struct {
 	Split split;
-	size_t window;        /* events in a window, its label included; 0 for leave-one-out */
+	size_t window;        /* SPLIT_WINDOW: events in a window, its label included; else 0 */
 	size_t users, events; /* totals */
 	bool has_time;
 	Vocabulary items; /* item id → the input's own id */

@@ -237,16 +237,13 @@ static bool read_texts(const Document *d, Dataset *data, Error *e)
 
 static bool read_split(const Document *d, Dataset *data, Error *e)
 {
-	const char *split;
+	size_t split;
 	int64_t window;
-	if (!document_get_string(d, "ul.split", &split, e) ||
-	    !document_get_integer(d, "ul.window", 0, INT32_MAX, &window, e))
+	if (!document_get_word(d, "ul.split", SPLITS, &split, e) ||
+	    !document_get_integer(d, "ul.window", split == SPLIT_WINDOW ? 2 : 0, INT32_MAX, &window, e))
 		return false;
-	data->split = strcmp(split, "window") == 0 ? SPLIT_WINDOW : SPLIT_LEAVE_ONE_OUT;
+	data->split = (Split)split;
 	data->window = (size_t)window;
-	if (data->split == SPLIT_WINDOW ? window < 2 : strcmp(split, "leave-one-out") != 0)
-		return fail(e, ERROR_MALFORMED, "no split '%s' with a window of %zu events", split,
-		            data->window);
 	return true;
 }
 

@@ -115,7 +115,7 @@ static bool fill_first(Document *d, Arena *arena, const Dataset *data, const Use
                        const Provenance *p, Error *e)
 {
 	return document_stamp(d, "dataset", p, e) &&
-	       document_set(d, "ul.split", data->split == SPLIT_WINDOW ? "window" : "leave-one-out", e) &&
+	       document_set_word(d, "ul.split", SPLITS, data->split, e) &&
 	       document_set_format(d, "ul.window", e, "%zu", data->window) &&
 	       document_set_format(d, "ul.users", e, "%zu", users->count) &&
 	       document_set_format(d, "ul.events", e, "%lld", (long long)users->offsets[users->count]) &&

@@ -51,7 +51,7 @@ static bool select_users(Preparation *p, const uint8_t *keep_item, uint32_t *sta
 		if (!strings_append(&u->ids, id.data, id.size, e))
 			return false;
 		events += count;
-		p->report->training_users += count < 3;
+		p->report->training_users += count < 3 && p->options->split != SPLIT_NONE;
 		u->offsets[++u->count] = (int64_t)events;
 	}
 	return true;

@@ -170,5 +170,11 @@ static bool evaluate(void *context, GemmPrecision precision, Pool *pool, double 
 
 Trainee llm_pretraining_trainee(LlmPretraining *p)
 {
-	return (Trainee){p, &p->llm->parameters, NULL, NULL, start_epoch, start_step, run_shard, evaluate};
+	return (Trainee){.context = p,
+	                 .parameters = &p->llm->parameters,
+	                 .epoch = start_epoch,
+	                 .step = start_step,
+	                 .shard = run_shard,
+	                 .evaluate = evaluate,
+	                 .needed = "no text"};
 }

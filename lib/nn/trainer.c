@@ -297,10 +297,8 @@ static bool train(Trainer *r, Error *e)
 		if (!r->trainee->epoch(r->trainee->context, r->epoch, &steps, e))
 			return false;
 		if (steps == 0)
-			return fail(e, ERROR_MALFORMED,
-			            "there is nothing to train on: a user needs four events, the last two "
-			            "being kept for "
-			            "validation and test");
+			return fail(e, ERROR_MALFORMED, "there is nothing to train on: %s",
+			            r->trainee->needed);
 		if (!train_epoch(r, steps, &done, e))
 			return false;
 		if (r->epoch_step >= steps) {

@@ -33,6 +33,7 @@ typedef struct {
 	 * in then. */
 	Profile *profile;
 	Parameters *teacher; /* of what is asked, forward alone, and does not train; or NULL */
+	const char *needed;  /* what there is none of where an epoch has no steps: "no text" */
 } Trainee;
 
 typedef struct {

@@ -402,6 +402,7 @@ Trainee finetuning_trainee(Finetuning *f)
 	Encoder *encoder = f->adapter->users.encoder;
 	Parameters *below = encoder && tuning < TUNE_ENC ? &encoder->parameters : NULL;
 	Trainee trainee = {f, &f->trained, llm, below, start_epoch, start_step, run_shard, evaluate};
+	trainee.needed = "no user has two events";
 	trainee.profile = f->profile;
 	trainee.teacher = f->plan.teacher ? &f->plan.teacher->parameters : NULL;
 	return trainee;

@@ -312,7 +312,7 @@ static bool evaluate(void *context, GemmPrecision precision, Pool *pool, double 
 	rankings_free(&answers);
 	*score = count ? ndcg : -HUGE_VAL;
 	if (count == 0)
-		snprintf(words, size, "validation=none (no user has three events)");
+		snprintf(words, size, "validation=none (no user has an event for it)");
 	else
 		snprintf(words, size, "hr@10=%.4f ndcg@10=%.4f users=%zu%s", hr, ndcg, count,
 		         p->encoder->shape.times == TIMES_QUERY ? " league=query-time" : "");
@@ -333,6 +333,9 @@ Trainee pretraining_trainee(Pretraining *p)
 	                 .step = start_step,
 	                 .shard = run_shard,
 	                 .evaluate = evaluate,
+	                 .needed =
+	                     "no user has two events for it; of three or more the last two are held back "
+	                     "(ul-prep --split)",
 	                 .losses = p->encoder->columns,
 	                 .loss_name = feature_name};
 }

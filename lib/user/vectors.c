@@ -76,7 +76,8 @@ static bool read_embeddings(UserVectors *v, StreamReader *stream, Document *firs
 	v->of = *embeddings_of(r);
 	bool done = copy_knowledge(v, embeddings_first(r), e);
 	if (done && embeddings_items(&v->of))
-		done = fail(e, ERROR_USAGE, "%s: embeddings of items, where those of users are needed", v->path);
+		done =
+		    fail(e, ERROR_USAGE, "%s: embeddings of items, where those of users are needed", v->path);
 	while (done && (done = embeddings_next(r, &chunk, e)) && chunk.users > 0)
 		done = add_chunk(v, &chunk, e);
 	v->of.pool = NULL; /* goes with the document */

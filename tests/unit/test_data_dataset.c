@@ -179,6 +179,9 @@ static void test_segments(void **state)
 	    {SPLIT_WINDOW, 1, PART_VALIDATION, {7, 10, true}},
 	    {SPLIT_WINDOW, 1, PART_TEST, {8, 11, true}},
 	    {SPLIT_WINDOW, 2, PART_TEST, {12, 14, true}},
+	    {SPLIT_NONE, 1, PART_TRAIN, {2, 12, false}},
+	    {SPLIT_NONE, 1, PART_VALIDATION, {2, 12, false}},
+	    {SPLIT_NONE, 1, PART_TEST, {2, 12, false}},
 	};
 	s.data.window = 4;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

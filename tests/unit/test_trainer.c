@@ -138,6 +138,7 @@ static bool run_from(Bowl *b, Document *from, Budget budget, size_t threads, Err
 	                   .step = start_step,
 	                   .shard = run_shard,
 	                   .evaluate = evaluate,
+	                   .needed = "no bowl",
 	                   .losses = 2};
 	TrainerHost host = {b, take_report, wish, save, from};
 	b->end = trainer_run(&trainee, &budget, pool, &host, e);
@@ -207,6 +208,7 @@ static void test_budget(void **state)
 	bowl_new(&b, 0, 1); /* nothing to train on */
 	assert_false(run(&b, usual, 1, &e));
 	assert_int_equal(e.code, ERROR_MALFORMED);
+	assert_string_equal(e.text, "there is nothing to train on: no bowl");
 	parameters_free(&b.set);
 }
 
