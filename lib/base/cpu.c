@@ -1,13 +1,14 @@
 #include "base/cpu.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #if defined __x86_64__
 #include <cpuid.h>
 #include <sys/syscall.h>
-#include <unistd.h>
 #endif
 
 static const char *const names[] = {"generic", "avx2", "avx512", "amx"};
@@ -82,6 +83,17 @@ CpuPath cpu_path(void)
 const char *cpu_path_name(CpuPath path)
 {
 	return names[path];
+}
+
+size_t cpu_count(void)
+{
+#if defined __linux__
+	cpu_set_t allowed;
+	if (sched_getaffinity(0, sizeof allowed, &allowed) == 0)
+		return (size_t)CPU_COUNT(&allowed);
+#endif
+	long online = sysconf(_SC_NPROCESSORS_ONLN);
+	return online > 0 ? (size_t)online : 1;
 }
 
 bool cpu_has_bf16(void)

@@ -17,6 +17,9 @@ typedef enum {
 CpuPath cpu_path(void);
 const char *cpu_path_name(CpuPath path); /* "amx" … */
 
+/* How many CPUs this process may run on, at least 1. */
+size_t cpu_count(void);
+
 /* Whether the path in use multiplies bf16 numbers. */
 bool cpu_has_bf16(void);
 

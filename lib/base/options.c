@@ -1,5 +1,6 @@
 #include "base/options.h"
 
+#include "base/cpu.h"
 #include "base/strings.h"
 
 #include <errno.h>
@@ -7,12 +8,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 void options_common(Option *table, CommonOptions *common)
 {
-	long online = sysconf(_SC_NPROCESSORS_ONLN);
-	*common = (CommonOptions){.threads = online > 0 ? (online > 256 ? 256 : online) : 1, .seed = 1};
+	size_t cpus = cpu_count();
+	*common = (CommonOptions){.threads = cpus > 256 ? 256 : (int64_t)cpus, .seed = 1};
 	const Option options[COMMON_OPTIONS] = {
 	    {"help", 'h', OPTION_FLAG, &common->help, NULL, "print this help and exit", .incidental = true},
 	    {"version", 'V', OPTION_FLAG, &common->version, NULL,

@@ -87,9 +87,9 @@ static bool take_row(Preparation *p, Rows *rows, const Text *fields, Error *e)
 	if (!id_valid(fields[p->user_source]) || !id_valid(fields[p->item_source]))
 		return rows_reject(rows, BAD_ID, NULL, e);
 	if (p->has_time && !read_time(p, fields[p->time_source], &time))
-		return reject_field(rows, BAD_TIME, fields[p->time_source],
-		                    p->milliseconds ? "milliseconds" : "seconds, or YYYY-MM-DD[ HH:MM[:SS]]",
-		                    e);
+		return reject_field(
+		    rows, BAD_TIME, fields[p->time_source],
+		    p->milliseconds ? "milliseconds" : "seconds, or YYYY-MM-DD[ HH:MM[:SS][Z|+HH[:MM]]]", e);
 	for (size_t i = 0; i < p->schema->field_count; i++)
 		if (!p->fields[i].of_item &&
 		    !column_accepts(&p->fields[i].column, fields[p->fields[i].source]))

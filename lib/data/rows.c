@@ -10,6 +10,8 @@ bool row_format_parse(const char *name, RowFormat *format, Error *e)
 	format->syntax = python ? SYNTAX_PYTHON : SYNTAX_JSON;
 	format->separator = objects ? NULL : tsv ? "\t" : strcmp(name, "csv") == 0 ? "," : name;
 	format->header = !objects && strlen(format->separator) == 1;
+	if (strcmp(name, "\\t") == 0)
+		return fail(e, ERROR_USAGE, "tabs are --format tsv");
 	if (!objects && (*name == '\0' || strpbrk(format->separator, "\"\r\n") != NULL))
 		return fail(e, ERROR_USAGE, "'%s' cannot separate fields", name);
 	return true;

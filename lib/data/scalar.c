@@ -98,19 +98,19 @@ static bool read_clock(Text *t, int64_t *seconds)
 	return hours < 24 && minutes < 60 && rest <= 60; /* 60: a leap second */
 }
 
-/* Z, +HH:MM or -HH:MM, or nothing. */
+/* Z, or +HH or -HH and perhaps the minutes, or nothing. */
 static bool read_zone(Text *t, int64_t *seconds)
 {
 	char sign;
-	int64_t hours, minutes;
+	int64_t hours, minutes = 0;
 	*seconds = 0;
 	if (t->size == 0 || read_character(t, "Zz", &sign))
 		return true;
 	if (!read_character(t, "+-", &sign) || !read_digits(t, 2, 2, &hours))
 		return false;
 	char colon;
-	read_character(t, ":", &colon);
-	if (!read_digits(t, 2, 2, &minutes) || hours > 23 || minutes > 59)
+	bool has_minutes = read_character(t, ":", &colon) || t->size > 0;
+	if ((has_minutes && !read_digits(t, 2, 2, &minutes)) || hours > 23 || minutes > 59)
 		return false;
 	*seconds = (sign == '-' ? -1 : 1) * (hours * 3600 + minutes * 60);
 	return true;

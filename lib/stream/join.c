@@ -79,15 +79,16 @@ static bool add_offsets(Joined *joined, const DocumentTensor *t, Error *e)
 {
 	const int64_t *offsets = t->data;
 	bool later = joined->shape.shape[0] > 0; /* its first offset is there: the last of those before it */
-	for (size_t i = later; i < t->count; i++) {
+	bool rises = offsets[0] == 0;
+	for (size_t i = later; rises && i < t->count; i++) {
 		int64_t offset;
-		if (offsets[0] != 0 || (i > 0 && offsets[i] < offsets[i - 1]) ||
-		    __builtin_add_overflow(joined->base, offsets[i], &offset))
-			return fail(e, ERROR_MALFORMED, "the offsets in tensor '%.100s' do not rise from 0",
-			            t->name);
-		if (!spill_write(&joined->spill, &offset, sizeof offset, e))
+		rises = (i == 0 || offsets[i] >= offsets[i - 1]) &&
+		        !__builtin_add_overflow(joined->base, offsets[i], &offset);
+		if (rises && !spill_write(&joined->spill, &offset, sizeof offset, e))
 			return false;
 	}
+	if (!rises)
+		return fail(e, ERROR_MALFORMED, "the offsets in tensor '%.100s' do not rise from 0", t->name);
 	joined->base += offsets[t->count - 1];
 	joined->shape.shape[0] += t->count - later;
 	return true;

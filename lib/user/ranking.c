@@ -21,18 +21,54 @@ bool query_of(const Dataset *data, const Users *users, size_t user, Part part, Q
 	return s.has_target;
 }
 
-/* Puts an item where it belongs among the best so far. */
+/* The best so far are a binary heap with the worst of them on top: that of the lowest score, among equals of
+ * the highest id. */
+static bool is_worse(const Ranking *r, size_t i, size_t j)
+{
+	return r->scores[i] < r->scores[j] || (r->scores[i] == r->scores[j] && r->items[i] > r->items[j]);
+}
+
+static void swap_places(Ranking *r, size_t i, size_t j)
+{
+	float score = r->scores[i];
+	int32_t item = r->items[i];
+	r->scores[i] = r->scores[j];
+	r->items[i] = r->items[j];
+	r->scores[j] = score;
+	r->items[j] = item;
+}
+
+static void sink(Ranking *r, size_t place, size_t count)
+{
+	for (size_t child; (child = 2 * place + 1) < count; place = child) {
+		child += child + 1 < count && is_worse(r, child + 1, child);
+		if (!is_worse(r, child, place))
+			return;
+		swap_places(r, child, place);
+	}
+}
+
+/* Items come by rising id: of equals the first stays. */
 static void keep_best(Ranking *r, size_t K, int32_t item, float score)
 {
-	if (r->count == K && score <= r->scores[K - 1])
+	bool full = r->count == K;
+	if (full && score <= r->scores[0])
 		return;
-	size_t place = r->count < K ? r->count++ : K - 1;
-	for (; place > 0 && r->scores[place - 1] < score; place--) {
-		r->scores[place] = r->scores[place - 1];
-		r->items[place] = r->items[place - 1];
-	}
+	size_t place = full ? 0 : r->count++;
 	r->scores[place] = score;
 	r->items[place] = item;
+	if (full)
+		sink(r, 0, K);
+	for (; place > 0 && is_worse(r, place, (place - 1) / 2); place = (place - 1) / 2)
+		swap_places(r, place, (place - 1) / 2);
+}
+
+static void sort_best(Ranking *r)
+{
+	for (size_t count = r->count; count > 1;) {
+		swap_places(r, 0, --count);
+		sink(r, 0, count);
+	}
 }
 
 void ranking_fill(Ranking *r, float *scores, size_t V, const int32_t *seen, size_t seen_count, int32_t target,
@@ -45,6 +81,7 @@ void ranking_fill(Ranking *r, float *scores, size_t V, const int32_t *seen, size
 	for (size_t id = 0; id < V && K > 0; id++)
 		if (scores[id] > -INFINITY)
 			keep_best(r, K, (int32_t)id, scores[id]);
+	sort_best(r);
 	if (target < ID_FIRST || !(scores[target] > -INFINITY))
 		return;
 	r->rank = 1;

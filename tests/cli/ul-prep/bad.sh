@@ -20,7 +20,7 @@ bad 2 'no item' 'u,,4,1\nu,a,4,1\n'
 # The message shows the field.
 printf 'user,item,rating,time\nu,a,4 stars,1\nu,b,3,01/02/2013\n' >rows.csv
 expect 3 ul-prep -o out rows.csv 2>err
-grep -qF "line 3: a time that is no time: '01/02/2013' (seconds, or YYYY-MM-DD[ HH:MM[:SS]])" err
+grep -qF "line 3: a time that is no time: '01/02/2013' (seconds, or YYYY-MM-DD[ HH:MM[:SS][Z|+HH[:MM]]])" err
 expect 3 prep -o out rows.csv 2>err
 grep -qF "line 2: a rating that is no number: '4 stars' (a decimal number)" err
 

@@ -28,3 +28,4 @@ wrong "no column 'x' for --feature f; there are user" --feature f=events.x --ite
 wrong "no column 'when:ms|x' for --time" --time 'when:ms|x' "$e"
 words='--item-key goes with an item table' usage ul-prep --item-key film "$TESTDATA/events.csv"
 words='--window goes with --split window' usage ul-prep --window 9 "$TESTDATA/events.csv"
+words='tabs are' usage ul-prep --format '\t' -o out "$TESTDATA/events.csv"
