@@ -1,34 +1,13 @@
 #include "data/corpus.h"
 
+#include "base/file.h"
+
 #include <jansson.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #define XXH_INLINE_ALL
 #include <xxhash.h>
-
-static bool read_all(FILE *file, Buffer *bytes, Error *e)
-{
-	enum { PIECE = 1 << 16 };
-	for (size_t got = 1; got > 0; bytes->size += got) {
-		if (!buffer_reserve(bytes, PIECE, e))
-			return false;
-		got = fread(bytes->data + bytes->size, 1, PIECE, file);
-	}
-	return !ferror(file) || fail_errno(e, "cannot read");
-}
-
-static bool read_file(const char *path, Buffer *bytes, Error *e)
-{
-	bool standard = strcmp(path, "-") == 0;
-	FILE *file = standard ? stdin : fopen(path, "rb");
-	if (file == NULL)
-		return fail_errno(e, "cannot open");
-	bool done = read_all(file, bytes, e);
-	if (!standard)
-		fclose(file); /* was only read from: nothing can be lost */
-	return done;
-}
 
 static bool add_text(Strings *texts, Text text, Error *e)
 {
@@ -123,7 +102,7 @@ static bool add_texts(const char *path, const Buffer *bytes, Strings *texts, Err
 bool corpus_read(const char *path, Strings *texts, uint64_t *hash, Error *e)
 {
 	Buffer bytes = {0};
-	bool done = read_file(path, &bytes, e) && add_texts(path, &bytes, texts, e);
+	bool done = file_read(path, &bytes, e) && add_texts(path, &bytes, texts, e);
 	if (done && hash != NULL)
 		*hash = XXH64(bytes.data, bytes.size, 0);
 	buffer_free(&bytes);

@@ -1,6 +1,7 @@
 #include "llm/huggingface.h"
 
 #include "base/path.h"
+#include "llm/folder_json.h"
 #include "llm/huggingface_internal.h"
 
 #include <math.h>
@@ -8,25 +9,6 @@
 #include <string.h>
 #define XXH_INLINE_ALL
 #include <xxhash.h>
-
-/* An object, to be given back with json_decref(). */
-static json_t *read_json(const Folder *f, const char *name, Error *e)
-{
-	json_error_t problem = {0};
-	char *path = path_join(f->directory, name, e);
-	json_t *json = path ? json_load_file(path, JSON_REJECT_DUPLICATES, &problem) : NULL;
-	if (path != NULL && !json_is_object(json)) {
-		if (json == NULL && problem.line < 0)
-			fail(e, ERROR_FAILURE, "%s", problem.text);
-		else
-			fail(e, ERROR_MALFORMED, "%s: line %d: %s", path, json ? 1 : problem.line,
-			     json ? "is no JSON object" : problem.text);
-		json_decref(json);
-		json = NULL;
-	}
-	memory_free(path);
-	return json;
-}
 
 static bool describe(const DocumentTensor *d, GgufTensor *t, Error *e)
 {
@@ -173,7 +155,7 @@ static bool take_file(const Folder *f, const char *name, Error *e)
 /* All files that the index names, each once. */
 static bool take_shards(const Folder *f, Error *e)
 {
-	json_t *index = read_json(f, INDEX, e), *file;
+	json_t *index = folder_json(f->directory, INDEX, false, JSON_REJECT_DUPLICATES, e), *file;
 	const char *tensor;
 	Vocabulary files = {0};
 	bool done = index != NULL;
@@ -249,7 +231,7 @@ static void hash_folder(Gguf *g)
 static bool open_folder(Folder *f, Error *e)
 {
 	bool single, index;
-	if ((f->config = read_json(f, "config.json", e)) == NULL)
+	if ((f->config = folder_json(f->directory, "config.json", false, JSON_REJECT_DUPLICATES, e)) == NULL)
 		return false;
 	if (!folder_read_config(f, e))
 		return fail_in(e, "%s", f->directory);

@@ -1,9 +1,9 @@
 #include "llm/tokenizer_json_internal.h"
 
+#include "base/file.h"
 #include "base/path.h"
+#include "llm/folder_json.h"
 
-#include <stdio.h>
-#include <unistd.h>
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
@@ -113,38 +113,6 @@ static bool read_tokenizer(TokenizerJson *r, Error *e)
 	return tokenizer_json_behind(r, e);
 }
 
-/* NULL, and no error, where the file may be missing and is. */
-static json_t *load(const char *directory, const char *name, bool optional, size_t flags, Error *e)
-{
-	json_error_t problem;
-	json_t *root = NULL;
-	char *path = path_join(directory, name, e);
-	if (path != NULL && !(optional && path_is_missing(path))) {
-		if (access(path, R_OK) != 0)
-			fail_errno(e, "cannot read '%s'", path);
-		else if ((root = json_load_file(path, JSON_ALLOW_NUL | flags, &problem)) == NULL)
-			fail(e, ERROR_MALFORMED, "%s:%d: %s", path, problem.line, problem.text);
-	}
-	memory_free(path);
-	return root;
-}
-
-static bool read_file(const char *path, Buffer *text, Error *e)
-{
-	char piece[4096];
-	size_t size;
-	bool done = true;
-	FILE *file = fopen(path, "rb");
-	if (file == NULL)
-		return fail_errno(e, "cannot read '%s'", path);
-	while (done && (size = fread(piece, 1, sizeof piece, file)) > 0)
-		done = buffer_append(text, piece, size, e);
-	if (done && ferror(file))
-		done = fail_errno(e, "cannot read '%s'", path);
-	fclose(file); /* was only read from: nothing can be lost */
-	return done;
-}
-
 /* chat_template.jinja, which newer folders have, comes before what the configuration says. */
 static bool read_template_file(const char *directory, TokenizerModel *m, Error *e)
 {
@@ -152,7 +120,8 @@ static bool read_template_file(const char *directory, TokenizerModel *m, Error *
 	char *path = path_join(directory, "chat_template.jinja", e);
 	bool done = path != NULL;
 	if (done && !path_is_missing(path)) {
-		done = read_file(path, &text, e) && buffer_append(&text, "", 1, e);
+		done =
+		    (file_read(path, &text, e) || fail_in(e, "%s", path)) && buffer_append(&text, "", 1, e);
 		memory_free(m->chat_template);
 		m->chat_template = done ? memory_string((const char *)text.data, e) : NULL;
 		done = m->chat_template != NULL;
@@ -174,7 +143,7 @@ bool tokenizer_json_hash(const char *directory, const TokenizerModel *m, uint64_
 	const int32_t said[] = {m->bos, m->eos, m->add_bos, m->add_eos};
 	Buffer text = {0};
 	char *path = path_join(directory, "tokenizer.json", e);
-	bool done = path != NULL && read_file(path, &text, e);
+	bool done = path != NULL && (file_read(path, &text, e) || fail_in(e, "%s", path));
 	*hash = XXH64(text.data, text.size, *hash);
 	*hash = XXH64(said, sizeof said, *hash);
 	*hash = XXH64(m->ends, m->end_count * sizeof *m->ends, *hash);
@@ -187,12 +156,13 @@ Tokenizer *tokenizer_json_read(const char *directory, Error *e)
 {
 	TokenizerModel m = {0};
 	Tokenizer *t = NULL;
-	json_t *root = load(directory, "tokenizer.json", false, 0, e);
+	json_t *root = folder_json(directory, "tokenizer.json", false, JSON_ALLOW_NUL, e);
 	/* model_max_length may be 10^30 there */
-	json_t *config =
-	    root ? load(directory, "tokenizer_config.json", true, JSON_DECODE_INT_AS_REAL, e) : NULL;
-	json_t *generation = root ? load(directory, "generation_config.json", true, 0, e) : NULL;
-	json_t *model_config = root ? load(directory, "config.json", true, 0, e) : NULL;
+	json_t *config = root ? folder_json(directory, "tokenizer_config.json", true,
+	                                    JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, e)
+	                      : NULL;
+	json_t *generation = root ? folder_json(directory, "generation_config.json", true, 0, e) : NULL;
+	json_t *model_config = root ? folder_json(directory, "config.json", true, 0, e) : NULL;
 	TokenizerJson r = {root, config, generation, model_config, .m = &m};
 	if (root != NULL && e->code == ERROR_NONE && read_all(&r, directory, e) &&
 	    (t = tokenizer_new(&m, e)) == NULL)

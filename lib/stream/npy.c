@@ -1,5 +1,6 @@
 #include "stream/npy.h"
 
+#include "base/file.h"
 #include "base/strings.h"
 
 #include <string.h>
@@ -179,27 +180,10 @@ static bool decode(NpyArray *a, Error *e)
 	return true;
 }
 
-static bool read_file(FILE *file, Buffer *out, Error *e)
-{
-	struct stat status;
-	if (fstat(fileno(file), &status) != 0)
-		return fail_errno(e, "cannot read");
-	size_t size = (size_t)status.st_size;
-	if (!S_ISREG(status.st_mode))
-		return fail(e, ERROR_USAGE, "no regular file, which .npy is read from");
-	if (!buffer_reserve(out, size, e))
-		return false;
-	out->size = fread(out->data, 1, size, file);
-	return !ferror(file) || fail_errno(e, "cannot read");
-}
-
 bool npy_read(const char *path, NpyArray *a, Error *e)
 {
 	*a = (NpyArray){0};
-	FILE *file = fopen(path, "rbe");
-	bool done = file != NULL ? read_file(file, &a->values, e) : fail_errno(e, "cannot open");
-	if (file != NULL)
-		(void)fclose(file); /* was only read from: nothing can be lost */
+	bool done = file_read(path, &a->values, e);
 	if (done) {
 		a->hash = XXH64(a->values.data, a->values.size, 0);
 		done = decode(a, e);

@@ -270,7 +270,7 @@ static void npy_comes_back(void **state)
 	buffer_free(&a.values);
 	e = (Error){0};
 	assert_false(npy_read("/dev/null", &a, &e) || npy_recognize("/dev/null"));
-	assert_int_equal(e.code, ERROR_USAGE);
+	assert_int_equal(e.code, ERROR_MALFORMED);
 	buffer_free(&a.values);
 	unlink(path);
 }

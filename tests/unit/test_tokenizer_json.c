@@ -154,7 +154,7 @@ static void test_unreadable(void **state)
 		texts[i / 2] = links[i % 2];
 		assert_null(read_files(texts, &e));
 		assert_int_equal(e.code, ERROR_FAILURE);
-		if (strncmp(e.text, "cannot read '/tmp/", 18) != 0)
+		if (strncmp(e.text, "/tmp/", 5) != 0 || strstr(e.text, ": cannot open: ") == NULL)
 			fail_msg("'%s'", e.text);
 	}
 }
@@ -313,7 +313,7 @@ static void test_split(void **state)
 static void test_refuses(void **state)
 {
 	(void)state;
-	refused("{", "tokenizer.json:1: ");
+	refused("{", "tokenizer.json: line 1: ");
 	refused("{}", "there is no model");
 	refused("{\"model\": {\"type\": \"WordPiece\"}}", "model 'WordPiece' is not supported");
 	refused("{\"model\": {\"type\": \"BPE\"}}", "no vocab");
