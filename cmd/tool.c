@@ -107,27 +107,26 @@ bool tool_check_files(const Option *table, size_t count, Error *e)
 	return true;
 }
 
-/* Standard input is there once, for an option or an operand. */
-static bool check_standard_input(const Option *table, size_t count, const StringList *operands, Error *e)
+bool tool_check_standard_input(const Option *table, size_t count, const StringList *operands, bool reads,
+                               Error *e)
 {
-	size_t readers = 0;
+	size_t readers = reads && operands->count == 0;
 	const char *file;
 	for (const Option *o = table; o < table + count; o++)
 		for (size_t i = 0; o->input && (file = file_of(o, i)) != NULL; i++)
 			readers += strcmp(file, "-") == 0;
 	for (size_t i = 0; i < operands->count; i++)
 		readers += strcmp(operands->items[i], "-") == 0;
-	return readers <= 1 || fail(e, ERROR_USAGE, "standard input can be read only once");
+	return readers <= 1 || fail(e, ERROR_USAGE, "standard input can be read only once%s",
+	                            operands->count == 0 ? ", and is where there is no FILE" : "");
 }
 
 /* Where one of the three was closed, the next file that is opened would get its number, and what is meant for
- * the one would go to the other.  What stands there instead can neither be read nor written, as if it were
- * still closed. */
+ * the one would go to the other.  A folder stands there instead, which can neither be read nor written. */
 static void hold_closed(void)
 {
-	static const int ways[] = {O_WRONLY, O_RDONLY, O_RDONLY};
 	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
-		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", ways[fd]) < 0)
+		if (fcntl(fd, F_GETFD) < 0 && open("/", O_RDONLY) < 0)
 			exit(ERROR_FAILURE);
 }
 
@@ -138,7 +137,8 @@ void tool_start(const Tool *tool, Option *table, size_t count, CommonOptions *co
 	hold_closed();
 	options_common(table, common);
 	bool done = options_parse(table, count, argc, argv, operands, &e) && cpu_check(&e) &&
-	            tool_check_files(table, count, &e) && check_standard_input(table, count, operands, &e);
+	            tool_check_files(table, count, &e) &&
+	            tool_check_standard_input(table, count, operands, false, &e);
 	if (done && common->help)
 		print_help(tool, table, count);
 	if (done && common->version)
@@ -254,6 +254,13 @@ bool tool_check_data(const Tool *tool, const Translation *t, bool quiet, Error *
 	if (!quiet)
 		tool_say_unknown(tool, t);
 	return true;
+}
+
+bool tool_check_part(const Dataset *data, Part part, Error *e)
+{
+	return data->split != SPLIT_NONE || part == PART_ALL || part == PART_TRAIN ||
+	       fail(e, ERROR_USAGE,
+	            "the data hold nothing back for --split test or val (ul-prep --split none): ask for all");
 }
 
 Provenance tool_provenance(const Tool *tool, const Option *table, size_t count, const CommonOptions *common,

@@ -25,6 +25,11 @@ bool tool_check_files(const Option *table, size_t count, Error *e);
 /* ERROR_USAGE where writing the file would lose one that an option has read. */
 bool tool_spares_inputs(const char *written, const Option *table, size_t count, Error *e);
 
+/* ERROR_USAGE where standard input, which the tool also `reads` where there is no operand, would be read
+ * twice. tool_start() does it for what is named; to be done again by who reads. */
+bool tool_check_standard_input(const Option *table, size_t count, const StringList *operands, bool reads,
+                               Error *e);
+
 /* Whether both are the same file, by whatever names; NULL and "-" are none. */
 bool tool_same_file(const char *a, const char *b);
 
@@ -44,6 +49,9 @@ void tool_say(const Tool *tool, const char *format, ...) __attribute__((format(p
  * nothing at all otherwise), at most ten times a second unless it is `last`. */
 void tool_progress(const Tool *tool, bool last, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* ERROR_USAGE where the data hold nothing back that the part could be. */
+bool tool_check_part(const Dataset *data, Part part, Error *e);
 
 /* Says what of the data the encoder does not know. */
 void tool_say_unknown(const Tool *tool, const Translation *t);

@@ -366,7 +366,7 @@ static bool embed(const Settings *s, Models *m, const char *path, const Provenan
 	if (!parse_shard(s->shard, &shard, e))
 		return false;
 	DatasetReader *reader = dataset_open(path, e);
-	Document *first = reader ? document_new(e) : NULL;
+	Document *first = reader && tool_check_part(dataset_of(reader), s->part, e) ? document_new(e) : NULL;
 	RowWriter *writer = NULL;
 	Pool *pool = first ? pool_new((size_t)s->common.threads, e) : NULL;
 	size_t users = reader ? dataset_of(reader)->users : 0;
@@ -520,6 +520,7 @@ int main(int argc, char **argv)
 	const char *path = tool_operand(&tool, &operands);
 	(void)part_parse(s.split, &s.part); /* one of the words that the option takes */
 	bool done = e.code == ERROR_NONE && check(&s, table, count, path, &e) &&
+	            tool_check_standard_input(table, count, &operands, !s.items, &e) &&
 	            gemm_precision(s.precision_name, &s.precision, &e);
 	if (s.adapter != NULL)
 		s.pool = "latents";

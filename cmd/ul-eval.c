@@ -323,9 +323,10 @@ int main(int argc, char **argv)
 	tool_start(&tool, table, count, &s.common, &s.files, argc, argv);
 	StringList standard_input = {(const char *[]){"-"}, 1, 0};
 	StringList given = s.files;
+	bool done = tool_check_standard_input(table, count, &given, true, &e);
 	if (given.count == 0)
 		s.files = standard_input;
-	bool done = run(&s, &e);
+	done = done && run(&s, &e);
 	string_list_free(&given);
 	string_list_free(&s.require);
 	string_list_free(&s.names);

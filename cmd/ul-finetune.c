@@ -137,10 +137,6 @@ static bool open_users(const Settings *s, Parts *p, Error *e)
 		return false;
 	p->from.encoder = p->encoder;
 	p->from.vectors = p->vectors;
-	const char *split = p->vectors ? p->vectors->split : NULL;
-	if (split != NULL && (strcmp(split, "test") == 0 || strcmp(split, "all") == 0) && !s->common.quiet)
-		tool_say(&tool, "%s: embeddings of --split %s know what validation asks for", s->embeddings,
-		         split);
 	if (s->taught > 0 && (p->teacher = encoder_copy(p->encoder, e)) == NULL)
 		return false;
 	if (s->reset && !encoder_reset(p->encoder, (uint64_t)s->common.seed, e))
@@ -148,6 +144,15 @@ static bool open_users(const Settings *s, Parts *p, Error *e)
 	if (p->encoder != NULL && p->shape.tuning == TUNE_PROJ)
 		p->encoder->shape.dropout = 0; /* what does not train is not to be disturbed */
 	return true;
+}
+
+static void say_what_is_known(const Settings *s, const UserVectors *v, const Dataset *data)
+{
+	const char *split = v ? v->split : NULL;
+	if (split != NULL && (strcmp(split, "test") == 0 || strcmp(split, "all") == 0) &&
+	    data->split != SPLIT_NONE && !s->common.quiet)
+		tool_say(&tool, "%s: embeddings of --split %s know what validation asks for", s->embeddings,
+		         split);
 }
 
 static bool open_parts(const Settings *s, const char *path, Parts *p, Error *e)
@@ -158,6 +163,7 @@ static bool open_parts(const Settings *s, const char *path, Parts *p, Error *e)
 	    (p->reader = dataset_open(path, e)) == NULL || !dataset_all(p->reader, &p->users, e))
 		return false;
 	const Dataset *data = dataset_of(p->reader);
+	say_what_is_known(s, p->vectors, data);
 	AdapterTask task = {.kind = task_of(s), .answer = (size_t)s->answer};
 	if (!task_templates(task.kind, data, s->field, &p->query, &p->target, e))
 		return false;
@@ -336,6 +342,7 @@ int main(int argc, char **argv)
 		s.taught = teaches(&s) ? 0.8 : 0;
 	s.bounds_answer = option_given(table, count, "answer-tokens");
 	done = done && check(&s, table, count, &e) &&
+	       tool_check_standard_input(table, count, &operands, true, &e) &&
 	       finetune(&s, tool_operand(&tool, &operands), &provenance, &e);
 	buffer_free(&record);
 	string_list_free(&operands);

@@ -110,6 +110,9 @@ static bool check_given(const Settings *s, const Option *table, size_t count, co
 	};
 	if (!options_check(table, count, rules, sizeof rules / sizeof *rules, e))
 		return false;
+	if (!tool_check_standard_input(table, count, operands,
+	                               ranks || asks_task(s) || s->tokenize || s->perplexity, e))
+		return false;
 	return of_users || s->tokenize || s->perplexity || operands->count == 0 ||
 	       fail(e, ERROR_USAGE, "'%s' is not read: %s", operands->items[0],
 	            s->logits ? "--logits are of --ids alone"
@@ -261,7 +264,9 @@ static bool open_parts(const Settings *s, const char *path, Parts *p, Error *e)
 	say_what_is_known(s, p->vectors);
 	bool knows = p->adapter != NULL && p->adapter->shape.inject != INJECT_NONE;
 	bool users = s->rank > 0 || knows || asks_task(s);
-	return check_users(s, knows, users, e) && (!users || (p->reader = dataset_open(path, e)) != NULL) &&
+	return check_users(s, knows, users, e) &&
+	       (!users || ((p->reader = dataset_open(path, e)) != NULL &&
+	                   tool_check_part(dataset_of(p->reader), part_of(s->split), e))) &&
 	       (s->catalogue == NULL || (p->catalogue = dataset_open(s->catalogue, e)) != NULL) &&
 	       (s->llm == NULL || open_llm(s, p, e)) &&
 	       (p->pool = pool_new((size_t)s->common.threads, e)) != NULL && pack(s, p, e) &&

@@ -140,9 +140,7 @@ static bool fill_schema(Arguments *a, Schema *s, Error *e)
 	for (size_t i = 0; i < a->texts.count; i++)
 		if (!schema_add(s, a->texts.items[i], true, e))
 			return false;
-	return a->items == NULL || strcmp(a->items, "-") != 0 || strcmp(a->inputs.items[0], "-") != 0 ||
-	       fail(e, ERROR_USAGE,
-	            "standard input cannot be both --items and the interactions: name a file");
+	return true;
 }
 
 static bool check_output(const Arguments *a, Error *e)
@@ -262,7 +260,8 @@ static bool run(Arguments *a, const Option *table, const StringList *operands, E
 	const OptionRule rule = {strcmp(a->split, "window") != 0, "window", "--split window"},
 	                 table_rule = {true, "item-key items-format", "an item table: --items FILE"};
 	bool done =
-	    pool != NULL && options_check(table, OPTIONS, &rule, 1, e) && fill_schema(a, &schema, e) &&
+	    pool != NULL && options_check(table, OPTIONS, &rule, 1, e) &&
+	    tool_check_standard_input(table, OPTIONS, operands, true, e) && fill_schema(a, &schema, e) &&
 	    (a->items != NULL || options_check(table, OPTIONS, &table_rule, 1, e)) && check_output(a, e);
 	if (done) {
 		const PrepareOptions options = {.schema = &schema,

@@ -220,16 +220,6 @@ static bool pretrain_lm(const Settings *s, DatasetReader *reader, const Users *u
 	return done;
 }
 
-/* Where nothing else is named, that is the dataset. */
-static bool check_standard_input(const Settings *s, const char *data, Error *e)
-{
-	for (size_t i = 0; data == NULL && i < s->texts.count; i++)
-		if (is(s->texts.items[i], "-"))
-			return fail(e, ERROR_USAGE,
-			            "standard input cannot be both --texts and the dataset: name a file");
-	return true;
-}
-
 /* The dataset, and behind it the files of --texts, whose hashes are known once they are read. */
 static void set_inputs(const Settings *s, DatasetReader *reader, Provenance *p, const char **names,
                        uint64_t *hashes)
@@ -248,8 +238,7 @@ static bool pretrain(const Settings *s, const char *path, Provenance *provenance
 	Users *users = NULL;
 	const char **names = memory_new(1 + s->texts.count, sizeof *names, e);
 	uint64_t *hashes = memory_new(1 + s->texts.count, sizeof *hashes, e);
-	bool done = names != NULL && hashes != NULL && check_standard_input(s, path, e) &&
-	            training_files(&s->training, s->output, path, e);
+	bool done = names != NULL && hashes != NULL && training_files(&s->training, s->output, path, e);
 	DatasetReader *reader = done ? dataset_open(path, e) : NULL;
 	done = reader != NULL && dataset_all(reader, &users, e);
 	if (done) {
@@ -368,6 +357,7 @@ int main(int argc, char **argv)
 	            training_open(&s.training, &tool, table, count, &s.common, &provenance, &e);
 	set_defaults(&s);
 	done = done && check_given(&s, table, count, &e) &&
+	       tool_check_standard_input(table, count, &operands, true, &e) &&
 	       pretrain(&s, tool_operand(&tool, &operands), &provenance, &e);
 	buffer_free(&record);
 	string_list_free(&operands);

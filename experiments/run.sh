@@ -84,21 +84,34 @@ script() {
 	done
 }
 
-# made FILE SCRIPT WHAT...: has the script make the file, or write it to standard output, unless the one that is there
-# was made by the same script of the same files, programs among them.
-made() {
-	local file=$1 of
-	of=$({ echo "$DATA"; script "$2"; cat "${@:3}"; } | sha256sum)
-	[ ! -s "$file" ] || [ "$(cat "$file.made" 2>/dev/null)" != "$of" ] || return 0
-	rm -f "$file.made"
-	bash -eu -o pipefail "./$2" >"$file.new"
-	[ ! -s "$file.new" ] || mv "$file.new" "$file"
-	rm -f "$file.new"
-	echo "$of" >"$file.made"
+# what_makes SCRIPT FOLDER FILE...: names what comes of the script, of the folder of what is not ours, as its files are
+# there now, and of files, programs among them.
+what_makes() {
+	{
+		script "$1"
+		[ ! -d "$2" ] || find -L "$2" -type f -printf '%P %s %T@\n' | sort
+		cat "${@:3}"
+	} | sha256sum
 }
 
-made "$ROOM/data.ult" "$set_name.data" "$BUILD/bin/ul-prep"
-[ ! -r "$set_name.llm" ] || made "$ROOM/llm.gguf" "$set_name.llm" "$BUILD/bin/ul-pretrain" "$ROOM/data.ult"
+is_made() {
+	[ -s "$1" ] && [ "$(cat "$1.made" 2>/dev/null)" = "$2" ]
+}
+
+of=$(what_makes "$set_name.data" "$DATA" "$BUILD/bin/ul-prep")
+if ! is_made "$ROOM/data.ult" "$of"; then
+	bash -eu -o pipefail "./$set_name.data" >"$ROOM/data.new"
+	mv "$ROOM/data.new" "$ROOM/data.ult"
+	echo "$of" >"$ROOM/data.ult.made"
+fi
+if [ -r "$set_name.llm" ]; then
+	of=$(what_makes "$set_name.llm" "$MODELS" "$BUILD/bin/ul-pretrain" "$ROOM/data.ult")
+	if ! is_made "$ROOM/llm.gguf" "$of"; then
+		rm -f "$ROOM/llm.gguf.made" "$ROOM/held-out.json"
+		bash -eu -o pipefail "./$set_name.llm" >&2
+		echo "$of" >"$ROOM/llm.gguf.made"
+	fi
+fi
 # A change of the programs makes results old, whatever their version says.
 stamp=$(cat "$BUILD/bin/ul-pretrain" "$ROOM/data.ult" | sha256sum)
 llm_stamp=$(cat "$BUILD/bin/ul-finetune" "$ROOM/llm.gguf" 2>/dev/null | sha256sum || true)

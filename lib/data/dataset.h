@@ -91,6 +91,7 @@ size_t users_with(const Users *users, size_t event);
  *   leave-one-out: n ≥ 3 events: test target n-1, validation target n-2, both
  *     after all the events before; n < 3: training alone.
  *   window: the same targets, each after the window-1 events before it.
+ *   none: all events are training.
  * Training events are [first, end); for validation and test the history is
  * [first, end) and the target is event `end`. */
 typedef struct {

@@ -8,15 +8,12 @@ static json_t *read_object(const char *path, size_t flags, Error *e)
 	json_error_t problem;
 	json_t *root = NULL;
 	Buffer text = {0};
-	if (file_read(path, &text, e)) {
-		root = json_loadb((const char *)text.data, text.size, flags, &problem);
-		if (root == NULL)
-			fail(e, ERROR_MALFORMED, "line %d: %s", problem.line, problem.text);
-		else if (!json_is_object(root))
-			fail(e, ERROR_MALFORMED, "is no JSON object");
-	}
+	bool done = file_read(path, &text, e) &&
+	            ((root = json_loadb((const char *)text.data, text.size, flags, &problem)) != NULL ||
+	             fail(e, ERROR_MALFORMED, "line %d: %s", problem.line, problem.text)) &&
+	            (json_is_object(root) || fail(e, ERROR_MALFORMED, "is no JSON object"));
 	buffer_free(&text);
-	if (e->code == ERROR_NONE)
+	if (done)
 		return root;
 	json_decref(root);
 	fail_in(e, "%s", path);

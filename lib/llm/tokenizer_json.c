@@ -161,8 +161,10 @@ Tokenizer *tokenizer_json_read(const char *directory, Error *e)
 	json_t *config = root ? folder_json(directory, "tokenizer_config.json", true,
 	                                    JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, e)
 	                      : NULL;
-	json_t *generation = root ? folder_json(directory, "generation_config.json", true, 0, e) : NULL;
-	json_t *model_config = root ? folder_json(directory, "config.json", true, 0, e) : NULL;
+	json_t *generation =
+	    e->code == ERROR_NONE ? folder_json(directory, "generation_config.json", true, 0, e) : NULL;
+	json_t *model_config =
+	    e->code == ERROR_NONE ? folder_json(directory, "config.json", true, 0, e) : NULL;
 	TokenizerJson r = {root, config, generation, model_config, .m = &m};
 	if (root != NULL && e->code == ERROR_NONE && read_all(&r, directory, e) &&
 	    (t = tokenizer_new(&m, e)) == NULL)

@@ -43,6 +43,19 @@ const TokenizerModel *tokenizer_model(const Tokenizer *t)
 	return &t->model;
 }
 
+static bool prepends(const NormalizeSteps *steps)
+{
+	for (size_t i = 0; i < steps->count; i++)
+		if (steps->items[i].kind == NORMALIZE_PREPEND)
+			return true;
+	return false;
+}
+
+bool tokenizer_prepends(const Tokenizer *t)
+{
+	return prepends(&t->model.normalizer) || prepends(&t->model.rewriter);
+}
+
 size_t tokenizer_size(const Tokenizer *t)
 {
 	return t->model.tokens.count;

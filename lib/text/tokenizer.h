@@ -73,6 +73,8 @@ typedef struct Tokenizer Tokenizer;
 Tokenizer *tokenizer_new(TokenizerModel *m, Error *e);
 void tokenizer_free(Tokenizer *t);
 const TokenizerModel *tokenizer_model(const Tokenizer *t);
+/* Whether it puts a space in front of a text by itself, also of one that begins with a space. */
+bool tokenizer_prepends(const Tokenizer *t);
 size_t tokenizer_size(const Tokenizer *t);           /* V */
 bool tokenizer_ends(const Tokenizer *t, int32_t id); /* whether it is the EOS, the EOT, or another end */
 

@@ -85,7 +85,7 @@ static bool try_questions(const Finetuning *f, Error *e)
 	return any ? fail(e, ERROR_MALFORMED,
 	                  "nothing to train on: '%s' is empty for every event that has one before it",
 	                  f->task.target.text)
-	           : fail(e, ERROR_MALFORMED, "nothing to train on: no user has two events");
+	           : fail(e, ERROR_MALFORMED, "nothing to train on: %s", HISTORY_NEEDED);
 }
 
 static bool prepare_teacher(Finetuning *f, Error *e)
@@ -402,7 +402,7 @@ Trainee finetuning_trainee(Finetuning *f)
 	Encoder *encoder = f->adapter->users.encoder;
 	Parameters *below = encoder && tuning < TUNE_ENC ? &encoder->parameters : NULL;
 	Trainee trainee = {f, &f->trained, llm, below, start_epoch, start_step, run_shard, evaluate};
-	trainee.needed = "no user has two events";
+	trainee.needed = HISTORY_NEEDED;
 	trainee.profile = f->profile;
 	trainee.teacher = f->plan.teacher ? &f->plan.teacher->parameters : NULL;
 	return trainee;

@@ -36,6 +36,10 @@ typedef struct {
 	size_t order_capacity;
 } Histories;
 
+/* What there is none of where there are no histories. */
+#define HISTORY_NEEDED                                                                                       \
+	"no user has two events for it; of three or more the last two are held back (ul-prep --split)"
+
 /* The training histories of all users, and an order for them. */
 bool histories_make(Histories *h, const Dataset *data, const Users *users, const Sequencing *how,
                     uint64_t key, Error *e);

@@ -333,9 +333,7 @@ Trainee pretraining_trainee(Pretraining *p)
 	                 .step = start_step,
 	                 .shard = run_shard,
 	                 .evaluate = evaluate,
-	                 .needed =
-	                     "no user has two events for it; of three or more the last two are held back "
-	                     "(ul-prep --split)",
+	                 .needed = HISTORY_NEEDED,
 	                 .losses = p->encoder->columns,
 	                 .loss_name = feature_name};
 }

@@ -263,9 +263,7 @@ bool answer_tokens(const Tokenizer *tokenizer, Text words, size_t most, Tokens *
 	if (model->eos == TOKEN_NONE)
 		return fail(e, ERROR_USAGE,
 		            "the LLM has no end token, so that no answer could be told from its beginning");
-	/* Those of SentencePiece's kind put the space in front by themselves, in GGUF and in folders. */
-	bool adds_space = model->kind != TOKENIZER_BPE && model->add_space_prefix;
-	bool done = (adds_space || buffer_append(&spaced, " ", 1, e)) &&
+	bool done = (tokenizer_prepends(tokenizer) || buffer_append(&spaced, " ", 1, e)) &&
 	            buffer_append(&spaced, words.data, words.size, e) &&
 	            tokenizer_encode(tokenizer, (Text){(const char *)spaced.data, spaced.size}, 0, out, e) &&
 	            tokens_append(out, &model->eos, 1, e);

@@ -157,6 +157,11 @@ static void test_unreadable(void **state)
 		if (strncmp(e.text, "/tmp/", 5) != 0 || strstr(e.text, ": cannot open: ") == NULL)
 			fail_msg("'%s'", e.text);
 	}
+	/* What is broken is named, and none of those behind it. */
+	Error e = {0};
+	assert_null(read_files((const char *const[FILES]){SMALL_VOCABULARY, "{", "", "{}", "{}"}, &e));
+	const char *name = strstr(e.text, "tokenizer_config.json: line 1: ");
+	assert_true(name != NULL && strchr(e.text, ':') == name + strlen("tokenizer_config.json"));
 }
 
 /* What a text ends with stands in one of three files; generation's own counts before the model's. */

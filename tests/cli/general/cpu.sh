@@ -6,7 +6,7 @@ UL_CPU=generic ul-gen --version | grep -q '^CPU path: generic$'
 words='precision bf16: the CPU path in use, generic, has no bf16' UL_CPU=generic \
 	usage ul-embed -m encoder.ult --precision bf16 data.ult
 # By default there is a thread for each CPU that the process may have, not for each of the machine.
-! command -v taskset >/dev/null || taskset -c 0 ul-embed -v -m encoder.ult --pool last -o out data.ult 2>&1 | grep -q ', 1 threads,'
+! cpu=$(taskset -cp $$ | sed 's/.*: \([0-9]*\).*/\1/') || taskset -c "$cpu" ul-embed -v -m encoder.ult --pool last -o out data.ult 2>&1 | grep -q ', 1 threads,'
 train() { ul-pretrain -q --dim 16 --layers 1 --heads 2 --steps 3 -o "$@" data.ult; }
 for path in generic avx2 avx512 amx; do
 	export UL_CPU=$path

@@ -4,7 +4,7 @@ for needed in jq /usr/bin/time; do
 	command -v $needed >/dev/null || { echo "there is no $needed" >&2; exit 77; }
 done
 need ul-prep ul-pretrain ul-finetune ul-gen ul-eval
-mkdir build
+mkdir build models
 ln -s "$BUILD/bin" build/bin
 cat >toy.data <<'END'
 head -n 1001 "$DATA/events.csv" | ul-prep -q --feature rating=rating --items "$DATA/items.csv" --text title=title
@@ -26,7 +26,7 @@ again	ask:cross	--rank 10 --keep-seen
 stars	llm: -m {ar} --query Stars: --target {rating} --steps 2 --batch 8	--n-predict 3
 END
 experiment() {
-	DATA=$TESTDATA MODELS=. BUILD=build "$ROOT/experiments/run.sh" ./toy
+	DATA=$TESTDATA MODELS=models BUILD=build "$ROOT/experiments/run.sh" ./toy
 }
 experiment >told
 grep '^|' toy.md >rows
@@ -74,7 +74,7 @@ experiment >told
 cmp build/experiments/toy/cross.1.ult first.ult
 # What the LLM's script reads in belongs to it; data that come out the same are the same data.
 printf '%s\n' '. ./more.sh' >>toy.llm
-printf '# More\n' >more.sh
+printf 'echo said\n' >more.sh
 touch before
 experiment >told
 [[ $(made_since gguf) == llm && $(made_since result) == '' ]]
@@ -85,6 +85,10 @@ experiment >told
 [[ $(made_since gguf) == llm && $(made_since result) == 'again all-of-it alone ar cross none stars' ]]
 [[ $(made_since ult | xargs -n 1 | grep -vx -e all-of-it -e stars) == data ]]
 grep -q cat build/experiments/toy/held-out.json
+touch models/another
+touch before
+experiment >told
+[[ $(made_since gguf) == llm && $(made_since result) == '' ]]
 # Another ul-gen trains nothing; an encoder may be asked twice, too.
 rm build/bin
 cp -rL "$BUILD/bin" build/bin

@@ -81,9 +81,14 @@ usage ul-embed -m - -o out - <e.ult
 usage ul-gen --llm l.gguf --prompts - --stop x -m - <e.ult
 usage ul-finetune --llm l.gguf -m - -o out - <e.ult
 usage ul-prep --items - -o out - <events.csv
-words='name a file'
+words='only once, and is where there is no FILE'
 usage ul-prep --items - -o out <events.csv
 usage ul-pretrain --arch lm --texts - -o out <d.ult
+usage ul-embed -m - -o out <e.ult
+usage ul-gen -m - --rank 3 -o out <e.ult
+usage ul-finetune --llm l.gguf -m - -o out <d.ult
+usage ul-eval -b - -o out <"$CASES/ul-eval/good.jsonl"
+ul-embed -m - --items -o items.ult <e.ult
 
 # A file does not take the place of a stream that is closed, nor what is said a place in the file.
 ul-gen -m e.ult --rank 3 -o expected d.ult 2>err
@@ -97,3 +102,5 @@ expect 1 ul-prep -q events.csv >&- 2>err
 [[ $(wc -l <err) == 1 ]]
 expect 1 ul-prep -q <&- >out 2>err
 [[ $(wc -l <err) == 1 && ! -s out ]]
+expect 1 ul-prep -q -o /dev/stdout events.csv >&- 2>err
+expect 1 ul-prep -q -o /dev/stderr events.csv 2>&-

@@ -21,9 +21,13 @@ done
 [[ $(jq '.scores[.items | index("98")]' leave-one-out) == 0* ]]
 grep -q 'validation=none' none.said
 expect 1 grep -q 'validation=none' leave-one-out.said
-ul-gen -m none.enc --rank 1 none.ult >out 2>err
-[[ ! -s out ]]
-grep -q '30 users have no event that --split test asks for' err
+for part in test val; do
+	words='hold nothing back' usage ul-gen -m none.enc --rank 1 --split $part none.ult
+	words='hold nothing back' usage ul-embed -m none.enc --split $part none.ult
+done
+ul-gen -q -m none.enc --rank 1 --split train --keep-seen none.ult >out
+[[ $(jq -r .target out | sort -u | xargs) == '98 99' ]]
+[[ $(ul-embed -q -m none.enc --pool last --format csv none.ult | wc -l) == 31 ]]
 # Adapters and language models learn from all of it, too.
 ul-finetune --llm lm.gguf --inject none --tune full --batch 8 --steps 2 -o a.ult all.ult 2>err
 grep -q 'validation=none' err

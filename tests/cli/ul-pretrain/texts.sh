@@ -46,7 +46,7 @@ malformed number.json 2 'element 1 of the list is no string'
 expect 1 lm --texts missing -o out data.ult 2>err
 grep -q '^ul-pretrain: missing: cannot open' err
 words='goes with --arch lm' usage ul-pretrain --texts lines -o out data.ult
-words='standard input cannot be both' usage lm --texts - -o out <data.ult
+words='where there is no FILE' usage lm --texts - -o out <data.ult
 words='standard input can be read only once' usage lm --texts - --texts - -o out data.ult
 words='would be lost' usage lm --texts lines -o lines data.ult
 words='would be lost' usage lm --texts one --texts lines --log lines -o out data.ult
