@@ -1,6 +1,7 @@
 /* tokenizer.json: files written here, small enough to follow by hand. */
 #include "llm/tokenizer_json.h"
 #include "text/expression.h"
+#include "user/task.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -87,6 +88,17 @@ static void expect_decoded(const Tokenizer *t, size_t count, const int32_t *ids,
 	buffer_free(&out);
 }
 
+/* An answer begins with one space, whoever puts it there. */
+static void expect_answer(const Tokenizer *t, const char *words, size_t count, const int32_t *ids)
+{
+	Error e = {0};
+	Tokens tokens = {0};
+	assert_true(answer_tokens(t, text_of(words), SIZE_MAX, &tokens, &e));
+	assert_int_equal(tokens.count, count);
+	assert_memory_equal(tokens.ids, ids, count * sizeof *ids);
+	tokens_free(&tokens);
+}
+
 #define TOKEN(id, text, special, more)                                                                       \
 	"{\"id\": " #id ", \"content\": \"" text "\", \"special\": " #special more "}"
 
@@ -117,6 +129,7 @@ static void test_byte_level(void **state)
 	expect(t, "a  <note> ab", IDS(0, 8, 3));
 	expect_text(t, text_of(""), TOKENIZE_SPECIAL, 0, NULL);
 	expect_decoded(t, IDS(3, 4, 5, 6, 7), "ab ab\xc3\xa9");
+	expect_answer(t, "ab", IDS(4, 7));
 	tokenizer_free(t);
 }
 
@@ -249,6 +262,9 @@ static void test_llama(void **state)
 	expect(t, "cde", IDS(2, 0));
 	expect_text(t, text_of("a"), TOKENIZE_BOS, IDS(1, 5));
 	expect_decoded(t, IDS(1, 7, 5), "ab a");
+	tokenizer_free(t);
+	t = read_text(LLAMA("", ""), "{\"eos_token\": \"<unk>\"}");
+	expect_answer(t, "ab", IDS(7, 0));
 	tokenizer_free(t);
 	t = read_text(LLAMA("", ""), NULL);
 	expect(t, "cde", IDS(2, 0, 0, 0));
