@@ -146,6 +146,7 @@ static bool open_users(const Settings *s, Parts *p, Error *e)
 	return true;
 }
 
+/* The validation part is the event before the test's. */
 static void say_what_is_known(const Settings *s, const UserVectors *v, const Dataset *data)
 {
 	const char *split = v ? v->split : NULL;

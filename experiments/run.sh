@@ -34,7 +34,8 @@ done
 here=$(cd "$(dirname "$0")" && pwd)
 set_name=${1##*/}
 DATA=${DATA:-$here/../../shared/data}
-[ -d "$DATA" ] || { echo "experiments/run.sh: there is no folder $DATA: experiments/README.md tells what it has" >&2; exit 1; }
+[ -d "$DATA" ] ||
+	{ echo "experiments/run.sh: there is no folder $DATA: experiments/README.md tells what it has" >&2; exit 1; }
 DATA=$(realpath "$DATA")
 MODELS=$(realpath "${MODELS:-$DATA/../models}")
 BUILD=$(realpath "${BUILD:-$here/../build}")

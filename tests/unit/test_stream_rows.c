@@ -412,6 +412,28 @@ static void broken_chunks_are_refused(void **state)
 	}
 }
 
+/* Of a later chunk, too, a list of one offset says where it begins. */
+static void offsets_that_do_not_rise(void **state)
+{
+	(void)state;
+	static const int64_t later[][2] = {{0, 2}, {5}, {0, -1}};
+	const size_t counts[] = {2, 1, 2};
+	for (size_t i = 0; i < 3; i++) {
+		Error e = {0};
+		Document *first = document_new(&e), *a = document_new(&e), *b = document_new(&e);
+		Joiner *j = joiner_new(first, NULL, &e);
+		assert_true(document_add_vector(a, "x.offsets", DTYPE_I64, 2, (int64_t[]){0, 1}, &e));
+		assert_true(document_add_vector(b, "x.offsets", DTYPE_I64, counts[i], later[i], &e));
+		assert_true(joiner_add(j, a, &e));
+		assert_true(joiner_add(j, b, &e) == (i == 0));
+		assert_int_equal(e.code, i == 0 ? 0 : ERROR_MALFORMED);
+		joiner_free(j);
+		document_free(b);
+		document_free(a);
+		document_free(first);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -424,6 +446,7 @@ int main(void)
 	    cmocka_unit_test(not_finite),
 	    cmocka_unit_test(shards_merge),
 	    cmocka_unit_test(broken_chunks_are_refused),
+	    cmocka_unit_test(offsets_that_do_not_rise),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
