@@ -1,5 +1,6 @@
 #include "base/strings.h"
 
+#include <endian.h>
 #include <string.h>
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -151,34 +152,94 @@ size_t word_number(const char *words, const char *word)
 	return SIZE_MAX;
 }
 
-/* The slot where `text` is, or the free one where it would go. */
-static size_t find_slot(const Vocabulary *v, Text text)
+struct Slot {
+	uint64_t key; /* 0: free */
+	uint32_t number;
+};
+
+static uint32_t word4(const char *p)
 {
-	size_t mask = v->slot_count - 1, slot = (size_t)XXH3_64bits(text.data, text.size) & mask;
-	while (v->slots[slot] != 0 && !text_equal(strings_at(&v->strings, v->slots[slot] - 1), text))
-		slot = (slot + 1) & mask;
-	return slot;
+	uint32_t word;
+	memcpy(&word, p, sizeof word);
+	return le32toh(word);
+}
+
+/* Up to 7 bytes, which most ids have, and how many they are; or a hash of more, whose top bit is set.  Never
+ * 0. */
+static uint64_t key_of(Text text)
+{
+	const char *p = text.data;
+	size_t size = text.size;
+	uint64_t key = (uint64_t)(size + 1) << 56;
+	if (size > 7)
+		return XXH3_64bits(p, size) | 1ull << 63;
+	if (size >= 4)
+		return key | word4(p) | (uint64_t)word4(p + size - 4) << 8 * (size - 4);
+	for (size_t i = 0; i < size; i++)
+		key |= (uint64_t)(uint8_t)p[i] << 8 * i;
+	return key;
+}
+
+static size_t first_slot(const Vocabulary *v, uint64_t key)
+{
+	uint64_t mixed = (key ^ key >> 32) * 0x9e3779b97f4a7c15u;
+	return (size_t)(mixed >> (__builtin_clzll(v->slot_count) + 1));
+}
+
+/* The slot where `text` is, or the free one where it would go; it may be at `slot`, or behind. */
+static struct Slot *find_slot(const Vocabulary *v, size_t slot, uint64_t key, Text text)
+{
+	bool hashed = key >> 63 != 0; /* and may be that of another text, too */
+	struct Slot *s;
+	for (; (s = &v->slots[slot])->key != 0; slot = (slot + 1) & (v->slot_count - 1))
+		if (s->key == key && (!hashed || text_equal(strings_at(&v->strings, s->number), text)))
+			break;
+	return s;
 }
 
 static bool rebuild(Vocabulary *v, size_t slot_count, Error *e)
 {
-	uint32_t *slots = memory_new(slot_count, sizeof *slots, e);
-	if (slots == NULL)
-		return false;
 	memory_free(v->slots);
-	v->slots = slots;
-	v->slot_count = slot_count;
-	for (size_t i = 0; i < v->strings.count; i++) {
-		size_t slot = find_slot(v, strings_at(&v->strings, i));
-		if (slots[slot] == 0) /* the first of two equal strings keeps the name */
-			slots[slot] = (uint32_t)(i + 1);
+	v->slots = memory_new(slot_count, sizeof *v->slots, e);
+	v->slot_count = v->slots ? slot_count : 0;
+	for (size_t i = 0; i < v->strings.count && v->slots != NULL; i++) {
+		Text text = strings_at(&v->strings, i);
+		uint64_t key = key_of(text);
+		struct Slot *slot = find_slot(v, first_slot(v, key), key, text);
+		if (slot->key == 0) /* the first of two equal strings keeps the name */
+			*slot = (struct Slot){key, (uint32_t)i};
 	}
-	return true;
+	return v->slots != NULL;
 }
 
 int64_t vocabulary_find(const Vocabulary *v, Text text)
 {
-	return v->slot_count == 0 ? VOCABULARY_NONE : (int64_t)v->slots[find_slot(v, text)] - 1;
+	if (v->slot_count == 0)
+		return VOCABULARY_NONE;
+	uint64_t key = key_of(text);
+	const struct Slot *slot = find_slot(v, first_slot(v, key), key, text);
+	return slot->key == 0 ? VOCABULARY_NONE : (int64_t)slot->number;
+}
+
+void vocabulary_find_many(const Vocabulary *v, const Text *texts, size_t count, int32_t *numbers)
+{
+	enum { GROUP = 32 };
+	uint64_t keys[GROUP];
+	size_t slots[GROUP];
+	for (size_t first = 0, some; first < count; first += some) {
+		some = count - first < GROUP ? count - first : GROUP;
+		for (size_t i = 0; i < some && v->slot_count > 0; i++) {
+			keys[i] = key_of(texts[first + i]);
+			slots[i] = first_slot(v, keys[i]);
+			__builtin_prefetch(&v->slots[slots[i]]);
+		}
+		for (size_t i = 0; i < some; i++) {
+			const struct Slot *slot =
+			    v->slot_count > 0 ? find_slot(v, slots[i], keys[i], texts[first + i]) : NULL;
+			numbers[first + i] =
+			    slot == NULL || slot->key == 0 ? VOCABULARY_NONE : (int32_t)slot->number;
+		}
+	}
 }
 
 int64_t vocabulary_add(Vocabulary *v, Text text, Error *e)
@@ -188,13 +249,14 @@ int64_t vocabulary_add(Vocabulary *v, Text text, Error *e)
 	if (2 * (v->strings.count + 1) > v->slot_count &&
 	    !rebuild(v, v->slot_count ? 2 * v->slot_count : 64, e))
 		return -1;
-	size_t slot = find_slot(v, text);
-	if (v->slots[slot] == 0) {
+	uint64_t key = key_of(text);
+	struct Slot *slot = find_slot(v, first_slot(v, key), key, text);
+	if (slot->key == 0) {
 		if (!strings_append(&v->strings, text.data, text.size, e))
 			return -1;
-		v->slots[slot] = (uint32_t)v->strings.count;
+		*slot = (struct Slot){key, (uint32_t)(v->strings.count - 1)};
 	}
-	return (int64_t)v->slots[slot] - 1;
+	return slot->number;
 }
 
 bool vocabulary_from(Vocabulary *v, Strings *strings, Error *e)

@@ -40,13 +40,15 @@ Text word_at(const char *words, size_t number);
 /* A set of strings in which each has a number: its place in `strings`. */
 typedef struct {
 	Strings strings;
-	uint32_t *slots; /* hash table: index + 1, 0 is free */
+	struct Slot *slots; /* hash table */
 	size_t slot_count;
 } Vocabulary;
 
 enum { VOCABULARY_NONE = -1 };
 
 int64_t vocabulary_find(const Vocabulary *v, Text text); /* VOCABULARY_NONE: not there */
+/* The same for many, whose slots are fetched side by side; faster where the table is large. */
+void vocabulary_find_many(const Vocabulary *v, const Text *texts, size_t count, int32_t *numbers);
 /* The number of `text`, which is added where it is new; negative on error. */
 int64_t vocabulary_add(Vocabulary *v, Text text, Error *e);
 /* Builds the table over strings that came from elsewhere (takes them over). */

@@ -2,14 +2,11 @@
 
 #include <endian.h>
 #include <string.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
-/* The top bit of each byte that is c; `repeated` is c in every byte. */
-static uint64_t find_byte(uint64_t word, uint64_t repeated)
-{
-	const uint64_t low = 0x7f7f7f7f7f7f7f7fu;
-	uint64_t x = word ^ repeated;
-	return ~(((x & low) + low) | x | low);
-}
+enum { LOOK = 64 }; /* bytes that are looked at together */
 
 static size_t count_byte(const char *data, size_t size, char c)
 {
@@ -24,23 +21,54 @@ static size_t count_byte(const char *data, size_t size, char c)
 	return count;
 }
 
-/* Every separator and every LF; ends has room for `most`, and 8 more that are written in
+/* A bit for each byte of LOOK that is one of the two, the first byte's the lowest. */
+#ifdef __SSE2__
+static uint64_t find_two(const char *p, char one, char other)
+{
+	const __m128i ones = _mm_set1_epi8(one), others = _mm_set1_epi8(other);
+	uint64_t mask = 0;
+	for (size_t i = 0; i < LOOK; i += sizeof ones) {
+		__m128i bytes;
+		memcpy(&bytes, p + i, sizeof bytes);
+		__m128i found = _mm_or_si128(_mm_cmpeq_epi8(bytes, ones), _mm_cmpeq_epi8(bytes, others));
+		mask |= (uint64_t)_mm_movemask_epi8(found) << i;
+	}
+	return mask;
+}
+#else
+/* The top bit of each byte that is c. */
+static uint64_t find_byte(uint64_t word, char c)
+{
+	const uint64_t low = 0x7f7f7f7f7f7f7f7fu;
+	uint64_t x = word ^ 0x0101010101010101u * (uint8_t)c;
+	return ~(((x & low) + low) | x | low);
+}
+
+static uint64_t find_two(const char *p, char one, char other)
+{
+	const uint64_t gather = 0x0002040810204081u;
+	uint64_t mask = 0, word;
+	for (size_t i = 0; i < LOOK; i += sizeof word) {
+		memcpy(&word, p + i, sizeof word);
+		word = le64toh(word);
+		mask |= ((find_byte(word, one) | find_byte(word, other)) * gather >> 56) << i;
+	}
+	return mask;
+}
+#endif
+
+/* Every separator and every LF; ends has room for `most`, and LOOK more that are written in
  * advance.  Returns how many there are, or more than `most`. */
 static size_t find_ends(const RowBlock *b, char separator, size_t most)
 {
-	const uint64_t ones = 0x0101010101010101u;
-	uint64_t separators = ones * (uint8_t)separator, feeds = ones * '\n', word;
 	size_t count = 0, i = 0;
-	for (; i + sizeof word <= b->size && count <= most; i += sizeof word) {
-		memcpy(&word, b->data + i, sizeof word);
-		word = le64toh(word);
-		uint64_t found = find_byte(word, separators) | find_byte(word, feeds);
-		uint32_t *end = b->ends + count;
-		count += (size_t)((found >> 7) * ones >> 56);
-		for (int k = 0; k < 2; k++, found &= found - 1) /* mostly no more: without a branch */
-			end[k] = (uint32_t)i + (uint32_t)__builtin_ctzll(found | 1ull << 63) / 8;
-		for (end += 2; found != 0; found &= found - 1)
-			*end++ = (uint32_t)i + (uint32_t)__builtin_ctzll(found) / 8;
+	for (; i + LOOK <= b->size && count <= most; i += LOOK) {
+		uint64_t found = find_two(b->data + i, separator, '\n');
+		for (uint32_t *end = b->ends + count; found != 0; end += 4) /* a branch for four of them */
+			for (int k = 0; k < 4; k++, found &= found - 1) {
+				end[k] = (uint32_t)i + (uint32_t)__builtin_ctzll(found | 1ull << 63);
+				count += found != 0;
+			}
 	}
 	for (; i < b->size && count <= most; i++)
 		if (b->data[i] == separator || b->data[i] == '\n')
@@ -84,7 +112,7 @@ bool block_split(RowBlock *b, char separator, bool *simple, Error *e)
 	*simple = false;
 	if (separator == '\r' || b->size > UINT32_MAX || !check_bytes(b, separator, lines))
 		return true;
-	if (!memory_grow(&b->ends, &b->ends_capacity, most + 16, sizeof *b->ends, e))
+	if (!memory_grow(&b->ends, &b->ends_capacity, most + 2 * LOOK, sizeof *b->ends, e))
 		return false;
 	*simple = check_rows(b, find_ends(b, separator, most), lines);
 	b->rows = *simple ? lines : 0;

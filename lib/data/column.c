@@ -159,27 +159,10 @@ bool column_is_single(const Column *c)
 	return !c->text && !c->multiple && !c->json;
 }
 
-/* A field that is in the vocabulary was accepted before; those that no value has are left to
- * column_append(). */
-int32_t column_find(const Column *c, Text field)
-{
-	int64_t id = is_none(c, field) ? VOCABULARY_NONE : vocabulary_find(&c->values, field);
-	return id < ID_FIRST ? VOCABULARY_NONE : (int32_t)id;
-}
-
 bool column_reserve(Column *c, size_t count, Error *e)
 {
 	return memory_grow(&c->lists.values, &c->values_capacity, c->rows + count, sizeof *c->lists.values,
 	                   e);
-}
-
-bool column_append_ids(Column *c, const int32_t *ids, size_t count, Error *e)
-{
-	if (!column_reserve(c, count, e))
-		return false;
-	memcpy(c->lists.values + c->rows, ids, count * sizeof *ids);
-	c->rows += count;
-	return true;
 }
 
 bool column_append_id(Column *c, int32_t id, Error *e)

@@ -28,11 +28,8 @@ bool column_accepts(const Column *c, Text field);
 bool column_append(Column *c, Text field, Error *e);
 /* Whether rows have one id each. */
 bool column_is_single(const Column *c);
-/* The id that the field of a single column has, or VOCABULARY_NONE. */
-int32_t column_find(const Column *c, Text field);
-/* Makes room for `count` more rows of a single column; then such rows. */
+/* Makes room for `count` more rows of a single column. */
 bool column_reserve(Column *c, size_t count, Error *e);
-bool column_append_ids(Column *c, const int32_t *ids, size_t count, Error *e);
 /* A row with that one id; an empty text. */
 bool column_append_id(Column *c, int32_t id, Error *e);
 

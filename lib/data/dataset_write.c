@@ -220,6 +220,14 @@ static bool write_first(StreamWriter *w, const Dataset *data, const Users *users
 	return done;
 }
 
+static StreamContent chunk_content(const Dataset *d)
+{
+	for (size_t t = 0; t < d->text_count; t++)
+		if (!d->texts[t].of_item)
+			return STREAM_MIXED;
+	return STREAM_IDS;
+}
+
 bool dataset_write(const char *path, const Dataset *d, const Users *users, const Provenance *p, Pool *pool,
                    Error *e)
 {
@@ -227,8 +235,9 @@ bool dataset_write(const char *path, const Dataset *d, const Users *users, const
 	if (w == NULL)
 		return false;
 	Chunks chunks = {.data = d, .users = users};
-	bool done = write_first(w, d, users, p, e) && cut_chunks(&chunks, e) &&
-	            stream_write_many(w, pool, chunks.count, fill_document, &chunks, e);
+	bool done = write_first(w, d, users, p, e) && cut_chunks(&chunks, e);
+	stream_writer_expect(w, chunk_content(d));
+	done = done && stream_write_many(w, pool, chunks.count, fill_document, &chunks, e);
 	memory_free(chunks.starts);
 	if (!done) {
 		stream_writer_abort(w);

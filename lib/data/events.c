@@ -1,8 +1,8 @@
 /* Interactions, as they come.
  *
- * The rows of a block are looked up while nothing is added to any vocabulary, so that blocks
- * can be side by side.  Rows with nothing new in them are then appended as they were found;
- * all others are taken one by one. */
+ * The rows of a batch are looked up while nothing is added to any vocabulary, so that its blocks
+ * can be side by side, and what is found is written to where it belongs if no row is rejected.
+ * Rows with nothing new in them then stay as they are; all others are taken one by one. */
 #include "data/preparation.h"
 #include "data/scalar.h"
 
@@ -12,13 +12,13 @@
 /* One by one */
 
 /* With --sorted: a user's rows lie together, and time does not run backwards. */
-static bool check_order(const Preparation *p, const Rows *rows, uint32_t user, int64_t time, Error *e)
+static bool check_order(const Preparation *p, const Rows *rows, int32_t user, int64_t time, Error *e)
 {
 	if (!p->options->sorted || p->events == 0)
 		return true;
-	uint32_t before = p->event_users[p->events - 1];
+	int32_t before = p->event_users[p->events - 1];
 	if (user == before ? p->has_time && time < p->event_times[p->events - 1]
-	                   : user + 1 < p->users.strings.count)
+	                   : (size_t)user + 1 < p->users.strings.count)
 		return fail(e, ERROR_MALFORMED, "%s: line %zu: %s: this is not sorted (leave out --sorted)",
 		            rows_name(rows), rows_line(rows),
 		            user == before ? "an earlier time than in the row before"
@@ -30,8 +30,8 @@ static bool check_order(const Preparation *p, const Rows *rows, uint32_t user, i
 static int64_t user_id(Preparation *p, Text user, Error *e)
 {
 	if (p->events > 0) {
-		uint32_t before = p->event_users[p->events - 1];
-		if (text_equal(strings_at(&p->users.strings, before), user))
+		int32_t before = p->event_users[p->events - 1];
+		if (text_equal(strings_at(&p->users.strings, (size_t)before), user))
 			return before;
 	}
 	return vocabulary_add(&p->users, user, e);
@@ -52,9 +52,9 @@ static bool append_event(Preparation *p, const Rows *rows, const Text *fields, i
 {
 	int64_t user = user_id(p, fields[p->user_source], e);
 	int64_t item = user < 0 ? -1 : vocabulary_add(&p->items, fields[p->item_source], e);
-	if (item < 0 || !check_order(p, rows, (uint32_t)user, time, e) || !make_room(p, 1, e))
+	if (item < 0 || !check_order(p, rows, (int32_t)user, time, e) || !make_room(p, 1, e))
 		return false;
-	p->event_users[p->events] = (uint32_t)user;
+	p->event_users[p->events] = (int32_t)user;
 	p->event_items[p->events] = (int32_t)item;
 	if (p->has_time)
 		p->event_times[p->events] = time;
@@ -100,8 +100,6 @@ static bool take_row(Preparation *p, Rows *rows, const Text *fields, Error *e)
 
 /* Looking up */
 
-enum { COLUMN_USER, COLUMN_ITEM, COLUMN_FIELDS }; /* of a lookup's ids */
-
 /* Whether rows can be appended as they were found: lists, texts and the order that --sorted
  * checks need them one by one. */
 static bool looks_up(const Preparation *p)
@@ -112,46 +110,63 @@ static bool looks_up(const Preparation *p)
 	return single;
 }
 
-static bool make_lookup(const Preparation *p, Lookup *l, size_t rows, Error *e)
-{
-	size_t columns = COLUMN_FIELDS + p->schema->field_count;
-	return memory_grow(&l->ids, &l->ids_capacity, rows * columns, sizeof *l->ids, e) &&
-	       memory_grow(&l->times, &l->times_capacity, rows, sizeof *l->times, e);
-}
-
 /* Not in the vocabulary, as the row before, and of the same text. */
 enum { SAME_AGAIN = VOCABULARY_NONE - 1 };
 
-/* Ids as they are in the vocabulary; a field often has the text that it had in the row before. */
-static void find_ids(const Vocabulary *v, const RowBlock *b, size_t column, int32_t *ids)
+/* Ids as they are in the vocabulary; a user often has many rows together. */
+static void find_users(const Vocabulary *v, const RowBlock *block, size_t column, int32_t *ids)
 {
+	const RowBlock b = *block; /* which no id can be a part of: it need not be read anew */
 	Text before = {0};
-	for (size_t row = 0; row < b->rows; row++) {
-		Text id = block_field(b, row, column);
-		if (row > 0 && text_equal(id, before)) {
+	for (size_t row = 0; row < b.rows; row++) {
+		Text text = block_field(&b, row, column);
+		if (row > 0 && text_equal(text, before)) {
 			ids[row] = ids[row - 1] < 0 ? SAME_AGAIN : ids[row - 1];
 			continue;
 		}
-		int64_t found = vocabulary_find(v, id);
+		int64_t found = vocabulary_find(v, text);
 		ids[row] = found < ID_FIRST ? VOCABULARY_NONE : (int32_t)found;
-		before = id;
+		before = text;
 	}
 }
 
-/* Rows of which something is wrong, or not known besides the user, have no item. */
-static void look_up(const Preparation *p, const RowBlock *b, Lookup *l)
+static void find_ids(const Vocabulary *v, const RowBlock *block, size_t column, int32_t *ids)
 {
-	int32_t *items = l->ids + COLUMN_ITEM * b->rows;
-	find_ids(&p->users, b, p->user_source, l->ids + COLUMN_USER * b->rows);
+	enum { MANY = 64 };
+	const RowBlock b = *block;
+	Text texts[MANY];
+	for (size_t first = 0, count; first < b.rows; first += count) {
+		count = b.rows - first < MANY ? b.rows - first : MANY;
+		for (size_t i = 0; i < count; i++)
+			texts[i] = block_field(&b, first + i, column);
+		vocabulary_find_many(v, texts, count, ids + first);
+	}
+	for (size_t row = 0; row < b.rows; row++)
+		ids[row] = ids[row] < ID_FIRST ? VOCABULARY_NONE : ids[row];
+}
+
+static int32_t *field_ids(const Preparation *p, size_t field, size_t event)
+{
+	return p->fields[field].column.lists.values + event;
+}
+
+/* The events of the block, from `event` on.  Rows of which something is wrong, or not known besides the
+ * user, have no item. */
+static void look_up(const Preparation *p, const RowBlock *b, size_t event)
+{
+	int32_t *items = p->event_items + event;
+	find_users(&p->users, b, p->user_source, p->event_users + event);
 	find_ids(&p->items, b, p->item_source, items);
-	for (size_t row = 0; row < b->rows; row++)
-		if (p->has_time && !read_time(p, block_field(b, row, p->time_source), &l->times[row]))
+	for (size_t row = 0; row < b->rows && p->has_time; row++)
+		if (!read_time(p, block_field(b, row, p->time_source), &p->event_times[event + row]))
 			items[row] = VOCABULARY_NONE;
 	for (size_t i = 0; i < p->schema->field_count; i++) {
-		int32_t *ids = l->ids + (COLUMN_FIELDS + i) * b->rows;
-		for (size_t row = 0; !p->fields[i].of_item && row < b->rows; row++)
-			if ((ids[row] = column_find(&p->fields[i].column,
-			                            block_field(b, row, p->fields[i].source))) < 0)
+		if (p->fields[i].of_item)
+			continue;
+		int32_t *ids = field_ids(p, i, event);
+		find_ids(&p->fields[i].column.values, b, p->fields[i].source, ids);
+		for (size_t row = 0; row < b->rows; row++)
+			if (ids[row] < 0)
 				items[row] = VOCABULARY_NONE;
 	}
 }
@@ -162,43 +177,50 @@ typedef struct {
 	Preparation *p;
 	Rows *rows;
 	const RowBlock *blocks;
-	size_t count;
+	size_t count, events; /* before the batch */
 	Error taking, ahead;
 } Batch;
+
+/* Where the events of a block begin if all rows before are events. */
+static size_t block_event(const Batch *batch, size_t block)
+{
+	size_t event = batch->events;
+	for (size_t i = 0; i < block; i++)
+		event += batch->blocks[i].rows;
+	return event;
+}
 
 static void look_up_task(void *context, size_t task)
 {
 	const Batch *batch = context;
 	const RowBlock *b = &batch->blocks[task];
-	Lookup *l = &batch->p->lookups[task];
-	l->error = (Error){0};
-	if (!make_lookup(batch->p, l, b->rows, &l->error))
+	const Preparation *p = batch->p;
+	size_t event = block_event(batch, task);
+	if (looks_up(p)) {
+		look_up(p, b, event);
 		return;
-	if (looks_up(batch->p))
-		look_up(batch->p, b, l);
-	else
-		memset(l->ids, 0xff, 2 * b->rows * sizeof *l->ids); /* no user and no item is known */
+	}
+	for (size_t row = 0; row < b->rows; row++)
+		p->event_users[event + row] = p->event_items[event + row] = VOCABULARY_NONE;
 }
 
-/* Rows [first, first + count), of which all is known. */
-static bool append_known(Preparation *p, const RowBlock *b, const Lookup *l, size_t first, size_t count,
-                         Error *e)
+/* The next `count` events, of which all is known; they lie from `event` on. */
+static void append_known(Preparation *p, size_t event, size_t count)
 {
-	const int32_t *ids = l->ids + first;
-	if (count == 0)
-		return true;
-	if (!make_room(p, count, e))
-		return false;
-	memcpy(p->event_users + p->events, ids + COLUMN_USER * b->rows, count * sizeof *ids);
-	memcpy(p->event_items + p->events, ids + COLUMN_ITEM * b->rows, count * sizeof *ids);
-	if (p->has_time)
-		memcpy(p->event_times + p->events, l->times + first, count * sizeof *l->times);
-	for (size_t i = 0; i < p->schema->field_count; i++)
-		if (!p->fields[i].of_item &&
-		    !column_append_ids(&p->fields[i].column, ids + (COLUMN_FIELDS + i) * b->rows, count, e))
-			return false;
+	size_t to = p->events;
 	p->events += count;
-	return true;
+	for (size_t i = 0; i < p->schema->field_count; i++)
+		if (!p->fields[i].of_item)
+			p->fields[i].column.rows += count;
+	if (event == to || count == 0)
+		return;
+	memmove(p->event_users + to, p->event_users + event, count * sizeof *p->event_users);
+	memmove(p->event_items + to, p->event_items + event, count * sizeof *p->event_items);
+	if (p->has_time)
+		memmove(p->event_times + to, p->event_times + event, count * sizeof *p->event_times);
+	for (size_t i = 0; i < p->schema->field_count; i++)
+		if (!p->fields[i].of_item)
+			memmove(field_ids(p, i, to), field_ids(p, i, event), count * sizeof(int32_t));
 }
 
 static bool take_one(Preparation *p, Rows *rows, const RowBlock *b, size_t row, Error *e)
@@ -228,32 +250,31 @@ static bool settle_user(Preparation *p, const RowBlock *b, size_t row, int32_t *
 	return users[row] >= 0;
 }
 
-static bool take_block(Preparation *p, Rows *rows, const RowBlock *b, Lookup *l, Error *e)
+static bool take_block(Preparation *p, Rows *rows, const RowBlock *b, size_t event, Error *e)
 {
-	int32_t *users = l->ids + COLUMN_USER * b->rows, *items = l->ids + COLUMN_ITEM * b->rows;
-	size_t first = 0; /* of those that are not appended yet */
+	int32_t *users = p->event_users + event, *items = p->event_items + event;
+	size_t first = 0; /* of those that are not counted yet */
 	for (size_t row = 0; row < b->rows; row++) {
 		if (!settle_user(p, b, row, users, items, e))
 			return false;
 		if (items[row] >= 0)
 			continue;
-		size_t before = p->events + (row - first);
-		if (!append_known(p, b, l, first, row - first, e) || !take_one(p, rows, b, row, e))
+		append_known(p, event + first, row - first);
+		size_t before = p->events;
+		if (!take_one(p, rows, b, row, e))
 			return false;
-		users[row] = p->events > before ? (int32_t)p->event_users[before] : VOCABULARY_NONE;
+		users[row] = p->events > before ? p->event_users[before] : VOCABULARY_NONE;
 		first = row + 1;
 	}
-	return append_known(p, b, l, first, b->rows - first, e);
+	append_known(p, event + first, b->rows - first);
+	return true;
 }
 
 static void take_batch(Batch *batch)
 {
 	Error *e = &batch->taking;
-	for (size_t i = 0; i < batch->count && e->code == ERROR_NONE; i++) {
-		*e = batch->p->lookups[i].error;
-		if (e->code == ERROR_NONE)
-			take_block(batch->p, batch->rows, &batch->blocks[i], &batch->p->lookups[i], e);
-	}
+	for (size_t i = 0; i < batch->count && e->code == ERROR_NONE; i++)
+		take_block(batch->p, batch->rows, &batch->blocks[i], block_event(batch, i), e);
 }
 
 static void batch_task(void *context, size_t task)
@@ -265,17 +286,24 @@ static void batch_task(void *context, size_t task)
 		rows_ahead(batch->rows, &batch->ahead);
 }
 
+/* Room for so many more rows, in the columns that they are looked up for. */
+static bool make_row_room(Preparation *p, size_t rows, Error *e)
+{
+	bool done = make_room(p, rows, e);
+	for (size_t i = 0; done && i < p->schema->field_count; i++)
+		if (!p->fields[i].of_item && column_is_single(&p->fields[i].column))
+			done = column_reserve(&p->fields[i].column, rows, e);
+	return done;
+}
+
 /* The rows of many blocks: looked up side by side, then taken in order, while the next are read. */
 static bool take_blocks(Batch *batch, Error *e)
 {
-	Preparation *p = batch->p;
-	while (p->lookup_count < batch->count) {
-		if (!memory_grow(&p->lookups, &p->lookups_capacity, batch->count, sizeof *p->lookups, e))
-			return false;
-		p->lookups[p->lookup_count++] = (Lookup){0};
-	}
-	pool_run(p->options->pool, batch->count, look_up_task, batch);
-	pool_run(p->options->pool, 2, batch_task, batch);
+	Pool *pool = batch->p->options->pool;
+	if (!make_row_room(batch->p, block_event(batch, batch->count) - batch->events, e))
+		return false;
+	pool_run(pool, batch->count, look_up_task, batch);
+	pool_run(pool, 2, batch_task, batch);
 	*e = batch->taking.code != ERROR_NONE ? batch->taking : batch->ahead;
 	return e->code == ERROR_NONE;
 }
@@ -283,17 +311,13 @@ static bool take_blocks(Batch *batch, Error *e)
 /* Room for all of a file at once, where that is known: to move what has grown takes longer. */
 static bool expect_rows(Preparation *p, size_t rows, Error *e)
 {
-	bool done = p->events + rows > UINT32_MAX || make_room(p, rows, e);
-	for (size_t i = 0; done && i < p->schema->field_count; i++)
-		if (!p->fields[i].of_item && column_is_single(&p->fields[i].column))
-			done = column_reserve(&p->fields[i].column, rows, e);
-	return done;
+	return p->events + rows > UINT32_MAX || make_row_room(p, rows, e);
 }
 
 bool take_events(Preparation *p, Rows *rows, Error *e)
 {
 	for (bool first = true;; first = false) {
-		Batch batch = {.p = p, .rows = rows};
+		Batch batch = {.p = p, .rows = rows, .events = p->events};
 		if (!rows_batch(rows, p->options->pool, &batch.blocks, &batch.count, e))
 			return false;
 		if (batch.count == 0)
@@ -304,14 +328,4 @@ bool take_events(Preparation *p, Rows *rows, Error *e)
 		if (single != NULL ? !take_row(p, rows, single, e) : !take_blocks(&batch, e))
 			return false;
 	}
-}
-
-void free_lookups(Preparation *p)
-{
-	for (size_t i = 0; i < p->lookup_count; i++) {
-		memory_free(p->lookups[i].times);
-		memory_free(p->lookups[i].ids);
-	}
-	memory_free(p->lookups);
-	memory_free(p->row);
 }

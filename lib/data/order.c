@@ -1,26 +1,49 @@
 /* Who stays, and in what order. */
 #include "data/preparation.h"
 
-/* A byte for every item: has it min_item_events? */
-static uint8_t *select_items(Preparation *p, Error *e)
+#include <string.h>
+
+static bool count_items(const Preparation *p, uint8_t *keep, Error *e)
+{
+	size_t items = p->items.strings.count;
+	uint32_t *counts = memory_new(items, sizeof *counts, e);
+	if (counts == NULL)
+		return false;
+	for (size_t i = 0; i < p->events; i++)
+		counts[p->event_items[i]]++;
+	for (size_t i = ID_FIRST; i < items; i++) {
+		keep[i] = counts[i] >= p->options->min_item_events;
+		p->report->rare_items += !keep[i];
+		p->report->rare_events += keep[i] ? 0 : counts[i];
+	}
+	memory_free(counts);
+	return true;
+}
+
+/* A byte for every item: has it min_item_events?  One event it has. */
+static uint8_t *select_items(const Preparation *p, Error *e)
 {
 	size_t items = p->items.strings.count;
 	uint8_t *keep = memory_new(items, sizeof *keep, e);
-	uint32_t *counts = memory_new(items, sizeof *counts, e);
-	if (keep != NULL && counts != NULL) {
-		for (size_t i = 0; i < p->events; i++)
-			counts[p->event_items[i]]++;
-		for (size_t i = ID_FIRST; i < items; i++) {
-			keep[i] = counts[i] >= p->options->min_item_events;
-			p->report->rare_items += !keep[i];
-			p->report->rare_events += keep[i] ? 0 : counts[i];
-		}
-		memory_free(counts);
+	if (keep == NULL)
+		return NULL;
+	memset(keep, 1, items);
+	if (p->options->min_item_events <= 1 || count_items(p, keep, e))
 		return keep;
-	}
 	memory_free(keep);
-	memory_free(counts);
 	return NULL;
+}
+
+/* Events of each user whose items stay; mostly many of one user together. */
+static void count_events(const Preparation *p, const uint8_t *keep_item, uint32_t *counts)
+{
+	for (size_t i = 0; i < p->events;) {
+		int32_t user = p->event_users[i];
+		uint32_t count = 0;
+		for (; i < p->events && p->event_users[i] == user; i++)
+			count += keep_item[p->event_items[i]];
+		counts[user] += count;
+	}
 }
 
 /* The users that stay, and where the events of each start in the new order; starts[user] is
@@ -32,8 +55,7 @@ static bool select_users(Preparation *p, const uint8_t *keep_item, uint32_t *sta
 	size_t users = p->users.strings.count, least = p->options->min_events, events = 0;
 	if (p->options->split == SPLIT_WINDOW && least < p->options->window + 2)
 		least = p->options->window + 2;
-	for (size_t i = 0; i < p->events; i++)
-		starts[p->event_users[i]] += keep_item[p->event_items[i]];
+	count_events(p, keep_item, starts);
 	memory_free(u->offsets);
 	u->offsets = memory_new(users + 1, sizeof *u->offsets, e);
 	if (u->offsets == NULL)
@@ -57,35 +79,56 @@ static bool select_users(Preparation *p, const uint8_t *keep_item, uint32_t *sta
 	return true;
 }
 
-/* Fills the order from where the events of each user start; whether nothing but users' own
- * events will change places. */
-static bool fill_order(Preparation *p, const uint8_t *keep_item, uint32_t *starts)
+/* Whether all events stay and lie by user; users are numbered as they come. */
+static bool is_grouped(const Preparation *p, size_t kept)
 {
-	uint32_t *rows = p->order.rows;
-	bool grouped = p->order.count == p->events;
+	bool grouped = kept == p->events;
+	for (size_t i = 1; i < p->events && grouped; i++)
+		grouped = p->event_users[i - 1] <= p->event_users[i];
+	return grouped;
+}
+
+/* Nothing but a user's own events will change places; the order takes the place of the users. */
+static void keep_order(Preparation *p, const Users *u)
+{
+	Order *o = &p->order;
+	o->rows = (uint32_t *)p->event_users;
+	p->event_users = NULL;
+	for (size_t i = 0; i < o->count; i++)
+		o->rows[i] = (uint32_t)i;
+	o->offsets = u->offsets;
+	o->groups = u->count;
+}
+
+/* Fills the order from where the events of each user start. */
+static bool fill_order(Preparation *p, const uint8_t *keep_item, uint32_t *starts, Error *e)
+{
+	size_t capacity = 0;
+	uint32_t **rows = &p->order.rows;
+	if (!memory_grow(rows, &capacity, p->order.count, sizeof **rows, e))
+		return false;
 	for (size_t i = 0; i < p->events; i++) {
 		uint32_t *next = &starts[p->event_users[i]];
-		if (*next != NOBODY && keep_item[p->event_items[i]]) {
-			grouped = grouped && *next == i;
-			rows[(*next)++] = (uint32_t)i;
-		}
+		if (*next != NOBODY && keep_item[p->event_items[i]])
+			(*rows)[(*next)++] = (uint32_t)i;
 	}
-	return grouped;
+	memory_free(p->event_users);
+	p->event_users = NULL;
+	return true;
 }
 
 /* Events by user, in the order in which they came. */
 static bool group_events(Preparation *p, Users *u, Error *e)
 {
-	Order *o = &p->order;
-	size_t capacity = 0;
 	uint8_t *keep_item = select_items(p, e);
 	uint32_t *starts = keep_item ? memory_new(p->users.strings.count, sizeof *starts, e) : NULL;
 	bool done = starts != NULL && select_users(p, keep_item, starts, u, e);
-	o->count = done ? (size_t)u->offsets[u->count] : 0;
-	done = done && memory_grow(&o->rows, &capacity, o->count, sizeof *o->rows, e);
-	if (done && fill_order(p, keep_item, starts)) {
-		o->offsets = u->offsets;
-		o->groups = u->count;
+	if (done) {
+		p->order.count = (size_t)u->offsets[u->count];
+		if (is_grouped(p, p->order.count))
+			keep_order(p, u);
+		else
+			done = fill_order(p, keep_item, starts, e);
 	}
 	memory_free(starts);
 	memory_free(keep_item);

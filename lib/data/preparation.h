@@ -12,14 +12,6 @@ typedef struct {
 	size_t source; /* column of the file */
 } Field;
 
-/* What was found out about the rows of a block, side by side with other blocks. */
-typedef struct {
-	int64_t *times;
-	int32_t *ids; /* by column and row: the user's, the item's, and those of the fields */
-	size_t times_capacity, ids_capacity;
-	Error error;
-} Lookup;
-
 /* All that is known while rows are read. */
 typedef struct {
 	const PrepareOptions *options;
@@ -31,15 +23,12 @@ typedef struct {
 	size_t user_source, item_source, time_source; /* columns of the file at hand */
 	Buffer item_name; /* of the first file's column; empty where it has none */
 
-	/* The rows at hand. */
-	Lookup *lookups; /* by block */
-	size_t lookups_capacity, lookup_count;
-	Text *row; /* the fields of one row, by column of the file */
+	Text *row; /* the fields of the row at hand, by column of the file */
 	size_t row_capacity;
 
-	/* Interactions as they came. */
+	/* Interactions as they came; behind them what is known of the rows of the batch at hand. */
 	Vocabulary users, items;
-	uint32_t *event_users;
+	int32_t *event_users;
 	int32_t *event_items;
 	int64_t *event_times;
 	size_t events, users_capacity, items_capacity, times_capacity;
@@ -56,7 +45,6 @@ bool id_valid(Text id);
 
 /* All rows of a file behind those that were taken before. */
 bool take_events(Preparation *p, Rows *rows, Error *e);
-void free_lookups(Preparation *p);
 
 /* From events as they came to those that stay, by user and time: fills p->order, and of *u
  * the ids and the offsets. */

@@ -231,8 +231,6 @@ static bool gather_events(Preparation *p, Dataset *d, Users *u, Error *e)
 {
 	size_t met = p->items.strings.count, tasks = GATHER_FIELDS + p->schema->field_count;
 	Gathering g = {p, u, memory_new(tasks, sizeof *g.errors, e)};
-	memory_free(p->event_users);
-	p->event_users = NULL;
 	if (g.errors == NULL)
 		return false;
 	pool_run(p->options->pool, tasks, gather_task, &g);
@@ -361,6 +359,6 @@ bool prepare(const PrepareOptions *options, Dataset *d, Users *u, PrepareReport 
 	memory_free(p.event_times);
 	memory_free(p.order.rows);
 	buffer_free(&p.item_name);
-	free_lookups(&p);
+	memory_free(p.row);
 	return done;
 }

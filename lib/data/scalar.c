@@ -1,5 +1,6 @@
 #include "data/scalar.h"
 
+#include <endian.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -127,11 +128,28 @@ static bool read_date_time(Text t, int64_t *seconds)
 	return t.size == 0;
 }
 
+/* Eight digits, of which two, then four, then eight become a number. */
+static bool read_eight(const char *p, int64_t *value)
+{
+	uint64_t word;
+	memcpy(&word, p, sizeof word);
+	word = le64toh(word);
+	uint64_t digits = word - 0x3030303030303030u;
+	if (((word + 0x4646464646464646u) | digits) & 0x8080808080808080u)
+		return false;
+	digits = digits * 10 + (digits >> 8);
+	*value = (int64_t)(((digits & 0xff000000ffu) * (100 + (1000000ull << 32)) +
+	                    (digits >> 16 & 0xff000000ffu) * (1 + (10000ull << 32))) >>
+	                   32);
+	return true;
+}
+
 /* What times are almost always: digits, and no more than fit. */
 static bool read_plain(Text t, int64_t *value)
 {
 	int64_t x = 0;
-	for (size_t i = 0; i < t.size; i++) {
+	size_t i = t.size >= 8 && read_eight(t.data, &x) ? 8 : 0;
+	for (; i < t.size; i++) {
 		unsigned digit = (unsigned)(uint8_t)t.data[i] - '0';
 		if (digit > 9)
 			return false;

@@ -32,8 +32,10 @@ bool document_check_kind(const Document *d, const char *kinds, Error *e);
  * stream_writer_close(). */
 typedef struct StreamWriter StreamWriter;
 StreamWriter *stream_writer_open(const char *path, Error *e);
-/* What follows is numbers that hardly shrink: compress for speed. */
-void stream_writer_hurry(StreamWriter *w);
+/* What follows, for the compressor: texts and all else, ids that repeat what is near them, or numbers that
+ * hardly shrink. */
+typedef enum { STREAM_MIXED, STREAM_IDS, STREAM_NUMBERS } StreamContent;
+void stream_writer_expect(StreamWriter *w, StreamContent content);
 bool stream_write(StreamWriter *w, const Document *d, Error *e);
 /* `count` documents, which the pool's threads fill in and compress while those before are
  * written; the bytes are those of as many stream_write().  What `fill` puts into the document

@@ -388,7 +388,7 @@ StateWriter *state_create(const char *path, const StateOwner *owner, bool keys, 
 		done = pending_new(&w->pending[i], owner->encoder, e);
 	if (done && write_first(w, p, e)) {
 		if (keys)
-			stream_writer_hurry(w->stream);
+			stream_writer_expect(w->stream, STREAM_NUMBERS);
 		return w;
 	}
 	state_abort(w);

@@ -318,6 +318,34 @@ static void test_arena(void **state)
 	arena_free(&a);
 }
 
+/* Texts of all lengths, of NUL bytes and with one byte that is none; the last of them is not added. */
+static void check_lengths(void)
+{
+	enum { MOST = 20, TEXTS = MOST * (MOST + 1) / 2 };
+	static char bytes[TEXTS][MOST];
+	Text texts[TEXTS];
+	int32_t found[TEXTS];
+	size_t count = 0;
+	Error e = {0};
+	Vocabulary v = {0};
+	for (size_t size = 1; size <= MOST; size++)
+		for (size_t at = 0; at < size; at++, count++) {
+			bytes[count][at] = 'a';
+			texts[count] = (Text){bytes[count], size};
+		}
+	vocabulary_find_many(&v, texts, TEXTS, found);
+	for (size_t i = 0; i < TEXTS; i++)
+		assert_int_equal(found[i], VOCABULARY_NONE);
+	for (size_t i = 0; i + 1 < TEXTS; i++)
+		assert_int_equal(vocabulary_add(&v, texts[i], &e), i);
+	vocabulary_find_many(&v, texts, TEXTS, found);
+	for (size_t i = 0; i < TEXTS; i++) {
+		assert_int_equal(found[i], i + 1 < TEXTS ? (int32_t)i : VOCABULARY_NONE);
+		assert_int_equal(vocabulary_find(&v, texts[i]), found[i]);
+	}
+	vocabulary_free(&v);
+}
+
 static void test_strings(void **state)
 {
 	(void)state;
@@ -337,6 +365,7 @@ static void test_strings(void **state)
 	assert_int_equal(vocabulary_add(&v, (Text){"a\0c", 3}, &e), 5001);
 	assert_int_equal(vocabulary_add(&v, text_of(""), &e), 5002);
 	assert_true(text_is(strings_at(&v.strings, 5002), ""));
+	check_lengths();
 	/* Of two that are equal the first keeps the name. */
 	Strings list = {0};
 	for (int i = 0; i < 4; i++)
