@@ -60,9 +60,10 @@ static void pack_panel(GemmPrecision precision, Operand b, size_t k0, size_t k, 
 		pack_panel_f32(b, k0, k, n0, n, panel);
 }
 
-/* F32 is laid out where enough rows or columns share the work: numbers of a column a power of two apart want
- * the same few places in the first-level cache.  Where A is transposed that pays from fewer columns on. */
-enum { MANY_ROWS = 8 * GROUP, MANY_COLUMNS = 8 * PANEL, TRANSPOSED_COLUMNS = 2 * PANEL };
+/* F32 is laid out where enough rows or columns share the work: numbers of a column that are a multiple of
+ * CROWDED bytes apart want the same few places in the first-level cache.  Where A is transposed that pays
+ * from fewer columns on. */
+enum { MANY_ROWS = 8 * GROUP, MANY_COLUMNS = 8 * PANEL, TRANSPOSED_COLUMNS = 2 * PANEL, CROWDED = 2048 };
 
 /* Points `out` to B's panel [k0, n0): where it lies already, or laid out in `room`, as a last one is that has
  * fewer columns than a kernel reads. */
@@ -119,7 +120,7 @@ static void find_rows(const Product *p, size_t m0, size_t k0, PanelProduct *out,
 		out->a_row = 1;
 		out->a_column = GROUP;
 		pack_columns(at(p->a, m0, k0), p->a.stride, out->m, out->k, room);
-	} else if (!p->a.transposed && p->n >= MANY_COLUMNS) {
+	} else if (!p->a.transposed && p->n >= MANY_COLUMNS && p->a.stride * sizeof(float) % CROWDED == 0) {
 		out->a_row = out->k + LINE / sizeof(float);
 		for (size_t r = 0; r < out->m; r++)
 			memcpy((float *)room + r * out->a_row, at(p->a, m0 + r, k0), out->k * sizeof(float));

@@ -68,14 +68,20 @@ static inline __attribute__((always_inline)) void fetch(Fetch *f)
 		_mm_prefetch((const char *)f->next, _MM_HINT_T1);
 }
 
-/* What sums are to be added to comes from memory while they are made. */
-static inline __attribute__((always_inline)) void fetch_rows(const PanelProduct *p, size_t first, size_t rows)
+/* Where the sums go comes from memory while they are made, row by row. */
+typedef struct {
+	const float *row;
+	size_t left;
+} FetchRows;
+
+static inline __attribute__((always_inline)) void fetch_row(FetchRows *f, const PanelProduct *p)
 {
-	const float *c = p->c + first * p->ldc;
-	for (size_t r = 0; r < rows && p->add; r++, c += p->ldc) {
-		__builtin_prefetch(c, 1);
-		__builtin_prefetch(c + p->n - 1, 1);
-	}
+	if (f->left == 0)
+		return;
+	__builtin_prefetch(f->row, 1);
+	__builtin_prefetch(f->row + p->n - 1, 1);
+	f->row += p->ldc;
+	f->left--;
 }
 
 /* `rows` is a constant where it is called, so that the sums stay in registers. */
@@ -86,14 +92,16 @@ static inline __attribute__((always_inline)) void rows_f32(const PanelProduct *p
 	size_t row_bytes, step = p->a_column * sizeof(float);
 	__m512 sum[GROUP][2];
 	start_rows(p, first, sizeof(float), at, &row_bytes);
-	fetch_rows(p, first, rows);
+	FetchRows sums = {p->c + first * p->ldc, rows};
 #pragma GCC unroll 12
 	for (size_t r = 0; r < rows; r++)
 		sum[r][0] = sum[r][1] = _mm512_setzero_ps();
 	Fetch next = fetch_of(p, first, PANEL * sizeof(float));
 	for (size_t k = 0; k < p->k; k++, b += p->b_row) {
-		if (k % (FETCH_STEP / (PANEL * sizeof(float))) == 0)
+		if (k % (FETCH_STEP / (PANEL * sizeof(float))) == 0) {
 			fetch(&next);
+			fetch_row(&sums, p);
+		}
 		__m512 b0 = _mm512_loadu_ps(b), b1 = _mm512_loadu_ps(b + 16);
 #pragma GCC unroll 12
 		for (size_t r = 0; r < rows; r++) {

@@ -12,17 +12,18 @@ enum {
 };
 
 /* A chunk of rows.  Logits lie block by block of the vocabulary, [rows, BLOCK] each, and become
- * e^(z - max of the row in the block) as soon as they are there; the softmax of the whole row is then
- * that times a number for each row and block (as in Milakov and Gimelshein 2018, and Dao et al. 2022). */
+ * e^(z - reference of the row) as soon as they are there; the softmax is then that times a number for each
+ * row. A row's reference is its maximum in the first block, and its maximum of all where that is far above.
+ */
 typedef struct {
 	const CrossEntropy *c;
 	size_t first, rows, blocks;
 	float *z;
-	float *capped;        /* the logits in the same places, where there is a cap; else NULL */
-	float *maximum, *sum; /* [rows, blocks] */
-	double *at_targets;   /* [rows]: Σ of the targets' logits, each times its share */
-	double *everywhere;   /* [rows]: Σ of all logits; for smoothing alone */
-	PackedOperand h;      /* [rows, C], laid out once for all blocks of dW */
+	float *capped;          /* the logits in the same places, where there is a cap; else NULL */
+	float *reference, *sum; /* [rows] */
+	double *at_targets;     /* [rows]: Σ of the targets' logits, each times its share */
+	double *everywhere;     /* [rows]: Σ of all logits; for smoothing alone */
+	PackedOperand h;        /* [rows, C], laid out once for all blocks of dW */
 } Chunk;
 
 static size_t targets_of(const Chunk *k, size_t r, const int32_t **targets)
@@ -57,43 +58,73 @@ static double at_targets(const Chunk *k, size_t b, size_t r, float *row, float c
 	return sum;
 }
 
-static void forward_block(const Chunk *k, size_t b)
+static float *block_logits(const Chunk *k, size_t b)
 {
 	const CrossEntropy *c = k->c;
 	size_t C = c->forward->k, width = block_width(k, b);
 	float *z = k->z + b * k->rows * BLOCK;
 	gemm_packed(c->precision, k->rows, (Operand){c->h + k->first * C, C, false},
 	            (PackedPart){c->forward, 0, b * BLOCK, C, width}, false, z, BLOCK);
-	for (size_t r = 0; r < k->rows; r++) {
-		float *row = z + r * BLOCK, *maximum = &k->maximum[r * k->blocks + b];
-		if (k->capped != NULL) {
-			softcap_forward(row, 1, c->cap, width);
-			memcpy(k->capped + (b * k->rows + r) * BLOCK, row, width * sizeof *row);
-		}
+	for (size_t r = 0; r < k->rows && k->capped != NULL; r++) {
+		softcap_forward(z + r * BLOCK, 1, c->cap, width);
+		memcpy(k->capped + (b * k->rows + r) * BLOCK, z + r * BLOCK, width * sizeof *z);
+	}
+	return z;
+}
+
+static void forward_block(const Chunk *k, size_t b, bool refer)
+{
+	size_t width = block_width(k, b);
+	float *row = block_logits(k, b);
+	for (size_t r = 0; r < k->rows; r++, row += BLOCK) {
 		k->at_targets[r] += at_targets(k, b, r, row, 0);
-		if (c->targets.smoothing > 0)
+		if (k->c->targets.smoothing > 0)
 			k->everywhere[r] += vector_sum(row, width);
-		*maximum = vector_maximum(row, width);
-		k->sum[r * k->blocks + b] = vector_exp(row, 1, *maximum, width);
+		if (refer)
+			k->reference[r] = vector_maximum(row, width);
+		k->sum[r] += vector_exp(row, 1, k->reference[r], width);
 	}
 }
 
-/* The loss of a row; its sums become what makes weight · softmax of its blocks. */
+/* Every row's reference becomes its maximum. */
+static void refer_to_maximum(const Chunk *k)
+{
+	for (size_t b = 0; b < k->blocks; b++) {
+		const float *row = block_logits(k, b);
+		for (size_t r = 0; r < k->rows; r++, row += BLOCK) {
+			float maximum = vector_maximum(row, block_width(k, b));
+			if (maximum > k->reference[r])
+				k->reference[r] = maximum;
+		}
+	}
+}
+
+/* Whether the sums are numbers. */
+static bool forward(const Chunk *k, bool refer)
+{
+	const float large = 1e38f; /* what vector_exp() has for more than it can is above */
+	bool numbers = true;
+	for (size_t r = 0; r < k->rows; r++) {
+		k->at_targets[r] = k->everywhere[r] = 0;
+		k->sum[r] = 0;
+	}
+	for (size_t b = 0; b < k->blocks; b++)
+		forward_block(k, b, refer && b == 0);
+	for (size_t r = 0; r < k->rows; r++)
+		numbers = numbers && k->sum[r] < large;
+	return numbers;
+}
+
+/* The loss of a row; its sum becomes what makes weight · softmax of it. */
 static double finish_row(const Chunk *k, size_t r, size_t *counted)
 {
 	const int32_t *targets;
 	size_t count = targets_of(k, r, &targets);
-	float *maximum = k->maximum + r * k->blocks, *sum = k->sum + r * k->blocks;
-	float highest = vector_maximum(maximum, k->blocks), all = 0;
-	for (size_t b = 0; b < k->blocks; b++)
-		all += sum[b] * expf(maximum[b] - highest);
-	for (size_t b = 0; b < k->blocks; b++)
-		sum[b] = count ? k->c->weight * expf(maximum[b] - highest) / all : 0;
-	*counted += count > 0;
+	double logsumexp = (double)k->reference[r] + log((double)k->sum[r]);
 	double smoothing = (double)k->c->targets.smoothing, V = (double)k->c->forward->n;
-	return count ? (double)(highest + logf(all)) - (1 - smoothing) * k->at_targets[r] -
-	                   smoothing * k->everywhere[r] / V
-	             : 0;
+	k->sum[r] = count ? k->c->weight / k->sum[r] : 0;
+	*counted += count > 0;
+	return count ? logsumexp - (1 - smoothing) * k->at_targets[r] - smoothing * k->everywhere[r] / V : 0;
 }
 
 /* dlogits = weight · (softmax - truth), and what follows from it. */
@@ -106,7 +137,7 @@ static void backward_block(const Chunk *k, size_t b)
 	for (size_t r = 0; r < k->rows; r++) {
 		const int32_t *targets;
 		size_t count = targets_of(k, r, &targets);
-		vector_scale_shift(z + r * BLOCK, k->sum[r * k->blocks + b], count ? -everywhere : 0, width);
+		vector_scale_shift(z + r * BLOCK, k->sum[r], count ? -everywhere : 0, width);
 		at_targets(k, b, r, z + r * BLOCK, -c->weight * (1 - smoothing));
 		if (k->capped != NULL)
 			softcap_backward(k->capped + (b * k->rows + r) * BLOCK, c->cap, z + r * BLOCK, width);
@@ -131,10 +162,10 @@ static bool lay_out_rows(Chunk *k, Arena *scratch, Error *e)
 static double chunk_loss(const Chunk *k, size_t *counted)
 {
 	double loss = 0;
-	for (size_t r = 0; r < k->rows; r++)
-		k->at_targets[r] = k->everywhere[r] = 0;
-	for (size_t b = 0; b < k->blocks; b++)
-		forward_block(k, b);
+	if (!forward(k, true)) {
+		refer_to_maximum(k);
+		forward(k, false);
+	}
 	for (size_t r = 0; r < k->rows; r++)
 		loss += finish_row(k, r, counted);
 	if (k->c->dh != NULL || k->c->dw != NULL)
@@ -143,21 +174,31 @@ static double chunk_loss(const Chunk *k, size_t *counted)
 	return loss;
 }
 
+/* Chunks of about as many rows each, `most` or less, and of a multiple of what the kernels take at a time. */
+static size_t even_rows(size_t N, size_t most)
+{
+	enum { UNIT = 12 };
+	size_t chunks = (N + most - 1) / most, rows = chunks ? (N + chunks - 1) / chunks : 0;
+	size_t whole = (rows + UNIT - 1) / UNIT * UNIT;
+	return whole < most && whole < N ? whole : rows;
+}
+
 bool cross_entropy(const CrossEntropy *c, double *loss, size_t *rows, Arena *scratch, Error *e)
 {
 	ArenaMark mark = arena_mark(scratch);
 	size_t V = c->forward->n, most = CHUNK / (V ? V : 1), blocks = (V + BLOCK - 1) / BLOCK;
 	most = most < LEAST_ROWS ? LEAST_ROWS : most;
-	most = most > c->N ? c->N : most;
+	most = even_rows(c->N, most);
 	Chunk k = {.c = c, .blocks = blocks};
 	k.z = arena_new(scratch, blocks * BLOCK * most, sizeof *k.z, e);
-	k.maximum = arena_new(scratch, blocks * most, sizeof *k.maximum, e);
-	k.sum = arena_new(scratch, blocks * most, sizeof *k.sum, e);
+	k.reference = arena_new(scratch, most, sizeof *k.reference, e);
+	k.sum = arena_new(scratch, most, sizeof *k.sum, e);
 	k.at_targets = arena_new(scratch, most, sizeof *k.at_targets, e);
 	k.everywhere = arena_new(scratch, most, sizeof *k.everywhere, e);
 	if (c->cap > 0 && (k.capped = arena_new(scratch, blocks * BLOCK * most, sizeof *k.z, e)) == NULL)
 		return false;
-	if (k.z == NULL || k.maximum == NULL || k.sum == NULL || k.at_targets == NULL || k.everywhere == NULL)
+	if (k.z == NULL || k.reference == NULL || k.sum == NULL || k.at_targets == NULL ||
+	    k.everywhere == NULL)
 		return false;
 	for (k.first = 0; k.first < c->N; k.first += k.rows) {
 		k.rows = c->N - k.first < most ? c->N - k.first : most;
