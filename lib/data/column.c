@@ -172,8 +172,7 @@ bool column_append_id(Column *c, int32_t id, Error *e)
 	return put_id(c, value_count(c), id, e) && end_row(c, 1, e);
 }
 
-/* to[i] = from[rows[i]] */
-static void gather(void *to, const void *from, const uint32_t *rows, size_t count, size_t width)
+void order_gather(void *to, const void *from, const uint32_t *rows, size_t count, size_t width)
 {
 	if (width == sizeof(uint32_t))
 		for (size_t i = 0; i < count; i++)
@@ -183,33 +182,16 @@ static void gather(void *to, const void *from, const uint32_t *rows, size_t coun
 			((uint64_t *)to)[i] = ((const uint64_t *)from)[rows[i]];
 }
 
-/* Group by group, by way of one more: no second column is touched. */
-static bool order_groups(const Order *o, void *column, size_t width, Error *e)
-{
-	size_t most = 0;
-	for (size_t g = 0; g < o->groups; g++)
-		if ((size_t)(o->offsets[g + 1] - o->offsets[g]) > most)
-			most = (size_t)(o->offsets[g + 1] - o->offsets[g]);
-	void *group = memory_new(most, width, e);
-	for (size_t g = 0; group != NULL && g < o->groups; g++) {
-		size_t first = (size_t)o->offsets[g], count = (size_t)o->offsets[g + 1] - first;
-		gather(group, column, o->rows + first, count, width);
-		memcpy((uint8_t *)column + first * width, group, count * width);
-	}
-	memory_free(group);
-	return group != NULL;
-}
-
 bool order_apply(const Order *o, void *column, size_t *capacity, size_t width, Error *e)
 {
 	void *from, *to = NULL;
 	memcpy(&from, column, sizeof from);
-	if (o->offsets != NULL)
-		return order_groups(o, from, width, e);
+	if (o->rows == NULL)
+		return true;
 	*capacity = 0;
 	if (!memory_grow(&to, capacity, o->count, width, e))
 		return false;
-	gather(to, from, o->rows, o->count, width);
+	order_gather(to, from, o->rows, o->count, width);
 	memory_free(from);
 	memcpy(column, &to, sizeof to);
 	return true;

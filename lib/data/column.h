@@ -33,17 +33,15 @@ bool column_reserve(Column *c, size_t count, Error *e);
 /* A row with that one id; an empty text. */
 bool column_append_id(Column *c, int32_t id, Error *e);
 
-/* An order of rows: row i is to be what row rows[i] was. */
+/* An order of rows: row i is to be what row rows[i] was; rows NULL: they stay. */
 typedef struct {
 	uint32_t *rows;
 	size_t count;
-	/* Rows [offsets[i], offsets[i + 1]) of the `groups` only change places with each other;
-	 * or NULL. */
-	const int64_t *offsets;
-	size_t groups;
 } Order;
 
-/* Puts *column, of elements of `width` bytes, 4 or 8, into that order. */
+/* to[i] = from[rows[i]], of elements of `width` bytes, 4 or 8 */
+void order_gather(void *to, const void *from, const uint32_t *rows, size_t count, size_t width);
+/* Puts *column into that order. */
 bool order_apply(const Order *o, void *column, size_t *capacity, size_t width, Error *e);
 
 /* Row i becomes what row order[i] was; values are numbered anew as they come, and those

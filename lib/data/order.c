@@ -79,25 +79,17 @@ static bool select_users(Preparation *p, const uint8_t *keep_item, uint32_t *sta
 	return true;
 }
 
-/* Whether all events stay and lie by user; users are numbered as they come. */
+/* Whether all events stay and lie by user, who are numbered as they come, and what each has in a column can
+ * be moved. */
 static bool is_grouped(const Preparation *p, size_t kept)
 {
 	bool grouped = kept == p->events;
+	for (size_t i = 0; i < p->schema->field_count; i++)
+		grouped = grouped && (p->fields[i].of_item ||
+		                      (!p->fields[i].column.text && !p->fields[i].column.multiple));
 	for (size_t i = 1; i < p->events && grouped; i++)
 		grouped = p->event_users[i - 1] <= p->event_users[i];
 	return grouped;
-}
-
-/* Nothing but a user's own events will change places; the order takes the place of the users. */
-static void keep_order(Preparation *p, const Users *u)
-{
-	Order *o = &p->order;
-	o->rows = (uint32_t *)p->event_users;
-	p->event_users = NULL;
-	for (size_t i = 0; i < o->count; i++)
-		o->rows[i] = (uint32_t)i;
-	o->offsets = u->offsets;
-	o->groups = u->count;
 }
 
 /* Fills the order from where the events of each user start. */
@@ -112,12 +104,10 @@ static bool fill_order(Preparation *p, const uint8_t *keep_item, uint32_t *start
 		if (*next != NOBODY && keep_item[p->event_items[i]])
 			(*rows)[(*next)++] = (uint32_t)i;
 	}
-	memory_free(p->event_users);
-	p->event_users = NULL;
 	return true;
 }
 
-/* Events by user, in the order in which they came. */
+/* Events by user, in the order in which they came; where they lie so, there is no p->order.rows. */
 static bool group_events(Preparation *p, Users *u, Error *e)
 {
 	uint8_t *keep_item = select_items(p, e);
@@ -125,10 +115,9 @@ static bool group_events(Preparation *p, Users *u, Error *e)
 	bool done = starts != NULL && select_users(p, keep_item, starts, u, e);
 	if (done) {
 		p->order.count = (size_t)u->offsets[u->count];
-		if (is_grouped(p, p->order.count))
-			keep_order(p, u);
-		else
-			done = fill_order(p, keep_item, starts, e);
+		done = is_grouped(p, p->order.count) || fill_order(p, keep_item, starts, e);
+		memory_free(p->event_users);
+		p->event_users = NULL;
 	}
 	memory_free(starts);
 	memory_free(keep_item);
@@ -162,8 +151,8 @@ static Moment *sort_moments(Moment *from, Moment *to, size_t count, uint64_t lat
 	return from;
 }
 
-/* `moments` has room for two of each event. */
-static void sort_user(const int64_t *times, uint32_t *order, size_t count, Moment *moments)
+/* Whether anything changed; `moments` has room for two of each event. */
+static bool sort_user(const int64_t *times, uint32_t *order, size_t count, Moment *moments)
 {
 	bool sorted = true;
 	int64_t first = times[order[0]], last = first;
@@ -174,12 +163,35 @@ static void sort_user(const int64_t *times, uint32_t *order, size_t count, Momen
 		last = time > last ? time : last;
 	}
 	if (sorted)
-		return;
+		return false;
 	for (size_t i = 0; i < count; i++)
 		moments[i] = (Moment){(uint64_t)times[order[i]] - (uint64_t)first, order[i]};
 	moments = sort_moments(moments, moments + count, count, (uint64_t)last - (uint64_t)first);
 	for (size_t i = 0; i < count; i++)
 		order[i] = moments[i].event;
+	return true;
+}
+
+static void move_column(void *column, const uint32_t *order, size_t count, size_t width, void *room)
+{
+	order_gather(room, column, order, count, width);
+	memcpy(column, room, count * width);
+}
+
+/* A user's events, which lie together from `first` on, with all that they have. */
+static void sort_in_place(const Preparation *p, size_t first, size_t count, uint32_t *order, Moment *moments)
+{
+	for (size_t i = 0; i < count; i++)
+		order[i] = (uint32_t)i;
+	if (!sort_user(p->event_times + first, order, count, moments))
+		return;
+	move_column(p->event_times + first, order, count, sizeof *p->event_times, moments);
+	move_column(p->event_items + first, order, count, sizeof *p->event_items, moments);
+	for (size_t i = 0; i < p->schema->field_count; i++)
+		if (!p->fields[i].of_item) {
+			int32_t *ids = p->fields[i].column.lists.values + first;
+			move_column(ids, order, count, sizeof *ids, moments);
+		}
 }
 
 /* A task sorts these many users. */
@@ -201,11 +213,17 @@ static void sort_task(void *context, size_t task)
 	for (size_t u = first; u < end; u++)
 		if ((size_t)(offsets[u + 1] - offsets[u]) > most)
 			most = (size_t)(offsets[u + 1] - offsets[u]);
+	uint32_t *rows = s->p->order.rows, *order = memory_new(most, sizeof *order, &s->errors[task]);
 	Moment *moments = memory_new(2 * most, sizeof *moments, &s->errors[task]);
-	for (size_t u = first; moments != NULL && u < end; u++)
-		sort_user(s->p->event_times, s->p->order.rows + offsets[u],
-		          (size_t)(offsets[u + 1] - offsets[u]), moments);
+	for (size_t u = first; order != NULL && moments != NULL && u < end; u++) {
+		size_t count = (size_t)(offsets[u + 1] - offsets[u]);
+		if (rows != NULL)
+			(void)sort_user(s->p->event_times, rows + offsets[u], count, moments);
+		else
+			sort_in_place(s->p, (size_t)offsets[u], count, order, moments);
+	}
 	memory_free(moments);
+	memory_free(order);
 }
 
 static bool sort_events(Preparation *p, const Users *u, Error *e)

@@ -35,8 +35,10 @@ done
 # As it is with rows that were looked at one by one.
 ul-prep -q --sorted --feature rating=rating -o x <(sort -s -t, -k1,1n -k4,4n rows.csv | grep -v user |
 	sed '1iuser,item,rating,time')
-ul-cat --to npy --tensor event.time x >sorted.npy
-ul-cat --to npy --tensor event.time plain-1.ult | cmp - sorted.npy
+for tensor in item time rating.values; do
+	ul-cat --to npy --tensor event.$tensor x >sorted.npy
+	ul-cat --to npy --tensor event.$tensor plain-1.ult | cmp - sorted.npy
+done
 
 sed '200001s/,[^,]*$/,soon/; 240001s/,[^,]*$//' rows.csv >bad.csv
 for threads in 1 2; do
