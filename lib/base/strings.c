@@ -199,17 +199,20 @@ static struct Slot *find_slot(const Vocabulary *v, size_t slot, uint64_t key, Te
 
 static bool rebuild(Vocabulary *v, size_t slot_count, Error *e)
 {
+	struct Slot *slots = memory_new(slot_count, sizeof *slots, e);
+	if (slots == NULL)
+		return false;
 	memory_free(v->slots);
-	v->slots = memory_new(slot_count, sizeof *v->slots, e);
-	v->slot_count = v->slots ? slot_count : 0;
-	for (size_t i = 0; i < v->strings.count && v->slots != NULL; i++) {
+	v->slots = slots;
+	v->slot_count = slot_count;
+	for (size_t i = 0; i < v->strings.count; i++) {
 		Text text = strings_at(&v->strings, i);
 		uint64_t key = key_of(text);
 		struct Slot *slot = find_slot(v, first_slot(v, key), key, text);
 		if (slot->key == 0) /* the first of two equal strings keeps the name */
 			*slot = (struct Slot){key, (uint32_t)i};
 	}
-	return v->slots != NULL;
+	return true;
 }
 
 int64_t vocabulary_find(const Vocabulary *v, Text text)
@@ -226,18 +229,18 @@ void vocabulary_find_many(const Vocabulary *v, const Text *texts, size_t count, 
 	enum { GROUP = 32 };
 	uint64_t keys[GROUP];
 	size_t slots[GROUP];
-	for (size_t first = 0, some; first < count; first += some) {
+	for (size_t i = 0; i < count && v->slot_count == 0; i++)
+		numbers[i] = VOCABULARY_NONE;
+	for (size_t first = 0, some; first < count && v->slot_count > 0; first += some) {
 		some = count - first < GROUP ? count - first : GROUP;
-		for (size_t i = 0; i < some && v->slot_count > 0; i++) {
+		for (size_t i = 0; i < some; i++) {
 			keys[i] = key_of(texts[first + i]);
 			slots[i] = first_slot(v, keys[i]);
 			__builtin_prefetch(&v->slots[slots[i]]);
 		}
 		for (size_t i = 0; i < some; i++) {
-			const struct Slot *slot =
-			    v->slot_count > 0 ? find_slot(v, slots[i], keys[i], texts[first + i]) : NULL;
-			numbers[first + i] =
-			    slot == NULL || slot->key == 0 ? VOCABULARY_NONE : (int32_t)slot->number;
+			const struct Slot *slot = find_slot(v, slots[i], keys[i], texts[first + i]);
+			numbers[first + i] = slot->key == 0 ? VOCABULARY_NONE : (int32_t)slot->number;
 		}
 	}
 }

@@ -112,7 +112,7 @@ bool block_split(RowBlock *b, char separator, bool *simple, Error *e)
 	*simple = false;
 	if (separator == '\r' || b->size > UINT32_MAX || !check_bytes(b, separator, lines))
 		return true;
-	if (!memory_grow(&b->ends, &b->ends_capacity, most + 2 * LOOK, sizeof *b->ends, e))
+	if (!memory_grow(&b->ends, &b->ends_capacity, most + LOOK, sizeof *b->ends, e))
 		return false;
 	*simple = check_rows(b, find_ends(b, separator, most), lines);
 	b->rows = *simple ? lines : 0;

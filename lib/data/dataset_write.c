@@ -236,8 +236,10 @@ bool dataset_write(const char *path, const Dataset *d, const Users *users, const
 		return false;
 	Chunks chunks = {.data = d, .users = users};
 	bool done = write_first(w, d, users, p, e) && cut_chunks(&chunks, e);
-	stream_writer_expect(w, chunk_content(d));
-	done = done && stream_write_many(w, pool, chunks.count, fill_document, &chunks, e);
+	if (done) {
+		stream_writer_expect(w, chunk_content(d));
+		done = stream_write_many(w, pool, chunks.count, fill_document, &chunks, e);
+	}
 	memory_free(chunks.starts);
 	if (!done) {
 		stream_writer_abort(w);

@@ -116,7 +116,7 @@ enum { SAME_AGAIN = VOCABULARY_NONE - 1 };
 /* Ids as they are in the vocabulary; a user often has many rows together. */
 static void find_users(const Vocabulary *v, const RowBlock *block, size_t column, int32_t *ids)
 {
-	const RowBlock b = *block; /* which no id can be a part of: it need not be read anew */
+	const RowBlock b = *block; /* a copy, which the compiler knows that writing ids does not change */
 	Text before = {0};
 	for (size_t row = 0; row < b.rows; row++) {
 		Text text = block_field(&b, row, column);
@@ -132,7 +132,7 @@ static void find_users(const Vocabulary *v, const RowBlock *block, size_t column
 
 static void find_ids(const Vocabulary *v, const RowBlock *block, size_t column, int32_t *ids)
 {
-	enum { MANY = 64 };
+	enum { MANY = 32 };
 	const RowBlock b = *block;
 	Text texts[MANY];
 	for (size_t first = 0, count; first < b.rows; first += count) {
@@ -177,7 +177,8 @@ typedef struct {
 	Preparation *p;
 	Rows *rows;
 	const RowBlock *blocks;
-	size_t count, events; /* before the batch */
+	size_t count;
+	size_t events; /* before the batch */
 	Error taking, ahead;
 } Batch;
 

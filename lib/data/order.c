@@ -20,7 +20,7 @@ static bool count_items(const Preparation *p, uint8_t *keep, Error *e)
 	return true;
 }
 
-/* A byte for every item: has it min_item_events?  One event it has. */
+/* A byte for every item: has it min_item_events?  Each has one. */
 static uint8_t *select_items(const Preparation *p, Error *e)
 {
 	size_t items = p->items.strings.count;
@@ -213,7 +213,8 @@ static void sort_task(void *context, size_t task)
 	for (size_t u = first; u < end; u++)
 		if ((size_t)(offsets[u + 1] - offsets[u]) > most)
 			most = (size_t)(offsets[u + 1] - offsets[u]);
-	uint32_t *rows = s->p->order.rows, *order = memory_new(most, sizeof *order, &s->errors[task]);
+	uint32_t *rows = s->p->order.rows,
+	         *order = memory_new(rows ? 1 : most, sizeof *order, &s->errors[task]);
 	Moment *moments = memory_new(2 * most, sizeof *moments, &s->errors[task]);
 	for (size_t u = first; order != NULL && moments != NULL && u < end; u++) {
 		size_t count = (size_t)(offsets[u + 1] - offsets[u]);

@@ -70,7 +70,7 @@ static inline __attribute__((always_inline)) void fetch(Fetch *f)
 
 /* Where the sums go comes from memory while they are made, row by row. */
 typedef struct {
-	const float *row;
+	uintptr_t row; /* it may be behind the last, where nothing is asked for */
 	size_t left;
 } FetchRows;
 
@@ -78,9 +78,9 @@ static inline __attribute__((always_inline)) void fetch_row(FetchRows *f, const 
 {
 	if (f->left == 0)
 		return;
-	__builtin_prefetch(f->row, 1);
-	__builtin_prefetch(f->row + p->n - 1, 1);
-	f->row += p->ldc;
+	__builtin_prefetch((const void *)f->row, 1);
+	__builtin_prefetch((const void *)(f->row + (p->n - 1) * sizeof(float)), 1);
+	f->row += p->ldc * sizeof(float);
 	f->left--;
 }
 
@@ -92,7 +92,7 @@ static inline __attribute__((always_inline)) void rows_f32(const PanelProduct *p
 	size_t row_bytes, step = p->a_column * sizeof(float);
 	__m512 sum[GROUP][2];
 	start_rows(p, first, sizeof(float), at, &row_bytes);
-	FetchRows sums = {p->c + first * p->ldc, rows};
+	FetchRows sums = {(uintptr_t)(p->c + first * p->ldc), rows};
 #pragma GCC unroll 12
 	for (size_t r = 0; r < rows; r++)
 		sum[r][0] = sum[r][1] = _mm512_setzero_ps();

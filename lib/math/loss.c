@@ -13,8 +13,8 @@ enum {
 
 /* A chunk of rows.  Logits lie block by block of the vocabulary, [rows, BLOCK] each, and become
  * e^(z - reference of the row) as soon as they are there; the softmax is then that times a number for each
- * row. A row's reference is its maximum in the first block, and its maximum of all where that is far above.
- */
+ * row. A row's reference is its maximum in the first block; where some row has far more in another block, it
+ * is the maximum of all, for the whole chunk. */
 typedef struct {
 	const CrossEntropy *c;
 	size_t first, rows, blocks;
@@ -99,11 +99,12 @@ static void refer_to_maximum(const Chunk *k)
 	}
 }
 
-/* Whether the sums are numbers. */
+/* Whether no sum is too large for its reference. */
 static bool forward(const Chunk *k, bool refer)
 {
-	const float large = 1e38f; /* what vector_exp() has for more than it can is above */
-	bool numbers = true;
+	const float large =
+	    1e30f; /* weight / sum is no subnormal number yet, nor e^x more than vector_exp() can */
+	bool small = true;
 	for (size_t r = 0; r < k->rows; r++) {
 		k->at_targets[r] = k->everywhere[r] = 0;
 		k->sum[r] = 0;
@@ -111,8 +112,8 @@ static bool forward(const Chunk *k, bool refer)
 	for (size_t b = 0; b < k->blocks; b++)
 		forward_block(k, b, refer && b == 0);
 	for (size_t r = 0; r < k->rows; r++)
-		numbers = numbers && k->sum[r] < large;
-	return numbers;
+		small = small && k->sum[r] < large;
+	return small;
 }
 
 /* The loss of a row; its sum becomes what makes weight · softmax of it. */
@@ -174,7 +175,8 @@ static double chunk_loss(const Chunk *k, size_t *counted)
 	return loss;
 }
 
-/* Chunks of about as many rows each, `most` or less, and of a multiple of what the kernels take at a time. */
+/* Chunks of about as many rows each, `most` or less, and of a multiple of the 12 that vector kernels take at
+ * a time. */
 static size_t even_rows(size_t N, size_t most)
 {
 	enum { UNIT = 12 };

@@ -38,8 +38,8 @@ typedef enum { STREAM_MIXED, STREAM_IDS, STREAM_NUMBERS } StreamContent;
 void stream_writer_expect(StreamWriter *w, StreamContent content);
 bool stream_write(StreamWriter *w, const Document *d, Error *e);
 /* `count` documents, which the pool's threads fill in and compress while those before are
- * written; the bytes are those of as many stream_write().  What `fill` puts into the document
- * may lie in the arena.  It is called for one index only once, by any thread. */
+ * written; the bytes are those of as many stream_write(), the error is the one that came first.  What `fill`
+ * puts into the document may lie in the arena.  It is called for one index only once, by any thread. */
 typedef bool StreamFill(void *context, size_t index, Document *d, Arena *arena, Error *e);
 bool stream_write_many(StreamWriter *w, Pool *pool, size_t count, StreamFill *fill, void *context, Error *e);
 bool stream_writer_close(StreamWriter *w, Error *e); /* end frame, flush, rename; frees w in any case */

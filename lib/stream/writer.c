@@ -28,7 +28,7 @@ typedef struct {
 	bool packed;
 } Packing;
 
-/* So many documents are packed, or packed and not yet written. */
+/* Documents on their way at once, at most. */
 enum { WINDOW = 8 };
 
 struct StreamWriter {
@@ -63,7 +63,7 @@ void stream_writer_expect(StreamWriter *w, StreamContent content)
 	w->content = content;
 }
 
-static bool set(ZSTD_CCtx *zstd, ZSTD_cParameter parameter, int value, Error *e)
+static bool set_parameter(ZSTD_CCtx *zstd, ZSTD_cParameter parameter, int value, Error *e)
 {
 	return zstd_done(ZSTD_CCtx_setParameter(zstd, parameter, value), e);
 }
@@ -73,9 +73,10 @@ static bool start_zstd(const StreamWriter *w, Packing *p, Error *e)
 	if (p->zstd == NULL && (p->zstd = ZSTD_createCCtx()) == NULL)
 		return fail(e, ERROR_FAILURE, "out of memory: no room to compress");
 	int table_bits = settings[w->content].table_bits;
-	return set(p->zstd, ZSTD_c_compressionLevel, settings[w->content].level, e) &&
-	       set(p->zstd, ZSTD_c_chainLog, table_bits, e) && set(p->zstd, ZSTD_c_hashLog, table_bits, e) &&
-	       set(p->zstd, ZSTD_c_checksumFlag, 1, e);
+	return set_parameter(p->zstd, ZSTD_c_compressionLevel, settings[w->content].level, e) &&
+	       set_parameter(p->zstd, ZSTD_c_chainLog, table_bits, e) &&
+	       set_parameter(p->zstd, ZSTD_c_hashLog, table_bits, e) &&
+	       set_parameter(p->zstd, ZSTD_c_checksumFlag, 1, e);
 }
 
 static bool count_bytes(void *context, const void *data, size_t size, Error *e)
@@ -172,11 +173,13 @@ static bool put(StreamWriter *w, Packing *p, Error *e)
 }
 
 /* stream_write_many(): documents are packed side by side, and written in turn by whoever has packed the one
- * whose turn it is. */
+ * whose turn it is.  Tasks start in order, so that document `written` is always with a thread that does not
+ * wait. */
 typedef struct {
 	StreamWriter *writer;
 	StreamFill *fill;
 	void *context;
+	size_t window;        /* so many documents are packed, or packed and not yet written */
 	pthread_mutex_t lock; /* of all below, and of which packings are packed */
 	pthread_cond_t moved;
 	size_t written;
@@ -184,10 +187,12 @@ typedef struct {
 	Error error; /* the first; all is over then */
 } Line;
 
-static void note(Line *l, const Error *error)
+/* The lock is held. */
+static void keep_error(Line *l, const Error *error)
 {
 	if (l->error.code == ERROR_NONE)
 		l->error = *error;
+	pthread_cond_broadcast(&l->moved);
 }
 
 static bool pack_one(const Line *l, Packing *p, size_t index, Error *e)
@@ -196,20 +201,19 @@ static bool pack_one(const Line *l, Packing *p, size_t index, Error *e)
 	       l->fill(l->context, index, p->document, &p->arena, e) && pack(p, p->document, e);
 }
 
-/* Takes the lock, and waits for the packing of document `index`; NULL where all is over. */
-static Packing *line_up(Line *l, size_t index)
+/* The packing of document `index`, once it is free; NULL where all is over.  The lock is held. */
+static Packing *wait_for_packing(Line *l, size_t index)
 {
-	pthread_mutex_lock(&l->lock);
-	while (index >= l->written + WINDOW && l->error.code == ERROR_NONE)
+	while (index >= l->written + l->window && l->error.code == ERROR_NONE)
 		pthread_cond_wait(&l->moved, &l->lock);
-	return l->error.code == ERROR_NONE ? &l->writer->packings[index % WINDOW] : NULL;
+	return l->error.code == ERROR_NONE ? &l->writer->packings[index % l->window] : NULL;
 }
 
 /* Writes what is packed and in its turn; the lock is held but while writing. */
 static void write_packed(Line *l)
 {
 	Packing *p;
-	while ((p = &l->writer->packings[l->written % WINDOW])->packed && l->error.code == ERROR_NONE) {
+	while ((p = &l->writer->packings[l->written % l->window])->packed && l->error.code == ERROR_NONE) {
 		Error error = {0};
 		l->writing = true;
 		pthread_mutex_unlock(&l->lock);
@@ -220,32 +224,32 @@ static void write_packed(Line *l)
 		pthread_mutex_lock(&l->lock);
 		l->writing = p->packed = false;
 		l->written++;
-		note(l, &error);
-		pthread_cond_broadcast(&l->moved);
+		keep_error(l, &error);
 	}
 }
 
 static void write_task(void *context, size_t index)
 {
 	Line *l = context;
-	Packing *p = line_up(l, index);
+	pthread_mutex_lock(&l->lock);
+	Packing *p = wait_for_packing(l, index);
 	if (p != NULL) {
 		Error error = {0};
 		pthread_mutex_unlock(&l->lock);
 		bool packed = pack_one(l, p, index, &error);
 		pthread_mutex_lock(&l->lock);
 		p->packed = packed;
-		note(l, &error);
+		keep_error(l, &error);
 		if (!l->writing)
 			write_packed(l);
-		pthread_cond_broadcast(&l->moved);
 	}
 	pthread_mutex_unlock(&l->lock);
 }
 
 bool stream_write_many(StreamWriter *w, Pool *pool, size_t count, StreamFill *fill, void *context, Error *e)
 {
-	Line l = {.writer = w, .fill = fill, .context = context};
+	size_t threads = pool ? pool_threads(pool) : 1, window = threads > 1 ? 2 * threads : 1;
+	Line l = {.writer = w, .fill = fill, .context = context, .window = window < WINDOW ? window : WINDOW};
 	pthread_mutex_init(&l.lock, NULL);
 	pthread_cond_init(&l.moved, NULL);
 	pool_run(pool, count, write_task, &l);

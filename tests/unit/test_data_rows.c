@@ -382,6 +382,16 @@ static void test_scalars(void **state)
 		assert_true(scalar_milliseconds(text_of(milliseconds[i].text), &seconds));
 		assert_int_equal(seconds, milliseconds[i].seconds);
 	}
+	static const struct {
+		const char *text;
+		int64_t seconds;
+	} long_ones[] = {{"12345678", 12345678},     {"00000009", 9},
+	                 {"1507964592", 1507964592}, {"1234567e3", 1234567000},
+	                 {"99999999", 99999999},     {"123456789012345678", 123456789012345678}};
+	for (size_t i = 0; i < sizeof long_ones / sizeof *long_ones; i++) {
+		assert_true(scalar_time(text_of(long_ones[i].text), &seconds));
+		assert_int_equal(seconds, long_ones[i].seconds);
+	}
 	assert_false(scalar_milliseconds(text_of("1970-01-01"), &seconds));
 	assert_false(scalar_milliseconds(text_of("99999999999999999999"), &seconds));
 	static const char *const wrong[] = {"",
@@ -403,7 +413,10 @@ static void test_scalars(void **state)
 	                                    "2001-01-01x",
 	                                    "1e99",
 	                                    "1e",
-	                                    "1e3x"};
+	                                    "1e3x",
+	                                    "1234567x",
+	                                    "12345678x",
+	                                    "1234:678"};
 	for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
 		if (scalar_time(text_of(wrong[i]), &seconds))
 			fail_msg("'%s' is taken for a time", wrong[i]);

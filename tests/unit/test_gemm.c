@@ -125,6 +125,7 @@ static void test_shapes(void **state)
 		check(70, 65, 1100, form & 1, form & 2); /* several blocks of depth */
 	for (int form = 0; form < 4; form++)
 		check(295, 263, 550, form & 1, form & 2); /* many rows and columns are laid out */
+	check(295, 263, 1024 - PAD, false, true);         /* rows that crowd in a cache */
 	for (size_t rows = 257; rows <= 289; rows += 16)
 		check(rows, 33, 1024, false,
 		      true); /* whole blocks of rows and of depth, and what is beyond */
@@ -166,7 +167,7 @@ static void test_nothing(void **state)
 static void test_layouts(void **state)
 {
 	(void)state;
-	enum { M = 110, N = 263, K = 600, ALONE = 32 };
+	enum { M = 110, N = 263, K = 1024 - PAD, ALONE = 32 };
 	for (int form = 0; form < 4 && cpu_path() >= CPU_AVX512; form++) {
 		Case x = case_new(M, N, K, form & 1, form & 2);
 		for (size_t i = 0; i < (size_t)M * K; i++)

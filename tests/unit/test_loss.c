@@ -14,6 +14,8 @@
 enum { N = 5, C = 3, V = 600, BLOCK = 256, LONE = 301 };
 
 typedef struct {
+	float level[3], lone; /* added to the logits of each block, and of one word */
+	float smoothing, cap, weight;
 	float h[N * C], w[V * C], dh[N * C], dw[V * C];
 	double loss, true_dh[N * C], true_dw[V * C];
 	size_t rows;
@@ -24,33 +26,38 @@ static const int32_t targets[] = {2, 599, 7, 300, 511};
 enum { COUNTED = 4 };
 
 /* h has 1 first, so that w's first number is the level of a block. */
-static void fill(Case *c, const float level[3])
+static void fill(Case *c)
 {
-	memset(c, 0, sizeof *c);
 	for (size_t i = 0; i < N * C; i++)
 		c->h[i] = i % C == 0 ? 1 : sinf((float)i);
 	for (size_t i = 0; i < V * C; i++)
-		c->w[i] = i % C == 0 ? level[i / C / BLOCK] : 2 * cosf(1.7f * (float)i);
+		c->w[i] = i % C == 0 ? c->level[i / C / BLOCK] : 2 * cosf(1.7f * (float)i);
+	c->w[LONE * C] += c->lone;
 }
 
-static double true_row(Case *c, size_t n, float weight)
+static double true_row(Case *c, size_t n)
 {
-	double z[V], highest = -HUGE_VAL, all = 0, loss = 0, share = (double)(offsets[n + 1] - offsets[n]);
+	double z[V], highest = -HUGE_VAL, all = 0, loss = 0, count = (double)(offsets[n + 1] - offsets[n]);
+	double smoothing = (double)c->smoothing, cap = (double)c->cap;
 	for (size_t v = 0; v < V; v++) {
 		z[v] = 0;
 		for (size_t i = 0; i < C; i++)
 			z[v] += (double)c->h[n * C + i] * (double)c->w[v * C + i];
+		if (c->cap > 0)
+			z[v] = cap * tanh(z[v] / cap);
 		highest = fmax(highest, z[v]);
 	}
 	for (size_t v = 0; v < V; v++)
 		all += exp(z[v] - highest);
-	for (size_t v = 0; v < V && share > 0; v++) {
-		double truth = 0;
+	for (size_t v = 0; v < V && count > 0; v++) {
+		double truth = smoothing / V;
 		for (int64_t t = offsets[n]; t < offsets[n + 1]; t++)
-			truth += (size_t)targets[t] == v ? 1 / share : 0;
+			truth += (size_t)targets[t] == v ? (1 - smoothing) / count : 0;
 		loss -= truth * (z[v] - highest - log(all));
+		double d = (double)c->weight * (exp(z[v] - highest) / all - truth);
+		if (c->cap > 0)
+			d *= 1 - z[v] / cap * (z[v] / cap);
 		for (size_t i = 0; i < C; i++) {
-			double d = (double)weight * (exp(z[v] - highest) / all - truth);
 			c->true_dh[n * C + i] += d * (double)c->w[v * C + i];
 			c->true_dw[v * C + i] += d * (double)c->h[n * C + i];
 		}
@@ -58,14 +65,12 @@ static double true_row(Case *c, size_t n, float weight)
 	return loss;
 }
 
-static void check(const float level[3], float lone)
+static void check(Case c)
 {
-	static Case c;
 	Arena arena = {0};
 	Error e = {0};
 	double loss = 0;
-	fill(&c, level);
-	c.w[LONE * C] += lone;
+	fill(&c);
 	PackedOperand forward = {.k = C, .n = V, .source = {c.w, C, true}},
 	              backward = {.k = V, .n = C, .source = {c.w, C, false}};
 	assert_true(packed_lay_out(&forward, GEMM_F32, &arena, &e) &&
@@ -75,24 +80,24 @@ static void check(const float level[3], float lone)
 	                        .h = c.h,
 	                        .forward = &forward,
 	                        .backward = &backward,
-	                        .targets = {.offsets = offsets, .values = targets},
-	                        .weight = 0.5f,
+	                        .targets = {.offsets = offsets, .values = targets, .smoothing = c.smoothing},
+	                        .cap = c.cap,
+	                        .weight = c.weight,
 	                        .dh = c.dh,
 	                        .dw = c.dw};
 	assert_true(cross_entropy(&x, &c.loss, &c.rows, &arena, &e));
 	for (size_t n = 0; n < N; n++)
-		loss += true_row(&c, n, x.weight);
+		loss += true_row(&c, n);
 	assert_int_equal(c.rows, COUNTED);
-	assert_true(fabs(c.loss - loss) <= 2e-6 * (1 + fabs(loss)));
+	assert_true(fabs(c.loss - loss) <= 4e-6 * (1 + fabs(loss)));
 	/* Gradients cancel: what counts is the size of what they are made of. */
-	double most = (double)lone;
+	double most = fabs((double)c.lone);
 	for (size_t i = 0; i < 3; i++)
-		most = fmax(most, fabs((double)level[i]));
-	most = 2e-6 * (1 + most);
+		most = fmax(most, fabs((double)c.level[i]));
 	for (size_t i = 0; i < N * C; i++)
-		assert_true(fabs((double)c.dh[i] - c.true_dh[i]) <= most);
+		assert_true(fabs((double)c.dh[i] - c.true_dh[i]) <= 8e-6 * (double)c.weight * (1 + most));
 	for (size_t i = 0; i < V * C; i++)
-		assert_true(fabs((double)c.dw[i] - c.true_dw[i]) <= 2e-6);
+		assert_true(fabs((double)c.dw[i] - c.true_dw[i]) <= 8e-6 * (double)c.weight);
 	arena_free(&arena);
 }
 
@@ -103,20 +108,27 @@ static void test_levels(void **state)
 	                                  {0, 0, 88.5f},    {0, 0, 89},      {0, 88.3f, 0}};
 	(void)state;
 	for (size_t i = 0; i < sizeof levels / sizeof *levels; i++)
-		check(levels[i], 0);
-	for (float lone = 80; lone < 96; lone += 1)
-		check(levels[0], lone); /* one word above all */
+		for (int smooth = 0; smooth < 2; smooth++) {
+			Case c = {.weight = 0.5f, .smoothing = smooth ? 0.1f : 0};
+			memcpy(c.level, levels[i], sizeof c.level);
+			check(c);
+		}
+	for (float lone = 60; lone < 96; lone += 1) { /* one word above all */
+		check((Case){.weight = 0.5f, .lone = lone});
+		check((Case){.weight = 1e-6f, .lone = lone});
+	}
+	check((Case){.weight = 0.5f, .level = {0, 3, -3}, .cap = 2, .smoothing = 0.1f});
+	check((Case){.weight = 0.5f, .level = {-90, 90, 0}, .cap = 100});
 }
 
 /* Infinite logits make no number, and no endless work. */
 static void test_infinite(void **state)
 {
-	static Case c;
-	static const float level[3] = {0, INFINITY, 0};
+	Case c = {.level = {0, INFINITY, 0}};
 	Error e = {0};
 	Arena arena = {0};
 	(void)state;
-	fill(&c, level);
+	fill(&c);
 	PackedOperand forward = {.k = C, .n = V, .source = {c.w, C, true}};
 	assert_true(packed_lay_out(&forward, GEMM_F32, &arena, &e));
 	const CrossEntropy x = {
@@ -130,7 +142,8 @@ static void test_infinite(void **state)
 static void test_chunks(void **state)
 {
 	enum { ROWS = 1501, WIDTH = 8, WORDS = 2000 };
-	static float h[ROWS * WIDTH], w[WORDS * WIDTH], dh[ROWS * WIDTH], alone[WIDTH];
+	static float h[ROWS * WIDTH], w[WORDS * WIDTH], dh[ROWS * WIDTH], dw[WORDS * WIDTH], alone[WIDTH],
+	    sum[WORDS * WIDTH];
 	static int64_t starts[ROWS + 1];
 	static int32_t words[ROWS];
 	Error e = {0};
@@ -156,11 +169,16 @@ static void test_chunks(void **state)
 	                  .backward = &backward,
 	                  .targets = {.offsets = starts, .values = words},
 	                  .weight = 1,
-	                  .dh = dh};
+	                  .dh = dh,
+	                  .dw = dw};
+	assert_true(cross_entropy(&x, &loss, &rows, &arena, &e));
+	assert_int_equal(rows, ROWS);
+	x.N = 0;
 	assert_true(cross_entropy(&x, &loss, &rows, &arena, &e));
 	assert_int_equal(rows, ROWS);
 	x.N = 1;
 	x.dh = alone;
+	x.dw = sum;
 	for (size_t n = 0; n < ROWS; n++) {
 		memset(alone, 0, sizeof alone);
 		x.h = h + n * WIDTH;
@@ -169,6 +187,8 @@ static void test_chunks(void **state)
 		for (size_t i = 0; i < WIDTH; i++)
 			assert_true(fabsf(alone[i] - dh[n * WIDTH + i]) <= 1e-5f);
 	}
+	for (size_t i = 0; i < WORDS * WIDTH; i++)
+		assert_true(fabsf(sum[i] - dw[i]) <= 1e-4f);
 	assert_true(fabs(loss - losses) <= 1e-6 * loss);
 	arena_free(&arena);
 }

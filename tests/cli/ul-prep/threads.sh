@@ -54,9 +54,19 @@ awk 'NR > 1 && NR % 997 == 0 { sub(/,[^,]*$/, ",soon") } 1' rows.csv >bad.csv
 awk 'NR == 1 || NR % 997' rows.csv >without.csv
 ul-prep -q --skip-bad --feature rating=rating -o bad.ult bad.csv
 ul-prep -q --feature rating=rating -o without.ult without.csv
-for tensor in vocab.item.bytes event.offsets event.item event.time event.rating.values; do
-	ul-cat --to npy --tensor $tensor bad.ult >bad.npy
-	ul-cat --to npy --tensor $tensor without.ult | cmp - bad.npy
+same() {
+	for tensor in vocab.item.bytes user.bytes event.offsets event.item event.time event.rating.values; do
+		ul-cat --to npy --tensor $tensor "$1" >one.npy
+		ul-cat --to npy --tensor $tensor "$2" | cmp - one.npy
+	done
+}
+same bad.ult without.ult
+# In two files, of which the second has its columns in another order.
+head -n 100001 without.csv >first.csv
+awk -F, 'NR == 1 || NR > 100001 { print $4 "," $2 "," $1 "," $3 }' without.csv >second.csv
+for threads in 1 2; do
+	ul-prep -q -T $threads --feature rating=rating -o two.ult first.csv second.csv
+	same two.ult without.ult
 done
 expect 3 ul-prep --sorted -o out rows.csv 2>err
 grep -q 'line [0-9]*: an earlier time' err
